@@ -1,0 +1,1 @@
+"""Mistral: a workflow service."""

@@ -1,0 +1,1 @@
+"""Leaves: small helpers without knowledge of the domain."""
