@@ -1,0 +1,176 @@
+"""Values of a workflow: small ones lie in their row, large ones once per root execution.
+
+A :class:`Bag` is a mapping of variable names in which large values are only named, by the hash of
+their content. Whoever needs the content asks :class:`Values`, which loads what is stored and keeps
+what is new until the transaction writes it (design.md law 8).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mistral.utils import json
+
+INLINE_LIMIT = 1024
+"""Values whose JSON text has more bytes than this are stored apart."""
+
+
+class Ref(NamedTuple):
+    """Names a stored value: SHA-256 of its JSON text (hex) and the size of that text in bytes."""
+
+    hash: str
+    size: int
+
+
+class Bag:
+    """An immutable mapping from names to values, some of them only referred to."""
+
+    __slots__ = ("inline", "refs")
+
+    def __init__(
+        self, inline: Mapping[str, Any] | None = None, refs: Mapping[str, Ref] | None = None
+    ) -> None:
+        self.inline: dict[str, Any] = dict(inline or {})
+        self.refs: dict[str, Ref] = dict(refs or {})
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.inline or name in self.refs
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.inline
+        yield from self.refs
+
+    def __len__(self) -> int:
+        return len(self.inline) + len(self.refs)
+
+    def __bool__(self) -> bool:
+        return bool(self.inline or self.refs)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Bag):
+            return NotImplemented
+        return self.inline == other.inline and self.refs == other.refs
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Bag({sorted(self)})"
+
+    def updated(self, other: Bag) -> Bag:
+        """This bag with the other's entries on top (top-level replace, contract §16.3)."""
+        if not other:
+            return self
+        if not self:
+            return other
+        inline = {k: v for k, v in self.inline.items() if k not in other.refs}
+        refs = {k: v for k, v in self.refs.items() if k not in other.inline}
+        inline.update(other.inline)
+        refs.update(other.refs)
+        return Bag(inline, refs)
+
+    def without(self, names: Iterable[str]) -> Bag:
+        """This bag less some names."""
+        drop = set(names)
+        return Bag(
+            {k: v for k, v in self.inline.items() if k not in drop},
+            {k: v for k, v in self.refs.items() if k not in drop},
+        )
+
+    def encode(self) -> str:
+        """Text for a column: plain JSON, or ``@`` and a JSON object with inline and refs."""
+        if not self.refs:
+            return json.dumps(self.inline)
+        return "@" + json.dumps({"v": self.inline, "r": self.refs})
+
+    @classmethod
+    def decode(cls, text: str | None) -> Bag:
+        """The opposite of :meth:`encode`; no text gives an empty bag."""
+        if not text or text == "{}":
+            return cls()
+        if text[0] != "@":
+            return cls(json.loads(text))
+        parts = json.loads(text[1:])
+        return cls(parts["v"], {k: Ref(*v) for k, v in parts["r"].items()})
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole content as JSON text, closely enough for limits."""
+        return len(json.dump_bytes(self.inline)) + sum(r.size for r in self.refs.values())
+
+
+EMPTY = Bag()
+
+_SCALARS = (int, float, bool, type(None))
+
+
+class Values:
+    """The large values of one root execution, as one transaction sees them.
+
+    ``load`` gets hashes and answers with the JSON texts found for them.
+    """
+
+    def __init__(self, load: Callable[[Iterable[str]], Mapping[str, str | bytes]]) -> None:
+        self._load = load
+        self._loaded: dict[str, Any] = {}
+        self._by_identity: dict[int, Ref] = {}
+        self.new: dict[str, bytes] = {}
+
+    def pack(self, values: Mapping[str, Any]) -> Bag:
+        """A bag of plain values; the large ones are kept in :attr:`new` to be stored."""
+        inline: dict[str, Any] = {}
+        refs: dict[str, Ref] = {}
+        for name, value in values.items():
+            ref = self._ref(value)
+            if ref is None:
+                inline[name] = value
+            else:
+                refs[name] = ref
+        return Bag(inline, refs)
+
+    def _ref(self, value: Any) -> Ref | None:
+        if isinstance(value, _SCALARS):
+            return None
+        if isinstance(value, str) and len(value) * 4 <= INLINE_LIMIT:
+            return None
+        known = self._by_identity.get(id(value))
+        if known is not None:
+            return known
+        text = json.dump_bytes(value)
+        if len(text) <= INLINE_LIMIT:
+            return None
+        ref = Ref(hashlib.sha256(text).hexdigest(), len(text))
+        if ref.hash not in self._loaded:
+            self.new[ref.hash] = text
+            self._remember(ref, value)
+        return ref
+
+    def _remember(self, ref: Ref, value: Any) -> None:
+        self._loaded[ref.hash] = value
+        self._by_identity[id(value)] = ref
+
+    def prefetch(self, bags: Iterable[Bag]) -> None:
+        """Load what several bags refer to with one look."""
+        missing = {
+            ref.hash: ref for bag in bags for ref in bag.refs.values() if ref.hash not in self._loaded
+        }
+        if missing:
+            for digest, text in self._load(sorted(missing)).items():
+                self._remember(missing[digest], json.loads(text))
+
+    def get(self, bag: Bag, name: str) -> Any:
+        """The value of a name; KeyError when the bag has no such name."""
+        if name in bag.inline:
+            return bag.inline[name]
+        ref = bag.refs[name]
+        if ref.hash not in self._loaded:
+            self.prefetch([Bag(refs={name: ref})])
+        return self._loaded[ref.hash]
+
+    def unpack(self, bag: Bag) -> dict[str, Any]:
+        """The whole content of a bag."""
+        if not bag.refs:
+            return dict(bag.inline)
+        self.prefetch([bag])
+        return {name: self.get(bag, name) for name in bag}
