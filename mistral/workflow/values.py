@@ -53,7 +53,8 @@ class Bag:
             return NotImplemented
         return self.inline == other.inline and self.refs == other.refs
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(frozenset(self))
 
     def __repr__(self) -> str:
         return f"Bag({sorted(self)})"
