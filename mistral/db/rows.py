@@ -48,17 +48,19 @@ def insert(conn: sa.Connection, rows: Sequence[entities.Entity]) -> None:
     kind = type(rows[0])
     names = _column_names(kind)
     values = [{name: row.__dict__[name] for name in names} for row in rows]
-    conn.execute(_insert_statement(kind, len(values) > 1), values)
+    # PyMySQL rewrites a batch into one INSERT by itself
+    batch = len(values) > 1 and conn.dialect.name in ("postgresql", "sqlite")
+    conn.execute(_insert_statement(kind, batch), values)
     for row in rows:
         row.__dict__["changed"].clear()
 
 
 @functools.cache
-def _insert_statement(kind: type[entities.Entity], many: bool) -> Any:
+def _insert_statement(kind: type[entities.Entity], batch: bool) -> Any:
     table = TABLES[kind]
     statement = sa.insert(table)
     # RETURNING makes SQLAlchemy send many rows as one INSERT instead of one each
-    return statement.returning(*table.primary_key.columns) if many else statement
+    return statement.returning(*table.primary_key.columns) if batch else statement
 
 
 def update(conn: sa.Connection, rows: Iterable[entities.Entity]) -> None:

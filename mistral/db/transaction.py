@@ -162,7 +162,11 @@ class Database:
                 elif self.is_sqlite:
                     return
                 else:
-                    level = conn.exec_driver_sql("SELECT @@transaction_isolation").scalar()
+                    # the variable's name differs between MySQL and MariaDB
+                    level = conn.exec_driver_sql(
+                        "SHOW VARIABLES WHERE Variable_name IN "
+                        "('tx_isolation', 'transaction_isolation')"
+                    ).one()[1]
                     binlog, fmt = conn.exec_driver_sql(
                         "SELECT @@log_bin, @@binlog_format"
                     ).one()
