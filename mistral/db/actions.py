@@ -1,0 +1,85 @@
+"""Action executions outside an engine's transaction: deliveries, claims, due rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from mistral.db import rows, tables
+from mistral.db import values as value_store
+from mistral.workflow import results
+from mistral.workflow.entities import ActionExecution
+
+_A = tables.action_executions
+
+BY_IDS = sa.select(_A).where(_A.c.id.in_(sa.bindparam("ids", expanding=True)))
+BY_IDS_LOCKED = BY_IDS.order_by(_A.c.id).with_for_update(key_share=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Delivery:
+    """What became of a result that came from outside; ``row`` is null for an unknown action."""
+
+    row: ActionExecution | None
+    accepted: bool = False
+    repeated: bool = False
+
+
+def locked(conn: sa.Connection, ids: Iterable[str]) -> list[ActionExecution]:
+    """Actions by their ids, locked until the transaction ends, in order of id."""
+    return rows.load(conn, ActionExecution, BY_IDS_LOCKED, {"ids": list(ids)})
+
+
+def deliver(
+    conn: sa.Connection, action_id: str, outcome: results.Outcome, now: dt.datetime
+) -> Delivery:
+    """Store a result that came from outside, unless the action has one (design.md law 5)."""
+    found = locked(conn, [action_id])
+    if not found:
+        return Delivery(None)
+    action_ex = found[0]
+    root_id = action_ex.root_execution_id or action_ex.id
+    values = value_store.loader(conn, root_id)
+    verdict = results.accept(action_ex, outcome, values, now)
+    if verdict is results.Verdict.ACCEPTED:
+        if action_ex.workflow_execution_id is None:
+            finish_alone(action_ex)
+        rows.update(conn, [action_ex])
+        value_store.store(conn, root_id, values.new)
+    return Delivery(
+        action_ex,
+        accepted=verdict is results.Verdict.ACCEPTED,
+        repeated=verdict is results.Verdict.REPEATED,
+    )
+
+
+def finish_alone(action_ex: ActionExecution) -> None:
+    """An action that belongs to no workflow is done as soon as its result is stored."""
+    action_ex.accepted = action_ex.processed = True
+    action_ex.next_look_at = None
+
+
+def claim(
+    conn: sa.Connection, executor_id: str, claims: Sequence[tuple[str, int]], now: dt.datetime
+) -> list[str]:
+    """Hand actions to an executor: those not started yet, of the attempt it was told.
+
+    :returns: the ids that this executor may run; a repeated question gets the same answer.
+    """
+    attempts = dict(claims)
+    granted = []
+    changed = []
+    for action_ex in locked(conn, attempts):
+        if not results.is_live(action_ex) or action_ex.attempt != attempts[action_ex.id]:
+            continue
+        if action_ex.started_by is None:
+            action_ex.started_by = executor_id
+            action_ex.started_at = now
+            changed.append(action_ex)
+        if action_ex.started_by == executor_id:
+            granted.append(action_ex.id)
+    rows.update(conn, changed)
+    return granted

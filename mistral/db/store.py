@@ -1,0 +1,253 @@
+"""What an engine's transaction reads and writes of one workflow execution.
+
+The engine's rooms see only this class; a simulator may put dictionaries behind the same methods.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral.db import actions, rows, tables
+from mistral.db import values as value_store
+from mistral.workflow import states
+from mistral.workflow.entities import (
+    ActionExecution,
+    Entity,
+    ExecutionEvent,
+    JoinInbound,
+    TaskExecution,
+    Timer,
+    WorkflowExecution,
+)
+from mistral.workflow.values import Values
+
+_W = tables.workflow_executions
+_T = tables.task_executions
+_A = tables.action_executions
+_J = tables.join_inbounds
+_R = tables.timers
+_E = tables.execution_events
+
+
+def _param(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name)
+
+
+def _any_of(name: str) -> sa.BindParameter[Any]:
+    return sa.bindparam(name, expanding=True)
+
+
+_EXECUTION = sa.select(_W).where(_W.c.id == _param("id"))
+_EXECUTION_LOCKED = _EXECUTION.with_for_update(key_share=True)
+_EXECUTIONS = sa.select(_W).where(_W.c.id.in_(_any_of("ids")))
+_CHILDREN_OF_TASK = (
+    sa.select(_W).where(_W.c.task_execution_id == _param("task_id")).order_by(_W.c.idx, _W.c.id)
+)
+_LIVE_CHILDREN = sa.select(_W.c.id).where(
+    _W.c.parent_execution_id == _param("id"), _W.c.state.in_(_any_of("states"))
+)
+_TASKS = sa.select(_T).where(_T.c.id.in_(_any_of("ids")))
+_TASK_BY_KEY = sa.select(_T).where(
+    _T.c.workflow_execution_id == _param("id"), _T.c.unique_key == _param("key")
+)
+_TASKS_BY_NAME = (
+    sa.select(_T)
+    .where(_T.c.workflow_execution_id == _param("id"), _T.c.name.in_(_any_of("names")))
+    .order_by(_T.c.id)
+)
+_TASKS_OF = sa.select(_T).where(_T.c.workflow_execution_id == _param("id")).order_by(_T.c.id)
+_TASKS_IN = (
+    sa.select(_T)
+    .where(_T.c.workflow_execution_id == _param("id"), _T.c.state.in_(_any_of("states")))
+    .order_by(_T.c.id)
+)
+_END_TASKS = (
+    sa.select(_T)
+    .where(
+        _T.c.workflow_execution_id == _param("id"),
+        _T.c.state.in_(sorted(states.COMPLETED)),
+        _T.c.has_next_tasks == sa.false(),
+    )
+    .order_by(_T.c.id)
+)
+_UNPROCESSED = (
+    sa.select(_T)
+    .where(
+        _T.c.workflow_execution_id == _param("id"),
+        _T.c.state.in_(sorted(states.COMPLETED)),
+        _T.c.processed == sa.false(),
+    )
+    .order_by(_T.c.id)
+)
+_ACTIONS_OF_TASK = (
+    sa.select(_A).where(_A.c.task_execution_id == _param("task_id")).order_by(_A.c.idx, _A.c.id)
+)
+_RESULTS_OF_TASKS = (
+    sa.select(_A)
+    .where(_A.c.task_execution_id.in_(_any_of("task_ids")), _A.c.accepted == sa.true())
+    .order_by(_A.c.task_execution_id, _A.c.idx, _A.c.id)
+)
+_DISCARD_RESULTS = (
+    sa.update(_A)
+    .where(_A.c.task_execution_id == _param("discarded_task"), _A.c.accepted == sa.true())
+    .values(accepted=False)
+)
+_INBOUNDS = sa.select(_J).where(_J.c.task_execution_id == _param("task_id")).order_by(_J.c.name)
+_TIMERS = sa.select(_R).where(_R.c.id.in_(_any_of("ids")))
+_DELETE_TIMERS = sa.delete(_R).where(_R.c.id.in_(_any_of("ids")))
+_EVENTS = sa.select(_E).where(_E.c.id.in_(_any_of("ids"))).order_by(_E.c.id)
+_DELETE_EVENTS = sa.delete(_E).where(_E.c.id.in_(_any_of("ids")))
+
+
+class Store:
+    """Rows of one transaction. The caller locks the execution first (design.md law 2)."""
+
+    def __init__(self, conn: sa.Connection) -> None:
+        self.conn = conn
+
+    # executions
+
+    def lock_execution(self, execution_id: str) -> WorkflowExecution | None:
+        """Serialise with everybody who handles this execution."""
+        return _first(rows.load(self.conn, WorkflowExecution, _EXECUTION_LOCKED, {"id": execution_id}))
+
+    def execution(self, execution_id: str) -> WorkflowExecution | None:
+        """Another execution as it was last committed, only to read."""
+        return _first(rows.load(self.conn, WorkflowExecution, _EXECUTION, {"id": execution_id}))
+
+    def executions(self, ids: Iterable[str]) -> list[WorkflowExecution]:
+        """Several executions, only to read."""
+        return rows.load(self.conn, WorkflowExecution, _EXECUTIONS, {"ids": list(ids)})
+
+    def children_of_task(self, task_id: str) -> list[WorkflowExecution]:
+        """Sub-executions of a task in order of index, oldest first."""
+        return rows.load(self.conn, WorkflowExecution, _CHILDREN_OF_TASK, {"task_id": task_id})
+
+    def children_in(self, execution_id: str, in_states: Iterable[str]) -> list[str]:
+        """Ids of the direct sub-executions in one of some states."""
+        found = self.conn.execute(_LIVE_CHILDREN, {"id": execution_id, "states": list(in_states)})
+        return [row[0] for row in found]
+
+    # tasks
+
+    def tasks(self, ids: Iterable[str]) -> list[TaskExecution]:
+        """Tasks by id."""
+        return rows.load(self.conn, TaskExecution, _TASKS, {"ids": list(ids)})
+
+    def task_by_key(self, execution_id: str, key: str) -> TaskExecution | None:
+        """The task of a unique key (joins, reverse workflows)."""
+        found = rows.load(self.conn, TaskExecution, _TASK_BY_KEY, {"id": execution_id, "key": key})
+        return _first(found)
+
+    def tasks_by_name(self, execution_id: str, names: Iterable[str]) -> list[TaskExecution]:
+        """Tasks by name, oldest first."""
+        params = {"id": execution_id, "names": list(names)}
+        return rows.load(self.conn, TaskExecution, _TASKS_BY_NAME, params)
+
+    def tasks_of(self, execution_id: str) -> list[TaskExecution]:
+        """All tasks of an execution, oldest first."""
+        return rows.load(self.conn, TaskExecution, _TASKS_OF, {"id": execution_id})
+
+    def tasks_in(self, execution_id: str, in_states: Iterable[str]) -> list[TaskExecution]:
+        """Tasks of an execution in one of some states, oldest first."""
+        params = {"id": execution_id, "states": list(in_states)}
+        return rows.load(self.conn, TaskExecution, _TASKS_IN, params)
+
+    def end_tasks(self, execution_id: str) -> list[TaskExecution]:
+        """Finished tasks that nothing followed."""
+        return rows.load(self.conn, TaskExecution, _END_TASKS, {"id": execution_id})
+
+    def unprocessed_tasks(self, execution_id: str) -> list[TaskExecution]:
+        """Finished tasks whose followers were not decided because of a pause."""
+        return rows.load(self.conn, TaskExecution, _UNPROCESSED, {"id": execution_id})
+
+    # actions
+
+    def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
+        """Actions by id, locked: results from outside are stored without the execution's lock."""
+        return actions.locked(self.conn, ids)
+
+    def actions_of_task(self, task_id: str) -> list[ActionExecution]:
+        """All actions of a task in order of index, oldest first."""
+        return rows.load(self.conn, ActionExecution, _ACTIONS_OF_TASK, {"task_id": task_id})
+
+    def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
+        """Accepted actions of some tasks in order of index."""
+        params = {"task_ids": list(task_ids)}
+        return rows.load(self.conn, ActionExecution, _RESULTS_OF_TASKS, params)
+
+    def discard_results(self, task_id: str) -> None:
+        """The results that a task has do not count any more."""
+        self.conn.execute(_DISCARD_RESULTS, {"discarded_task": task_id})
+
+    # joins, timers, events
+
+    def inbounds(self, task_id: str) -> list[JoinInbound]:
+        """What is decided about the inbound tasks of a join."""
+        return rows.load(self.conn, JoinInbound, _INBOUNDS, {"task_id": task_id})
+
+    def timers(self, ids: Iterable[str]) -> list[Timer]:
+        """Timers by id."""
+        return rows.load(self.conn, Timer, _TIMERS, {"ids": list(ids)})
+
+    def events(self, ids: Iterable[str]) -> list[ExecutionEvent]:
+        """Events by id, oldest first."""
+        return rows.load(self.conn, ExecutionEvent, _EVENTS, {"ids": list(ids)})
+
+    def delete_timers(self, ids: Iterable[str]) -> None:
+        """Forget timers."""
+        self.conn.execute(_DELETE_TIMERS, {"ids": list(ids)})
+
+    def delete_events(self, ids: Iterable[str]) -> None:
+        """Forget events: they are handled by this transaction."""
+        self.conn.execute(_DELETE_EVENTS, {"ids": list(ids)})
+
+    def command_number(self) -> int:
+        """The next number of an operator's command."""
+        table = tables.command_numbers
+        inserted = self.conn.execute(sa.insert(table).values())
+        number = int(inserted.inserted_primary_key[0])
+        self.conn.execute(sa.delete(table).where(table.c.id == number))
+        return number
+
+    # values and writes
+
+    def values(self, root_id: str) -> Values:
+        """The large values of a root execution."""
+        return value_store.loader(self.conn, root_id)
+
+    def save_values(self, root_id: str, new: Mapping[str, bytes]) -> None:
+        """Store new large values."""
+        value_store.store(self.conn, root_id, new)
+
+    def insert(self, entities: Sequence[Entity]) -> None:
+        """Insert entities of one kind."""
+        rows.insert(self.conn, entities)
+
+    def update(self, entities: Iterable[Entity]) -> None:
+        """Write what changed in entities of one kind."""
+        rows.update(self.conn, entities)
+
+
+def _first(found: list[Any]) -> Any:
+    return found[0] if found else None
+
+
+def due(
+    conn: sa.Connection, kind: type[Entity], moment: dt.datetime, limit: int
+) -> list[Any]:
+    """Rows whose time to be looked at has come, oldest first, skipping what others look at."""
+    table = rows.TABLES[kind]
+    column = table.c.due_at if kind is Timer else table.c.next_look_at
+    statement = (
+        sa.select(table)
+        .where(column <= moment)
+        .order_by(column)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return rows.load(conn, kind, statement, {})

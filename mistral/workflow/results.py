@@ -1,0 +1,72 @@
+"""Results of actions: what was delivered, and whether it counts (design.md law 5)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+import hashlib
+from typing import Any
+
+from mistral.utils import json
+from mistral.workflow import states
+from mistral.workflow.entities import ActionExecution
+from mistral.workflow.values import Values
+
+RESULT_LOOK_AFTER = dt.timedelta(seconds=3)
+"""When the relay looks at a delivered result that no engine has processed."""
+
+UNKNOWN_ERROR = "Unknown error"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How an action ended: SUCCESS, ERROR or CANCELLED, and its value (any JSON value)."""
+
+    state: str
+    value: Any = None
+
+    @property
+    def digest(self) -> str:
+        """Tells equal outcomes: SHA-256 (hex) over state and value."""
+        return hashlib.sha256(json.canonical([self.state, self.value])).hexdigest()
+
+
+class Verdict(enum.Enum):
+    """What became of a delivered outcome."""
+
+    ACCEPTED = "accepted"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+
+
+def accept(
+    action_ex: ActionExecution, outcome: Outcome, values: Values, now: dt.datetime
+) -> Verdict:
+    """Record an outcome on its action unless that has one already.
+
+    The caller holds the row's lock and writes what changed: this is the one rule by which the
+    API and the engine store results.
+    """
+    digest = outcome.digest
+    if action_ex.result_at is not None:
+        same = action_ex.result_hash == digest
+        return Verdict.REPEATED if same else Verdict.CONFLICT
+    action_ex.state = outcome.state
+    action_ex.output = values.pack({"result": outcome.value})
+    action_ex.result_hash = digest
+    action_ex.result_at = action_ex.updated_at = now
+    action_ex.next_look_at = now + RESULT_LOOK_AFTER
+    action_ex.tries = 0
+    return Verdict.ACCEPTED
+
+
+def outcome_of(action_ex: ActionExecution, values: Values) -> Outcome:
+    """The outcome that a row holds."""
+    value = values.get(action_ex.output, "result") if action_ex.output else None
+    return Outcome(action_ex.state, value)
+
+
+def is_live(action_ex: ActionExecution) -> bool:
+    """Whether an action still waits for its result."""
+    return action_ex.result_at is None and action_ex.state not in states.COMPLETED
