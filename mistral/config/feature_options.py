@@ -1,0 +1,192 @@
+"""The options of single features: scheduling, triggers, actions, expressions and the like."""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+from oslo_config import types as cfg_types
+
+#: Help of options that are accepted for compatibility and have no effect.
+IGNORED = "Accepted for compatibility; it has no effect."
+
+_TERMINAL = cfg_types.String(choices=["SUCCESS", "ERROR", "CANCELLED"])
+_LANGUAGE = cfg_types.String(choices=["yaql", "jinja"])
+
+
+def ignored(option: type[cfg.Opt], name: str, default: object = None) -> cfg.Opt:
+    """An option that operators have in their files and that means nothing here."""
+    return option(name, default=default, help=IGNORED)
+
+
+SCHEDULER_OPTS = [
+    cfg.FloatOpt("fixed_delay", default=1.0, min=0.1, help="Seconds between two polls."),
+    cfg.FloatOpt("random_delay", default=0, min=0, help="Most seconds added at random."),
+    cfg.IntOpt("batch_size", min=1, help="Jobs taken at a time; unset: no limit."),
+    cfg.FloatOpt(
+        "captured_job_timeout",
+        default=30,
+        min=1,
+        help="Seconds after which a job taken but not done may be taken again.",
+    ),
+    cfg.FloatOpt(
+        "pickup_job_after",
+        default=60,
+        min=1,
+        help="Seconds that the process which made a job has before others take it.",
+    ),
+    cfg.IntOpt("in_memory_workers", default=10, min=1, help="Threads that run near jobs."),
+]
+
+CRON_TRIGGER_OPTS = [
+    cfg.BoolOpt("enabled", default=True, help="Whether cron triggers fire at all."),
+    cfg.IntOpt("execution_interval", default=1, min=1, help="Seconds between two looks."),
+    cfg.BoolOpt("run_in_api", default=True, help="Whether the API process fires them."),
+]
+
+EVENT_ENGINE_OPTS = [
+    cfg.StrOpt("host", default="0.0.0.0", help="Name of this event engine."),
+    cfg.StrOpt("listener_pool_name", default="events", help="Pool the listeners share."),
+    cfg.StrOpt("topic", default="mistral_event_engine", help="Topic of the event engines."),
+    cfg.StrOpt(
+        "event_definitions_cfg_file",
+        default="/etc/mistral/event_definitions.yaml",
+        help="Which properties are taken from which notification.",
+    ),
+]
+
+NOTIFIER_OPTS = [
+    cfg.StrOpt(
+        "type",
+        default="remote",
+        choices=["remote", "local"],
+        help="'local' delivers from the engine's process.",
+    ),
+    cfg.StrOpt("host", default="0.0.0.0", help="Name of this notifier."),
+    cfg.StrOpt("topic", default="mistral_notifier", help="Topic of the notifiers."),
+    cfg.StrOpt("notify", help="JSON list of publishers that every execution's events are sent to."),
+]
+
+EXPIRATION_OPTS = [
+    cfg.IntOpt("evaluation_interval", min=1, help="Minutes between two runs; unset: off."),
+    cfg.IntOpt("older_than", min=1, help="Minutes after its last change an execution is kept."),
+    cfg.IntOpt("max_finished_executions", default=0, min=0, help="Newest kept; 0 = no limit."),
+    cfg.IntOpt("batch_size", default=0, min=0, help="Executions deleted at a time; 0 = all."),
+    cfg.ListOpt("ignored_states", default=[], item_type=_TERMINAL, help="Never deleted."),
+]
+
+HEARTBEAT_OPTS = [
+    cfg.IntOpt("max_missed_heartbeats", default=15, min=0, help="0 = off."),
+    cfg.IntOpt("check_interval", default=20, min=0, help="Seconds between checks; 0 = off."),
+    cfg.IntOpt("batch_size", default=10, min=0, help="Actions per check; 0 = no limit."),
+    cfg.IntOpt("first_heartbeat_timeout", default=3600, min=0, help="Grace before the first."),
+]
+
+ACTION_LOGGING_OPTS = [
+    cfg.BoolOpt("hide_response_body", default=False, help="Do not log bodies of answers."),
+    cfg.BoolOpt("hide_request_body", default=False, help="Do not log bodies of requests."),
+    cfg.ListOpt("sensitive_headers", default=[], help="Headers never logged."),
+]
+
+STD_HTTP_OPTS = [
+    cfg.ListOpt("allowed_hosts", default=[], help="Only these hosts; empty: any not denied."),
+    cfg.ListOpt(
+        "denied_cidrs",
+        default=["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"],
+        help="Networks that requests never go to; empty switches the check off.",
+    ),
+    cfg.FloatOpt("default_timeout", default=60, min=0, help="Seconds; 0 = none."),
+    cfg.IntOpt("max_response_size_bytes", default=5 * 1024 * 1024, min=0, help="0 = off."),
+]
+
+ACTION_PROVIDERS_OPTS = [
+    cfg.ListOpt("allowlist", default=[], help="Providers of actions that load; empty: all."),
+    cfg.ListOpt("denylist", default=[], help="Providers of actions that do not load."),
+]
+
+LEGACY_PROVIDER_OPTS = [
+    cfg.BoolOpt("load_action_plugins", default=True, help="Load group mistral.actions."),
+    cfg.BoolOpt("load_action_generators", default=True, help="Load group mistral.generators."),
+    cfg.BoolOpt("only_builtin_actions", default=False, help="Only actions shipped with us."),
+    cfg.ListOpt("allowlist", default=[], help="Actions that load; empty: all."),
+    cfg.ListOpt("denylist", default=[], help="Actions that do not load."),
+]
+
+YAQL_OPTS = [
+    cfg.IntOpt(
+        "limit_iterators",
+        default=100_000,
+        min=-1,
+        help="Elements per iterator of one expression; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "memory_quota",
+        default=100 * 1024 * 1024,
+        min=-1,
+        help="Bytes per expression; -1 lifts the limit.",
+    ),
+    cfg.BoolOpt("convert_input_data", default=True, help="Make inputs immutable for YAQL."),
+    cfg.BoolOpt("convert_output_data", default=True, help="Make results JSON-friendly."),
+    cfg.BoolOpt("convert_tuples_to_lists", default=True, help="With convert_output_data."),
+    cfg.BoolOpt("convert_sets_to_lists", default=False, help="With convert_output_data."),
+    cfg.BoolOpt("iterable_dicts", default=False, help="Whether dicts iterate over their keys."),
+    cfg.StrOpt("keyword_operator", default="=>", help="Operator of mappings."),
+    cfg.BoolOpt("allow_delegates", default=False, help="Allow delegate expressions."),
+]
+
+EXPRESSIONS_OPTS = [
+    cfg.ListOpt(
+        "allowed_languages",
+        default=["yaql", "jinja"],
+        item_type=_LANGUAGE,
+        help="Languages of expressions that definitions may use.",
+    ),
+]
+
+CONTEXT_VERSIONING_OPTS = [
+    cfg.BoolOpt("enabled", default=True, help="The newer write of a variable wins at joins."),
+    cfg.BoolOpt("hash_version_keys", default=True, help="False shows the keys for debugging."),
+]
+
+KEYCLOAK_OPTS = [
+    cfg.StrOpt("auth_url", help="Base URL of the Keycloak server."),
+    cfg.StrOpt("certfile", help="Client certificate (PEM)."),
+    cfg.StrOpt("keyfile", help="Client key (PEM)."),
+    cfg.StrOpt("cafile", help="Certificates the server is checked with (PEM)."),
+    cfg.BoolOpt("insecure", default=False, help="Do not check the server's certificate."),
+    cfg.StrOpt(
+        "user_info_endpoint_url",
+        default="/realms/%s/protocol/openid-connect/userinfo",
+        help="Where a token's owner is asked for.",
+    ),
+    cfg.StrOpt(
+        "public_cert_url",
+        default="/realms/%s/protocol/openid-connect/certs",
+        help="Where the signing keys are.",
+    ),
+    cfg.StrOpt("keycloak_iss", help="Issuer that tokens must name; %s is the realm."),
+]
+
+COORDINATION_OPTS = [
+    ignored(cfg.StrOpt, "backend_url"),
+    ignored(cfg.FloatOpt, "heartbeat_interval", 5.0),
+]
+
+PROFILER_OPTS = [ignored(cfg.StrOpt, "profiler_log_name", "profiler_trace")]
+
+GROUPS: dict[str, list[cfg.Opt]] = {
+    "scheduler": SCHEDULER_OPTS,
+    "cron_trigger": CRON_TRIGGER_OPTS,
+    "event_engine": EVENT_ENGINE_OPTS,
+    "notifier": NOTIFIER_OPTS,
+    "execution_expiration_policy": EXPIRATION_OPTS,
+    "action_heartbeat": HEARTBEAT_OPTS,
+    "action_logging": ACTION_LOGGING_OPTS,
+    "action_std_http": STD_HTTP_OPTS,
+    "action_providers": ACTION_PROVIDERS_OPTS,
+    "legacy_action_provider": LEGACY_PROVIDER_OPTS,
+    "yaql": YAQL_OPTS,
+    "expressions": EXPRESSIONS_OPTS,
+    "context_versioning": CONTEXT_VERSIONING_OPTS,
+    "keycloak_oidc": KEYCLOAK_OPTS,
+    "coordination": COORDINATION_OPTS,
+    "profiler": PROFILER_OPTS,
+}

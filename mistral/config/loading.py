@@ -1,0 +1,208 @@
+"""Finding, reading and checking a configuration.
+
+A mistake in a file or on the command line becomes one :class:`ConfigurationError` that reads as a
+sentence; the caller prints it. Only ``--help`` and ``--version`` leave through ``SystemExit``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import os
+import pathlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from oslo_config import cfg
+from oslo_log import log
+
+from mistral.config.feature_options import IGNORED
+from mistral.config.options import COMPONENTS, GROUPS, MESSAGING_OPTS, SERVER_CLI_OPTS
+from mistral.exceptions import ConfigurationError
+
+_LOCATION = re.compile(r"LocationInfo\(location=.*?, detail='([^']*)'\)")
+_FILE_FLAGS = ("--config-file", "--config-dir")
+_HELP_END = (
+    "Without a configuration file (searched as mistral.conf in ~/.mistral, ~, /etc/mistral and "
+    "/etc; or named by MISTRAL_CONFIG_FILE or MISTRAL_CONFIG_DIR) everything runs embedded: all "
+    "components in one process, SQLite in the user's data directory, no authentication, bound to "
+    "127.0.0.1. A single option can be set by the environment as OS_<GROUP>__<OPTION>, for "
+    "example OS_API__PORT=9090."
+)
+
+
+def load(
+    argv: Sequence[str] = (),
+    *,
+    prog: str = "mistral-server",
+    description: str = "Runs components of the Mistral workflow service.",
+    cli_opts: Iterable[cfg.Opt] = SERVER_CLI_OPTS,
+    environ: Mapping[str, str] | None = None,
+) -> cfg.ConfigOpts:
+    """Read the command line, the environment and the files; raises ConfigurationError."""
+    environ = os.environ if environ is None else environ
+    conf = cfg.ConfigOpts()
+    log.register_options(conf)
+    conf.register_cli_opts(list(cli_opts))
+    for group, options in GROUPS.items():
+        conf.register_opts(options, group=_group(group))
+    conf.register_opts(MESSAGING_OPTS)
+    _set_log_defaults(conf)
+    _parse(conf, argv, prog, description, environ)
+    if is_embedded(conf):
+        _set_embedded_defaults(conf, environ)
+    _check_values(conf)
+    _check_components(conf)
+    _check_tls(conf)
+    return conf
+
+
+def is_embedded(conf: cfg.ConfigOpts) -> bool:
+    """Whether no configuration file or directory was found or named."""
+    return not conf.config_file and not conf.config_dir
+
+
+def ignored_settings(conf: cfg.ConfigOpts) -> list[str]:
+    """Options that somebody set and that have no effect: worth one line in the log."""
+    names = []
+    for group, options in GROUPS.items():
+        for option in options:
+            if option.help == IGNORED and _set_by_user(conf, option.dest, group):
+                names.append(f"[{group}] {option.name}")
+    return names
+
+
+def _group(name: str) -> str | None:
+    return None if name == "DEFAULT" else name
+
+
+def _set_by_user(conf: cfg.ConfigOpts, name: str, group: str) -> bool:
+    location = conf.get_location(name, _group(group))
+    return location is not None and location.location.is_user_controlled
+
+
+def _parse(
+    conf: cfg.ConfigOpts,
+    argv: Sequence[str],
+    prog: str,
+    description: str,
+    environ: Mapping[str, str],
+) -> None:
+    files, directories = _default_places(environ)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            conf(
+                args=_files_first(argv),
+                project="mistral",
+                prog=prog,
+                version=f"{prog} {importlib.metadata.version('mistral')}\n",
+                description=description,
+                epilog=_HELP_END,
+                default_config_files=files,
+                default_config_dirs=directories,
+            )
+    except SystemExit as leaving:
+        if not leaving.code:
+            raise
+        last = (complaint.getvalue().strip().splitlines() or ["bad command line"])[-1]
+        raise ConfigurationError(last.removeprefix(f"{prog}: error: ")) from None
+    except (cfg.Error, OSError, ValueError) as broken:
+        raise ConfigurationError(_one_line(broken)) from broken
+
+
+def _files_first(argv: Sequence[str]) -> list[str]:
+    """Files named anywhere on the line are read first, so every other flag wins over them."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(argv)
+    for word in words:
+        if word in _FILE_FLAGS:
+            front += [word, *_next_word(words)]
+        elif word.startswith(tuple(f"{flag}=" for flag in _FILE_FLAGS)):
+            front.append(word)
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def _next_word(words: Iterable[str]) -> list[str]:
+    for word in words:
+        return [word]
+    return []
+
+
+def _default_places(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    file, directory = environ.get("MISTRAL_CONFIG_FILE"), environ.get("MISTRAL_CONFIG_DIR")
+    if file or directory:
+        return ([file] if file else []), ([directory] if directory else [])
+    return (
+        cfg.find_config_files(project="mistral", prog="mistral"),
+        cfg.find_config_dirs(project="mistral", prog="mistral"),
+    )
+
+
+def _set_log_defaults(conf: cfg.ConfigOpts) -> None:
+    quiet = ["amqp=WARN", "kombu=WARN", "oslo_messaging=WARN", "alembic=WARN", "cheroot=WARN"]
+    kept = [
+        entry
+        for entry in log.get_default_log_levels()
+        if entry.partition("=")[0] not in {one.partition("=")[0] for one in quiet}
+    ]
+    conf.set_default("default_log_levels", kept + quiet)
+
+
+def _set_embedded_defaults(conf: cfg.ConfigOpts, environ: Mapping[str, str]) -> None:
+    conf.set_default("transport_url", "fake:/")
+    conf.set_default(
+        "connection", f"sqlite:///{_data_directory(environ)}/mistral.sqlite", group="database"
+    )
+    conf.set_default("host", "127.0.0.1", group="api")
+    conf.set_default("auth_enable", False, group="pecan")
+    conf.set_default("type", "local", group="notifier")
+    # third parties on this machine are what one tries first
+    conf.set_default("denied_cidrs", ["169.254.0.0/16", "fe80::/10"], group="action_std_http")
+
+
+def _data_directory(environ: Mapping[str, str]) -> pathlib.Path:
+    base = environ.get("XDG_DATA_HOME")
+    root = pathlib.Path(base) if base else pathlib.Path.home() / ".local" / "share"
+    return root / "mistral"
+
+
+def _check_values(conf: cfg.ConfigOpts) -> None:
+    """oslo.config looks at a value when it is asked for; ask for all of them now."""
+    for group, options in GROUPS.items():
+        for option in options:
+            try:
+                values = conf if group == "DEFAULT" else conf[group]
+                values[option.dest]
+            except (cfg.Error, ValueError) as bad:
+                raise ConfigurationError(f"[{group}] {_one_line(bad)}") from bad
+
+
+def _check_components(conf: cfg.ConfigOpts) -> None:
+    for word in conf.get("server", ()):
+        if word not in ("all", *COMPONENTS):
+            raise ConfigurationError(
+                f"--server: there is no component '{word}'; known are all, {', '.join(COMPONENTS)}."
+            )
+
+
+def _check_tls(conf: cfg.ConfigOpts) -> None:
+    if not conf.api.enable_ssl_api:
+        return
+    for name in ("cert_file", "key_file"):
+        path = conf.ssl[name]
+        if not path:
+            raise ConfigurationError(f"[api] enable_ssl_api needs [ssl] {name}.")
+        if not os.path.exists(path):
+            raise ConfigurationError(f"[ssl] {name}: there is no file {path}.")
+    if conf.ssl.ca_file and not os.path.exists(conf.ssl.ca_file):
+        raise ConfigurationError(f"[ssl] ca_file: there is no file {conf.ssl.ca_file}.")
+
+
+def _one_line(error: BaseException) -> str:
+    text = _LOCATION.sub(r"\1", " ".join(str(error).split()))
+    return text or type(error).__name__

@@ -1,0 +1,244 @@
+"""The options of processes, database, API, engine and executor (contract config.md §2).
+
+Groups of libraries (``oslo_messaging_rabbit``, ``keystone_authtoken``, ``cors`` ...) are read by
+those libraries and are not repeated here; oslo.config accepts them unread.
+"""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+from mistral.config import feature_options
+from mistral.config.feature_options import IGNORED, ignored
+
+COMPONENTS = ("api", "engine", "executor", "event-engine", "notifier", "periodic")
+
+SERVER_CLI_OPTS = [
+    cfg.ListOpt(
+        "server",
+        default=["all"],
+        metavar="LIST",
+        help="Components to run, separated by commas: all, " + ", ".join(COMPONENTS) + ".",
+    ),
+    cfg.BoolOpt("use-debugger", default=False, help=IGNORED),
+]
+
+DEFAULT_OPTS = [
+    cfg.StrOpt(
+        "rpc_implementation",
+        default="oslo",
+        choices=["oslo", "kombu"],
+        help="Library that talks to the message broker.",
+    ),
+    cfg.StrOpt(
+        "oslo_rpc_executor",
+        default="threading",
+        choices=["eventlet", "threading", "blocking"],
+        help=IGNORED,
+    ),
+    cfg.StrOpt(
+        "auth_type",
+        default="keystone",
+        choices=["keystone", "keycloak-oidc"],
+        help="How callers of the API are authenticated.",
+    ),
+    cfg.StrOpt(
+        "scheduler_type",
+        default="legacy",
+        choices=["legacy", "default"],
+        help="Scheduler of delayed work; one implementation serves both names.",
+    ),
+    cfg.StrOpt(
+        "js_implementation",
+        default="pyv8",
+        choices=["pyv8", "v8eval", "py_mini_racer"],
+        help="JavaScript engine of std.javascript and std.js.",
+    ),
+    cfg.StrOpt(
+        "workflow_trace_log_name",
+        default="workflow_trace",
+        help="Name of the logger that traces workflows, tasks and actions.",
+    ),
+    cfg.IntOpt(
+        "expiration_token_duration",
+        default=30,
+        help="Seconds before its end at which a token counts as about to expire.",
+    ),
+    cfg.IntOpt(
+        "graceful_shutdown_timeout",
+        default=60,
+        min=0,
+        help="Seconds that running actions and requests get to end after SIGTERM.",
+    ),
+    ignored(cfg.BoolOpt, "log_options", True),
+    ignored(cfg.StrOpt, "backdoor_port"),
+]
+
+#: Owned by oslo.messaging when it is used; the in-process transport reads them from here.
+MESSAGING_OPTS = [
+    cfg.StrOpt(
+        "transport_url",
+        default="rabbit://",
+        secret=True,
+        help="Message broker: rabbit://user:password@host:5672/vhost, several hosts separated "
+        "by commas; 'fake:/' is the in-process transport.",
+    ),
+    cfg.IntOpt("rpc_response_timeout", default=60, min=1, help="Seconds to wait for an answer."),
+    cfg.StrOpt("control_exchange", default="openstack", help="Exchange of the messages."),
+    cfg.IntOpt(
+        "executor_thread_pool_size", default=64, min=1, help="Worker threads of an RPC server."
+    ),
+]
+
+DATABASE_OPTS = [
+    cfg.StrOpt(
+        "connection",
+        default="sqlite:///mistral.sqlite",
+        secret=True,
+        help="SQLAlchemy URL of the database.",
+    ),
+    cfg.StrOpt("slave_connection", secret=True, help="SQLAlchemy URL of a read-only replica."),
+    cfg.IntOpt("max_pool_size", default=5, min=1, help="Connections kept open."),
+    cfg.IntOpt("max_overflow", default=50, min=0, help="Connections opened beyond the pool."),
+    cfg.IntOpt("pool_timeout", default=30, min=1, help="Seconds to wait for a connection."),
+    cfg.IntOpt(
+        "connection_recycle_time", default=3600, help="Seconds after which one is replaced."
+    ),
+    cfg.IntOpt("max_retries", default=10, help="Attempts to connect at start; -1 = for ever."),
+    cfg.IntOpt("retry_interval", default=10, min=1, help="Seconds between these attempts."),
+    cfg.IntOpt("connection_debug", default=0, min=0, max=100, help="50 = log SQL statements."),
+    cfg.StrOpt("connection_parameters", default="", help="Appended to the URL's query."),
+]
+
+API_OPTS = [
+    cfg.HostAddressOpt("host", default="0.0.0.0", help="Address the API listens on."),
+    cfg.PortOpt("port", default=8989, help="Port the API listens on."),
+    cfg.IntOpt("max_limit", default=1000, min=1, help="Largest page of a list."),
+    cfg.BoolOpt(
+        "allow_action_execution_deletion",
+        default=False,
+        help="Whether action executions that belong to no task may be deleted.",
+    ),
+    cfg.BoolOpt("enable_ssl_api", default=False, help="Serve HTTPS; see [ssl]."),
+    ignored(cfg.IntOpt, "api_workers"),
+    cfg.StrOpt(
+        "validation_mode",
+        default="mandatory",
+        choices=["enabled", "mandatory", "disabled"],
+        help="Validation of definitions; a request may only skip it in 'enabled'.",
+    ),
+    cfg.BoolOpt("enable_info_endpoint", default=False, help="Serve /info."),
+    cfg.StrOpt("info_json_file_path", default="info.json", help="What /info answers."),
+    cfg.IntOpt(
+        "max_request_body_size",
+        default=20 * 1024 * 1024,
+        min=1024,
+        help="Bytes a request's body may have; a larger one is answered 413.",
+    ),
+    cfg.FloatOpt(
+        "engine_timeout",
+        default=10.0,
+        min=0.1,
+        help="Seconds to wait for an engine before a request is answered 503.",
+    ),
+    cfg.StrOpt(
+        "callback_base_url",
+        help="Base URL of the API as third parties reach it; actions that signal them hand it "
+        "on. Unset: made from the bind address. Empty: a path without a host.",
+    ),
+    cfg.IntOpt("threads", default=16, min=1, help="Threads of the built-in HTTP server."),
+]
+
+SSL_OPTS = [
+    cfg.StrOpt("cert_file", help="Certificate of the HTTPS server (PEM)."),
+    cfg.StrOpt("key_file", help="Private key of the HTTPS server (PEM)."),
+    cfg.StrOpt("ca_file", help="Certificates that clients must be signed by (PEM)."),
+]
+
+PECAN_OPTS = [
+    cfg.BoolOpt("auth_enable", default=True, help="Whether callers must authenticate."),
+    ignored(cfg.BoolOpt, "debug", False),
+    ignored(cfg.StrOpt, "root"),
+    ignored(cfg.ListOpt, "modules"),
+]
+
+ENGINE_OPTS = [
+    ignored(cfg.StrOpt, "engine", "default"),
+    cfg.StrOpt("host", default="0.0.0.0", help="Name of this engine among the servers."),
+    cfg.StrOpt("topic", default="mistral_engine", help="Topic of the engines."),
+    ignored(cfg.StrOpt, "version", "1.0"),
+    cfg.IntOpt(
+        "execution_field_size_limit_kb",
+        default=1024,
+        min=-1,
+        help="Largest input, output, params or published data of one object; -1 = off.",
+    ),
+    cfg.IntOpt(
+        "memory_limit_mb", default=0, min=0, help="Soft limit of the process' memory; 0 = off."
+    ),
+    cfg.IntOpt(
+        "execution_integrity_check_delay",
+        default=20,
+        help="Age in seconds of a running task at which it is looked at again; negative = never.",
+    ),
+    cfg.IntOpt("execution_integrity_check_batch_size", default=5, min=1, help="Tasks per check."),
+    cfg.IntOpt(
+        "action_definition_cache_time",
+        default=60,
+        min=0,
+        help="Seconds that an action's definition is remembered; 0 = not at all.",
+    ),
+    cfg.BoolOpt(
+        "start_subworkflows_via_rpc",
+        default=False,
+        help="Whether a message starts a sub-workflow instead of the engine that made it.",
+    ),
+    cfg.StrOpt(
+        "merge_strategy",
+        default="replace",
+        choices=["replace", "merge"],
+        help="How a join combines the data of its branches: by key, or deeply.",
+    ),
+    cfg.IntOpt("threads", default=8, min=1, help="Worker threads of one engine process."),
+    cfg.FloatOpt(
+        "relay_interval",
+        default=2.0,
+        min=0.1,
+        help="Seconds between two looks for work whose message was lost.",
+    ),
+]
+
+EXECUTOR_OPTS = [
+    cfg.StrOpt(
+        "type",
+        default="remote",
+        choices=["remote", "local"],
+        help="'local' runs the actions inside the engine's process.",
+    ),
+    cfg.StrOpt("host", default="0.0.0.0", help="Name by which tasks target this executor."),
+    cfg.StrOpt("topic", default="mistral_executor", help="Topic of the executors."),
+    ignored(cfg.StrOpt, "version", "1.0"),
+    cfg.IntOpt(
+        "threads",
+        min=1,
+        help="Actions that one process runs at a time; unset: executor_thread_pool_size.",
+    ),
+]
+
+GROUPS: dict[str, list[cfg.Opt]] = {
+    "DEFAULT": DEFAULT_OPTS,
+    "database": DATABASE_OPTS,
+    "api": API_OPTS,
+    "ssl": SSL_OPTS,
+    "pecan": PECAN_OPTS,
+    "engine": ENGINE_OPTS,
+    "executor": EXECUTOR_OPTS,
+    **feature_options.GROUPS,
+}
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Our options by group, for ``oslo-config-generator`` (entry point ``oslo.config.opts``)."""
+    groups = {name: list(options) for name, options in GROUPS.items()}
+    groups["DEFAULT"] = SERVER_CLI_OPTS + groups["DEFAULT"]
+    return list(groups.items())
