@@ -1,0 +1,209 @@
+"""What the domain answers: commands, turned into row changes by the dispatcher alone.
+
+Row commands change what is stored; flow commands ask for the next decision.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from mistral.workflow.entities import (
+    ActionExecution,
+    ExecutionEvent,
+    JoinInbound,
+    TaskExecution,
+    Timer,
+    WorkflowExecution,
+)
+from mistral.workflow.values import EMPTY, Bag
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Base of all commands."""
+
+
+# rows ----------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class LockExecution(Command):
+    """Serialise with everybody who handles this execution."""
+
+    execution_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateExecution(Command):
+    """Insert an execution; a child (IDLE) is started afterwards by its own transaction."""
+
+    execution: WorkflowExecution
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateExecution(Command):
+    """Change the execution that the transaction handles."""
+
+    changes: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateTask(Command):
+    """Insert a task."""
+
+    task: TaskExecution
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateTask(Command):
+    """Change a task."""
+
+    task_id: str
+    changes: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateAction(Command):
+    """Insert an action; after the commit it is sent to an executor."""
+
+    action: ActionExecution
+
+
+@dataclasses.dataclass(frozen=True)
+class UpdateAction(Command):
+    """Change an action."""
+
+    action_id: str
+    changes: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class DiscardResults(Command):
+    """The action results that a task has so far do not count any more."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SetInbound(Command):
+    """Record what an inbound task means for a join."""
+
+    inbound: JoinInbound
+
+
+@dataclasses.dataclass(frozen=True)
+class CreateTimer(Command):
+    """Something becomes due later."""
+
+    timer: Timer
+
+
+@dataclasses.dataclass(frozen=True)
+class SendEvent(Command):
+    """News for another execution, handled there by a transaction of its own."""
+
+    event: ExecutionEvent
+
+
+# flow ----------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class RunTask(Command):
+    """Start a task by name: a new task execution, or the one of a join.
+
+    ``triggered_by`` is (task execution id, event) of the task that chose it.
+    """
+
+    name: str
+    in_context: Bag = EMPTY
+    triggered_by: tuple[str, str] | None = None
+    source_name: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class StartTask(Command):
+    """Go on with a task execution that was held back: IDLE or DELAYED."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class RerunTask(Command):
+    """Run a task execution again."""
+
+    task_id: str
+    reset: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class ContinueTask(Command):
+    """Decide what follows a task that ended during a pause."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskCompleted(Command):
+    """A task has ended: joins learn of the edges it took and did not take."""
+
+    task_id: str
+    chosen: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class ActionCompleted(Command):
+    """An action or a sub-workflow of a task has ended."""
+
+    task_id: str
+    action: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class SetWorkflowState(Command):
+    """An engine command of the language: ``fail``, ``succeed`` or ``pause``."""
+
+    state: str
+    message: str | None = None
+    source_task_id: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckWorkflow(Command):
+    """See whether the workflow is complete."""
+
+
+# the stored form of flow commands (a paused execution's backlog) -------------
+
+
+def to_backlog(command: Command) -> dict[str, Any] | None:
+    """A JSON form of a command that waits for the end of a pause; null if it needs no waiting."""
+    if isinstance(command, RunTask):
+        return {
+            "run": command.name,
+            "in_context": command.in_context.encode(),
+            "triggered_by": command.triggered_by,
+            "source": command.source_name,
+        }
+    if isinstance(command, SetWorkflowState):
+        return {
+            "state": command.state,
+            "message": command.message,
+            "source": command.source_task_id,
+        }
+    return None
+
+
+def from_backlog(stored: Mapping[str, Any]) -> Command:
+    """The opposite of :func:`to_backlog`."""
+    if "run" in stored:
+        trigger = stored["triggered_by"]
+        return RunTask(
+            stored["run"],
+            Bag.decode(stored["in_context"]),
+            (trigger[0], trigger[1]) if trigger else None,
+            stored["source"],
+        )
+    return SetWorkflowState(stored["state"], stored["message"], stored["source"])

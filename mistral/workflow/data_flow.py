@@ -1,0 +1,149 @@
+"""Contexts: which data each place of a workflow sees (contract language §14, §16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.expressions import DataContext, LayeredData
+from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.means import Limits, Means
+from mistral.workflow.values import EMPTY, Bag, Values
+
+
+class BagView(Mapping[str, Any]):
+    """A bag as a mapping that loads large values when they are read."""
+
+    __slots__ = ("_bag", "_values")
+
+    def __init__(self, bag: Bag, values: Values) -> None:
+        self._bag = bag
+        self._values = values
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values.get(self._bag, name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._bag
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._bag)
+
+    def __len__(self) -> int:
+        return len(self._bag)
+
+
+def context(
+    means: Means,
+    wf_ex: WorkflowExecution,
+    *,
+    task_ex: TaskExecution | None = None,
+    branch: Bag = EMPTY,
+    item: Mapping[str, Any] | None = None,
+    with_input: bool = True,
+) -> DataContext:
+    """The data of a place: branch variables first, then the item's, globals and vars, input."""
+    values = means.values
+    layers: list[Mapping[str, Any]] = []
+    if branch:
+        layers.append(BagView(branch, values))
+    if item:
+        layers.append(item)
+    if wf_ex.context:
+        layers.append(BagView(wf_ex.context, values))
+    if with_input and wf_ex.input:
+        layers.append(BagView(wf_ex.input, values))
+    variables: dict[str, Any] = {"__execution": {"id": wf_ex.id}}
+    if task_ex is not None:
+        variables["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
+    facts = means.facts(task_ex)
+    return DataContext(
+        data=LayeredData(layers), facts=facts, variables=_Variables(variables, means)
+    )
+
+
+class _Variables(Mapping[str, Any]):
+    """Variables of an expression; the environment is only read when asked for."""
+
+    __slots__ = ("_fixed", "_means")
+
+    def __init__(self, fixed: Mapping[str, Any], means: Means) -> None:
+        self._fixed = fixed
+        self._means = means
+
+    def __getitem__(self, name: str) -> Any:
+        return self._means.env() if name == "__env" else self._fixed[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield "__env"
+        yield from self._fixed
+
+    def __len__(self) -> int:
+        return len(self._fixed) + 1
+
+
+def outbound(task_ex: TaskExecution) -> Bag:
+    """What a finished task hands to its followers (§16.3)."""
+    return task_ex.in_context.updated(task_ex.published)
+
+
+def merge(tasks: Iterable[TaskExecution], values: Values) -> Bag:
+    """The contexts of several finished tasks as one (§16.6).
+
+    Mappings merge deeply; a variable that a task published beats one that was merely inherited.
+    """
+    found = list(tasks)
+    if not found:
+        return EMPTY
+    if len(found) == 1:
+        return outbound(found[0])
+    result = found[0].in_context
+    for task_ex in found[1:]:
+        result = _merged(result, task_ex.in_context, values)
+    for task_ex in found:
+        result = _merged(result, task_ex.published, values)
+    return result
+
+
+def _merged(left: Bag, right: Bag, values: Values) -> Bag:
+    if not left or left == right:
+        return right if not left else left
+    clashes = [name for name in right if name in left and not _same(left, right, name)]
+    both: dict[str, Any] = {}
+    for name in clashes:
+        old, new = values.get(left, name), values.get(right, name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            both[name] = merge_mappings(old, new)
+    result = left.updated(right)
+    return result.updated(values.pack(both)) if both else result
+
+
+def _same(left: Bag, right: Bag, name: str) -> bool:
+    if name in left.refs:
+        return left.refs[name] == right.refs.get(name)
+    return name in right.inline and left.inline[name] == right.inline[name]
+
+
+def merge_mappings(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep merge; at equal keys the right one wins unless both hold mappings."""
+    result = dict(left)
+    for key, value in right.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            result[key] = merge_mappings(old, value)
+        else:
+            result[key] = value
+    return result
+
+
+def check_size(kind: str, field: str, bag: Bag | None, limits: Limits) -> None:
+    """Refuse a field above the limit.
+
+    :raises SizeLimitExceededException: with the sizes, never with the data.
+    """
+    if bag is None or limits.field_size_kb < 0:
+        return
+    size_kb = bag.size // 1024
+    if size_kb > limits.field_size_kb:
+        raise exc.SizeLimitExceededException.for_field(kind, field, size_kb, limits.field_size_kb)

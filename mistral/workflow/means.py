@@ -1,0 +1,85 @@
+"""What decisions need from outside: time, ids, definitions, values, expressions.
+
+Handed in with every decision, so that the same decision can be taken twice with the same answer
+(design.md law 3).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mistral.expressions import Expressions, Facts
+from mistral.lang import AdHocActionSpec, WorkflowSpec
+from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from mistral.workflow.values import Values
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Sizes in KiB (negative: none) and texts' lengths."""
+
+    field_size_kb: int = 1024
+    state_info_chars: int = 65500
+    merge_strategy: str = "replace"
+
+
+@dataclasses.dataclass(frozen=True)
+class ActionDefinition:
+    """What a name in a task means: a plug-in's descriptor or a chain of ad-hoc specifications.
+
+    ``descriptor`` runs at the end; ``adhoc`` lists ad-hoc actions, the one that was named first.
+    """
+
+    name: str
+    descriptor: Any
+    adhoc: tuple[tuple[str, AdHocActionSpec], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class WorkflowDefinition:
+    """A stored workflow: identity and parsed specification."""
+
+    id: str | None
+    name: str
+    namespace: str
+    spec_hash: str
+    spec: WorkflowSpec
+    workbook_name: str | None = None
+    project_id: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Means(Protocol):
+    """The outside of a decision."""
+
+    now: dt.datetime
+    expressions: Expressions
+    values: Values
+    limits: Limits
+
+    def new_id(self) -> str:
+        """A new identifier."""
+
+    def facts(self, task_ex: TaskExecution | None = None) -> Facts:
+        """What expressions may ask, with a current task or without."""
+
+    def env(self) -> Mapping[str, Any]:
+        """The environment of the root execution."""
+
+    def find_action(self, name: str) -> ActionDefinition:
+        """What an action's name means here; InvalidActionException if nothing."""
+
+    def find_workflow(self, name: str) -> WorkflowDefinition | None:
+        """What a workflow's name means here."""
+
+    def inbound_outcome(self, task_ex: TaskExecution) -> tuple[TaskExecution, ...]:
+        """The tasks that triggered a join, as they are now."""
+
+    def accepted_actions(self, task_ex: TaskExecution) -> list[ActionExecution]:
+        """Accepted actions of a task in order of index."""
+
+    def children(self, task_ex: TaskExecution) -> list[WorkflowExecution]:
+        """Sub-executions of a task that count, in order of index."""
