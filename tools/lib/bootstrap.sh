@@ -1,0 +1,78 @@
+# Sourced by the scripts of tools/: finds a Python, makes a virtual environment, installs the project into it.
+# Needs only a POSIX system with bash, git and Python 3.11 or later.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+readonly ROOT
+
+die() {
+    printf '%s: %s\n' "$(basename "$0")" "$*" >&2
+    exit 1
+}
+
+# Prints the command of a usable Python. $PYTHON, when set, is the only candidate.
+find_python() {
+    local candidate
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            "$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1 ||
+                die "$candidate has no venv module; install it first (Debian, Ubuntu: apt-get install python3-venv)"
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    die "Python 3.11 or later is needed and none was found${PYTHON:+ at $PYTHON}; set PYTHON to its command"
+}
+
+# with_progress WHAT LOG COMMAND...: runs the command with its output in LOG, prints a line now and then,
+# and shows the end of LOG if the command fails.
+with_progress() {
+    local what=$1 log=$2 started=$SECONDS pid status=0
+    shift 2
+    printf '%s ...\n' "$what"
+    "$@" >"$log" 2>&1 </dev/null &
+    pid=$!
+    trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM
+    while kill -0 "$pid" 2>/dev/null; do
+        sleep 1
+        if (((SECONDS - started) % 15 == 0 && SECONDS > started)); then
+            printf '  still at it after %d s\n' "$((SECONDS - started))"
+        fi
+    done
+    wait "$pid" || status=$?
+    trap - INT TERM
+    if ((status != 0)); then
+        tail -n 30 "$log" >&2
+        die "$what failed (exit status $status); the whole output is in $log"
+    fi
+    printf '  done in %d s\n' "$((SECONDS - started))"
+}
+
+# ensure_venv DIR STAMP PIP-ARGUMENTS...: makes DIR a virtual environment with these packages, unless one
+# with the same stamp is there already. Stale or half-made environments are made anew.
+ensure_venv() {
+    local venv=$1 stamp=$2 python
+    shift 2
+    python=$(find_python) || exit 1
+    stamp="$ROOT $("$python" --version) $* $stamp"
+    if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/installed" 2>/dev/null)" = "$stamp" ]; then
+        return
+    fi
+    mkdir -p "$venv"
+    rm -f "$venv/installed"
+    with_progress "Making a virtual environment in $(basename "$venv")" "$venv.log" \
+        "$python" -m venv --clear "$venv"
+    with_progress "Installing the project and what it needs" "$venv.log" \
+        "$venv/bin/python" -m pip install --disable-pip-version-check "$@"
+    rm -f "$venv.log"
+    printf '%s\n' "$stamp" >"$venv/installed"
+}
+
+# A number that changes when what is packaged changes: a file's content for declarations only, or all sources.
+declarations_stamp() {
+    (cd "$ROOT" && cat setup.cfg setup.py pyproject.toml | cksum)
+}
+
+sources_stamp() {
+    (cd "$ROOT" && { cat setup.cfg setup.py pyproject.toml
+        find mistral mistral_lib -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort; } | cksum)
+}
