@@ -1,0 +1,1 @@
+"""The engine: decides what runs next, and the executor that runs it."""

@@ -1,0 +1,262 @@
+"""Task policies: each one small unit, in the order of contract language §11."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.engine.base import Scope, TaskPolicy
+from mistral.lang import TaskSpec
+from mistral.workflow import states
+from mistral.workflow.commands import (
+    Command,
+    CreateTimer,
+    DiscardResults,
+    SetWorkflowState,
+    UpdateTask,
+)
+from mistral.workflow.entities import TaskExecution, Timer
+
+WAIT_BEFORE = "wait-before"
+WAIT_AFTER = "wait-after"
+RETRY = "retry"
+TIMEOUT = "timeout"
+
+
+def before_policies(task_spec: TaskSpec) -> list[TaskPolicy]:
+    """The policies of a task that may hold its start, in their order."""
+    p = task_spec.policies
+    found: list[TaskPolicy] = []
+    if p.pause_before is not None:
+        found.append(PauseBeforePolicy(p.pause_before))
+    if p.wait_before is not None:
+        found.append(WaitBeforePolicy(p.wait_before))
+    if p.timeout is not None:
+        found.append(TimeoutPolicy(p.timeout))
+    if p.concurrency is not None:
+        found.append(ConcurrencyPolicy(p.concurrency))
+    return found
+
+
+def after_policies(task_spec: TaskSpec) -> list[TaskPolicy]:
+    """The policies of a task that look at its end, in their order."""
+    p = task_spec.policies
+    found: list[TaskPolicy] = []
+    if p.wait_after is not None:
+        found.append(WaitAfterPolicy(p.wait_after))
+    if p.fail_on is not None:
+        found.append(FailOnPolicy(p.fail_on))
+    if p.retry is not None:
+        r = p.retry
+        found.append(RetryPolicy(r.count, r.delay, r.break_on, r.continue_on))
+    return found
+
+
+def _scope(policy: TaskPolicy, scope: Scope | None) -> Scope:
+    if scope is None:
+        raise exc.MistralException(f"{type(policy).__name__} was asked without its surroundings.")
+    return scope
+
+
+def _number(policy: TaskPolicy, name: str, value: Any, scope: Scope) -> int:
+    result = scope.evaluate(value)
+    if isinstance(result, bool) or not isinstance(result, int) or result < 0:
+        raise exc.InputException(
+            f"Invalid data type in {type(policy).__name__}: '{name}' must be an integer "
+            f"of at least 0, not {type(result).__name__}"
+        )
+    return result
+
+
+def _with(task_ex: TaskExecution, **entries: Any) -> dict[str, Any]:
+    return {**task_ex.runtime_context, **entries}
+
+
+def _timer(
+    kind: str, task_ex: TaskExecution, number: int, seconds: int, scope: Scope, payload: Mapping[str, Any]
+) -> CreateTimer:
+    due_at = scope.means.now + dt.timedelta(seconds=seconds)
+    return CreateTimer(
+        Timer(
+            id=scope.means.new_id(),
+            kind=kind,
+            execution_id=scope.wf_ex.id,
+            task_id=task_ex.id,
+            attempt=number,
+            due_at=due_at,
+            payload=dict(payload),
+        )
+    )
+
+
+class PauseBeforePolicy(TaskPolicy):
+    """Holds the task and pauses the workflow; a resume starts the task."""
+
+    def __init__(self, expression: Any) -> None:
+        self.expression = expression
+
+    def before_task_start(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        value = _scope(self, scope).evaluate(self.expression)
+        if not isinstance(value, bool):
+            raise exc.InputException(
+                f"Invalid data type in PauseBeforePolicy: 'pause-before' must be a boolean, "
+                f"not {type(value).__name__}"
+            )
+        if not value:
+            return []
+        info = "Set by 'pause-before' policy"
+        return [
+            UpdateTask(task_ex.id, {"state": states.IDLE, "state_info": info}),
+            SetWorkflowState(states.PAUSED, f"{info} [task={task_ex.name}]"),
+        ]
+
+
+class WaitBeforePolicy(TaskPolicy):
+    """Delays the start."""
+
+    def __init__(self, delay: Any) -> None:
+        self.delay = delay
+
+    def before_task_start(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        scope = _scope(self, scope)
+        seconds = _number(self, "wait-before", self.delay, scope)
+        if not seconds or task_ex.state != states.RUNNING:
+            return []
+        return [
+            UpdateTask(
+                task_ex.id,
+                {
+                    "state": states.DELAYED,
+                    "state_info": f"Delayed by 'wait-before' policy [delay={seconds}]",
+                    "runtime_context": _with(task_ex, wait_before_policy={"skip": True}),
+                },
+            ),
+            _timer(WAIT_BEFORE, task_ex, task_ex.attempt, seconds, scope, {}),
+        ]
+
+
+class TimeoutPolicy(TaskPolicy):
+    """Fails a task that takes too long; counted from its first start (§11.4)."""
+
+    def __init__(self, timeout_sec: Any) -> None:
+        self.timeout_sec = timeout_sec
+
+    def before_task_start(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        scope = _scope(self, scope)
+        seconds = _number(self, "timeout", self.timeout_sec, scope)
+        if not seconds:
+            return []
+        return [
+            UpdateTask(task_ex.id, {"runtime_context": _with(task_ex, timeout=seconds)}),
+            _timer(TIMEOUT, task_ex, task_ex.run, seconds, scope, {"seconds": seconds}),
+        ]
+
+
+class ConcurrencyPolicy(TaskPolicy):
+    """Limits how many items of a task are unfinished at a time."""
+
+    def __init__(self, concurrency: Any) -> None:
+        self.concurrency = concurrency
+
+    def before_task_start(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        scope = _scope(self, scope)
+        limit = _number(self, "concurrency", self.concurrency, scope)
+        changes = {"runtime_context": _with(task_ex, concurrency=limit)}
+        return [UpdateTask(task_ex.id, changes)] if limit else []
+
+
+class WaitAfterPolicy(TaskPolicy):
+    """Delays the end: the task is published already, its followers wait (§11.3)."""
+
+    def __init__(self, delay: Any) -> None:
+        self.delay = delay
+
+    def after_task_complete(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        scope = _scope(self, scope)
+        if task_ex.runtime_context.get("wait_after_policy", {}).get("skip"):
+            return []
+        seconds = _number(self, "wait-after", self.delay, scope)
+        if not seconds:
+            return []
+        payload = {"state": task_ex.state, "state_info": task_ex.state_info}
+        return [
+            UpdateTask(
+                task_ex.id,
+                {
+                    "state": states.DELAYED,
+                    "state_info": f"Delayed by 'wait-after' policy [delay={seconds}]",
+                    "runtime_context": _with(task_ex, wait_after_policy={"skip": True}),
+                },
+            ),
+            _timer(WAIT_AFTER, task_ex, task_ex.attempt, seconds, scope, payload),
+        ]
+
+
+class FailOnPolicy(TaskPolicy):
+    """Turns a success into an error when its expression holds."""
+
+    def __init__(self, fail_on: Any) -> None:
+        self.fail_on = fail_on
+
+    def after_task_complete(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        if task_ex.state != states.SUCCESS or not _scope(self, scope).evaluate(self.fail_on):
+            return []
+        info = "Failed by 'fail-on' policy"
+        return [UpdateTask(task_ex.id, {"state": states.ERROR, "state_info": info})]
+
+
+class RetryPolicy(TaskPolicy):
+    """Runs a task again after a pause (§11.8-11.16)."""
+
+    def __init__(self, count: Any, delay: Any, break_on: Any, continue_on: Any) -> None:
+        self.count = count
+        self.delay = delay
+        self.break_on = break_on
+        self.continue_on = continue_on
+
+    def after_task_complete(
+        self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
+    ) -> list[Command]:
+        scope = _scope(self, scope)
+        count = _number(self, "count", self.count, scope)
+        delay = _number(self, "delay", self.delay, scope)
+        done = task_ex.runtime_context.get("retry_task_policy", {}).get("retry_no", 0)
+        if done >= count or not self._again(task_ex.state, scope):
+            return []
+        attempt = task_ex.attempt + 1
+        changes = {
+            "state": states.WAITING if task_spec.join else states.DELAYED,
+            "state_info": f"Delayed by 'retry' policy [delay={delay}]",
+            "attempt": attempt,
+            "runtime_context": _with(
+                task_ex, retry_task_policy={"retry_no": done + 1}, base_attempt=attempt
+            ),
+        }
+        return [
+            UpdateTask(task_ex.id, changes),
+            DiscardResults(task_ex.id),
+            _timer(RETRY, task_ex, attempt, delay, scope, {}),
+        ]
+
+    def _again(self, state: str, scope: Scope) -> bool:
+        if state == states.SUCCESS:
+            return self.continue_on is not None and bool(scope.evaluate(self.continue_on))
+        if state != states.ERROR:
+            return False
+        if self.break_on is not None and scope.evaluate(self.break_on):
+            return False
+        return self.continue_on is None or bool(scope.evaluate(self.continue_on))
