@@ -19,7 +19,12 @@ metadata = sa.MetaData(
     }
 )
 
-_OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+# SQLAlchemy takes a mariadb:// URL for a dialect with options of its own
+_OPTIONS = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
 
 
 def _flag(name: str) -> sa.Column[bool]:

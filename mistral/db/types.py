@@ -23,7 +23,7 @@ class Json(sa.types.TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        return dialect.type_descriptor(LONG_TEXT)
+        return LONG_TEXT
 
     def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
         return None if value is None else json.dumps(value)
@@ -39,7 +39,7 @@ class BagText(sa.types.TypeDecorator[Bag]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
-        return dialect.type_descriptor(LONG_TEXT)
+        return LONG_TEXT
 
     def process_bind_param(self, value: Bag | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else value.encode()

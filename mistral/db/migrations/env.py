@@ -1,0 +1,32 @@
+"""How alembic meets our database: executed by every one of its commands."""
+
+from alembic import context
+
+from mistral.db import schema, tables
+
+OPTIONS = {
+    "target_metadata": tables.metadata,
+    "compare_type": True,
+    "transaction_per_migration": False,
+}
+
+
+def print_sql(url: str) -> None:
+    """``--sql``: write the statements instead of executing them."""
+    context.configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"}, **OPTIONS)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def migrate(url: str) -> None:
+    """Execute in one transaction, alone; where DDL commits by itself, alone at least."""
+    with schema.exclusive(url) as conn:
+        context.configure(connection=conn, render_as_batch=conn.dialect.name == "sqlite", **OPTIONS)
+        with context.begin_transaction():
+            context.run_migrations()
+
+
+if context.is_offline_mode():
+    print_sql(context.config.get_main_option("sqlalchemy.url"))
+else:
+    migrate(context.config.get_main_option("sqlalchemy.url"))

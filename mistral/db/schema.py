@@ -1,0 +1,100 @@
+"""The life of the schema: which migrations a database has, and bringing it to another one.
+
+``mistral-db-manage`` and the embedded service work through this module. Any number of processes
+may upgrade at once: the environment of the migrations takes :func:`exclusive` first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import pathlib
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from mistral import exceptions as exc
+from mistral.db.transaction import Database
+
+MIGRATIONS = pathlib.Path(__file__).parent / "migrations"
+
+_LOCK_NUMBER = 0x6D697374  # any constant that nobody else's advisory lock has
+_LOCK_SECONDS = 600
+
+
+def alembic_config(url: str) -> Config:
+    """What alembic's own commands (history, stamp, revision ...) need to know."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    return config
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring a database to a revision; nothing happens when it is there already."""
+    command.upgrade(alembic_config(url), revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take a database back to a revision (``base``: no tables at all). Data is lost."""
+    command.downgrade(alembic_config(url), revision)
+
+
+def head() -> str | None:
+    """The newest revision that this version of the service knows."""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head()
+
+
+def current(url: str) -> str | None:
+    """The revision that a database has, None for an empty one."""
+    database = Database(url)
+    try:
+        return database.read(
+            lambda conn: MigrationContext.configure(connection=conn).get_current_revision()
+        )
+    finally:
+        database.close()
+
+
+def is_current(url: str) -> bool:
+    """Whether a database has the newest revision."""
+    return current(url) == head()
+
+
+@contextlib.contextmanager
+def exclusive(url: str) -> Iterator[sa.Connection]:
+    """A connection in a transaction, while no other process migrates the same database."""
+    database = Database(url)
+    try:
+        # SQLite: the writer's BEGIN IMMEDIATE is the lock
+        with database.connect() as conn, conn.begin(), _server_lock(conn):
+            yield conn
+    finally:
+        database.close()
+
+
+@contextlib.contextmanager
+def _server_lock(conn: sa.Connection) -> Iterator[None]:
+    if conn.dialect.name == "postgresql":
+        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
+        yield
+    elif conn.dialect.name in ("mysql", "mariadb"):
+        # such locks belong to the whole server, have short names and survive the implicit
+        # commits of DDL
+        schema = conn.execute(sa.select(sa.func.database())).scalar_one()
+        name = f"mistral.{hashlib.sha256(schema.encode()).hexdigest()[:32]}"
+        if conn.execute(sa.select(sa.func.get_lock(name, _LOCK_SECONDS))).scalar() != 1:
+            raise exc.UnavailableException(
+                "Another process is migrating the database for too long."
+            )
+        try:
+            yield
+        finally:
+            conn.execute(sa.select(sa.func.release_lock(name)))
+    else:
+        yield
