@@ -1,0 +1,1 @@
+"""Standard actions, descriptors of actions and the providers that find them."""

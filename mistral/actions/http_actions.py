@@ -1,0 +1,173 @@
+"""`std.http` and its asynchronous version (contract language §23, rest-api §12)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from mistral.actions.base import ServicedAction
+from mistral.actions.egress_http import HTTPRequest
+from mistral.utils import json as fast_json
+from mistral_lib.actions import ActionContext, ActionException, Result
+
+SUCCESS_STATUSES = range(200, 307)
+
+
+class HTTPAction(ServicedAction):
+    """Sends an HTTP request and returns the answer."""
+
+    def __init__(
+        self,
+        url: str,
+        method: str = "GET",
+        params: Any = None,
+        body: Any = None,
+        json: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        cookies: Mapping[str, Any] | None = None,
+        auth: Any = None,
+        timeout: Any = None,
+        allow_redirects: bool | None = None,
+        proxies: Mapping[str, str] | None = None,
+        verify: bool | str | None = None,
+    ) -> None:
+        if body is not None and json is not None:
+            raise ActionException("Only one of the parameters 'body' and 'json' may be given.")
+        self.url = url
+        self.method = method
+        self.params = params
+        self.body = _body_text(body)
+        self.json = json
+        self.headers = _headers(headers)
+        self.cookies = cookies
+        self.auth = _basic_auth(auth)
+        self.timeout = _timeout(timeout)
+        self.allow_redirects = allow_redirects
+        self.proxies = proxies
+        self.verify = verify
+
+    def run(self, context: ActionContext) -> Result:
+        response = self.services.http.send(
+            HTTPRequest(
+                url=str(self.url),
+                method=str(self.method or "GET").upper(),
+                params=self.params,
+                data=None if self.body is None else self.body.encode(),
+                json=self.json,
+                headers={name: _header_text(text) for name, text in self.headers.items()},
+                cookies={k: str(v) for k, v in (self.cookies or {}).items()},
+                auth=(self.auth[0], self.auth[1]) if self.auth else None,
+                timeout=self.timeout,
+                allow_redirects=self.allow_redirects is None or bool(self.allow_redirects),
+                proxies=self.proxies,
+                verify=True if self.verify is None else self.verify,
+            )
+        )
+        answer = answer_of(response)
+        if response.status_code in SUCCESS_STATUSES:
+            return Result(data=answer)
+        return Result(error=answer)
+
+
+class MistralHTTPAction(HTTPAction):
+    """Sends an HTTP request; the result is delivered later, through the API, by the other side.
+
+    The request's headers say whose result it is and where to deliver it.
+    """
+
+    def run(self, context: ActionContext) -> Result:
+        execution = context.execution
+        own = {
+            "Mistral-Workflow-Name": execution.workflow_name,
+            "Mistral-Workflow-Execution-Id": execution.workflow_execution_id,
+            "Mistral-Task-Id": execution.task_execution_id,
+            "Mistral-Action-Execution-Id": execution.action_execution_id,
+            "Mistral-Callback-URL": execution.callback_url,
+            "Mistral-Callback-Token": execution.callback_token,
+        }
+        replaced = {name.lower() for name in own}
+        kept = {k: v for k, v in self.headers.items() if k.lower() not in replaced}
+        self.headers = kept | {name: text for name, text in own.items() if text is not None}
+        return super().run(context)
+
+    def is_sync(self) -> bool:
+        return False
+
+
+def answer_of(response: requests.Response) -> dict[str, Any]:
+    """The action's result: the answer as plain data."""
+    return {
+        "content": _content(response),
+        "status": response.status_code,
+        "headers": dict(response.headers.items()),
+        "url": response.url,
+        "history": [
+            {"status": step.status_code, "url": step.url, "reason": step.reason}
+            for step in response.history
+        ],
+        "encoding": response.encoding,
+        "reason": response.reason,
+        "cookies": dict(response.cookies.items()),
+        "elapsed": response.elapsed.total_seconds(),
+    }
+
+
+def _content(response: requests.Response) -> Any:
+    """Decoded JSON where the body is that, else text.
+
+    The text's encoding is never guessed from its bytes: that takes seconds for a large body.
+    """
+    body = response.content
+    try:
+        return fast_json.loads(body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return body.decode(response.encoding or "utf-8", "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
+def _body_text(body: Any) -> str | None:
+    return body if body is None or isinstance(body, str) else json.dumps(body)
+
+
+def _headers(headers: Mapping[str, Any] | None) -> dict[str, str]:
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise ActionException("The parameter 'headers' must be a mapping.")
+    return {str(name): str(value) for name, value in headers.items() if value is not None}
+
+
+def _header_text(text: str) -> str:
+    """HTTP's headers are bytes: what Latin-1 can't express goes as UTF-8."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.encode("utf-8").decode("latin-1")
+    return text
+
+
+def _basic_auth(auth: Any) -> list[str] | None:
+    if not auth:
+        return None
+    parts = auth.split(":", 1) if isinstance(auth, str) else list(auth)
+    if len(parts) != 2:
+        raise ActionException("The parameter 'auth' must have the form 'user:password'.")
+    return [str(part) for part in parts]
+
+
+def _timeout(timeout: Any) -> float | tuple[float, float] | None:
+    if timeout is None:
+        return None
+    try:
+        if isinstance(timeout, (list, tuple)):
+            connect, read = timeout
+            return float(connect), float(read)
+        return float(timeout)
+    except (TypeError, ValueError) as exc:
+        raise ActionException("The parameter 'timeout' must be a number of seconds.") from exc

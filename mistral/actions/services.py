@@ -1,0 +1,41 @@
+"""What the process hands to the standard actions: actions themselves read no configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from mistral.actions.egress import EgressGuard, EgressOptions
+from mistral.actions.egress_http import EgressHTTP
+from mistral.actions.js_engines import JavaScriptEngine, MiniRacerEngine
+
+
+@dataclasses.dataclass(frozen=True)
+class SshOptions:
+    """Where ``std.ssh`` finds keys and which hosts it believes.
+
+    Without ``key_dir`` no key file is ever read; without ``known_hosts`` no host is known and
+    every connection is refused. ``allow_proxy_command`` lets workflows run a command on the
+    executor itself, so it is off.
+    """
+
+    key_dir: pathlib.Path | None = None
+    known_hosts: pathlib.Path | None = None
+    connect_timeout: float = 30.0
+    allow_proxy_command: bool = False
+    max_output_size: int = 5 * 1024 * 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class ActionServices:
+    """Everything a standard action may use of its process."""
+
+    http: EgressHTTP = dataclasses.field(default_factory=lambda: EgressHTTP(EgressGuard()))
+    ssh: SshOptions = SshOptions()
+    javascript: JavaScriptEngine = dataclasses.field(default_factory=MiniRacerEngine)
+    smtp_timeout: float = 60.0
+
+    @classmethod
+    def with_egress(cls, options: EgressOptions, ssh: SshOptions | None = None) -> ActionServices:
+        """The services for an operator's options."""
+        return cls(http=EgressHTTP(EgressGuard(options)), ssh=ssh or SshOptions())
