@@ -7,6 +7,8 @@ execution are deleted by the repository, in a fixed order.
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from mistral.db.types import IDENTIFIER, LONG_TEXT, MOMENT, NAME, BagText, Json
@@ -20,7 +22,7 @@ metadata = sa.MetaData(
 )
 
 # SQLAlchemy takes a mariadb:// URL for a dialect with options of its own
-_OPTIONS = {
+_OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
     for dialect in ("mysql", "mariadb")
     for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))

@@ -1,0 +1,173 @@
+"""What users define: workflows, workbooks, ad-hoc actions, environments.
+
+The upper half serves requests of users, who see what they may see. The lower half serves the
+engine, which looks a name up on behalf of a project while it handles an execution: one
+statement each, no locks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.db import tables
+from mistral.db.base import Repository, insert_absent, nearest_first
+from mistral.utils import json
+
+workflows: Final = Repository(tables.workflow_definitions, "Workflow")
+workbooks: Final = Repository(tables.workbooks, "Workbook")
+actions: Final = Repository(tables.action_definitions, "Action")
+environments: Final = Repository(tables.environments, "Environment")
+
+_S: Final = tables.workflow_specs
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredSpec:
+    """A parsed workflow as text, addressed by its hash."""
+
+    hash: str
+    content: str
+
+    @classmethod
+    def of(cls, name: str, raw: Mapping[str, Any]) -> StoredSpec:
+        """The text of a parsed workflow.
+
+        The order of keys is kept, because tasks start in the order in which they are written;
+        the hash covers it for the same reason.
+        """
+        content = json.dumps({**raw, "name": name})
+        return cls(hashlib.sha256(content.encode()).hexdigest(), content)
+
+
+def store_specs(conn: sa.Connection, specs: Iterable[StoredSpec]) -> None:
+    """Store parsed workflows unless they are stored already."""
+    contents = {spec.hash: spec.content for spec in specs}
+    rows = [{"hash": digest, "content": contents[digest]} for digest in sorted(contents)]
+    insert_absent(conn, _S, rows)
+
+
+_SPEC = sa.select(_S.c.content).where(_S.c.hash == sa.bindparam("hash"))
+
+
+def load_spec(conn: sa.Connection, spec_hash: str) -> dict[str, Any]:
+    """A parsed workflow (its body with its ``name``).
+
+    :raises DBEntityNotFoundError: no such specification is stored.
+    """
+    content = conn.execute(_SPEC, {"hash": spec_hash}).scalar()
+    if content is None:
+        raise exc.DBEntityNotFoundError(f"Workflow specification not found [hash={spec_hash}]")
+    raw: dict[str, Any] = json.loads(content)
+    return raw
+
+
+# For the engine --------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundWorkflow:
+    """What starting a workflow needs to know of its definition."""
+
+    id: str
+    name: str
+    namespace: str
+    project_id: str
+    spec_hash: str
+    workbook_name: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundAction:
+    """An ad-hoc action; ``id`` with ``updated_at`` changes whenever the definition does."""
+
+    id: str
+    name: str
+    namespace: str
+    project_id: str
+    spec: dict[str, Any]
+    definition: str
+    description: str | None
+    tags: list[str] | None
+    scope: str
+    workbook_name: str | None
+    created_at: dt.datetime
+    updated_at: dt.datetime | None
+
+
+def _finder(table: sa.Table, kind: type[Any]) -> sa.Select[Any]:
+    project_id: sa.BindParameter[str] = sa.bindparam("project_id")
+    return (
+        sa.select(*[table.c[field.name] for field in dataclasses.fields(kind)])
+        .where(
+            table.c.name.in_(sa.bindparam("names", expanding=True)),
+            table.c.namespace.in_(sa.bindparam("namespaces", expanding=True)),
+            sa.or_(table.c.project_id == project_id, table.c.scope == "public"),
+        )
+        .order_by(*nearest_first(table, project_id))
+    )
+
+
+_FIND_WORKFLOW = _finder(tables.workflow_definitions, FoundWorkflow)
+_FIND_ACTION = _finder(tables.action_definitions, FoundAction)
+_FIND_ENVIRONMENT = (
+    sa.select(tables.environments.c.variables)
+    .where(
+        tables.environments.c.name == sa.bindparam("name"),
+        sa.or_(
+            tables.environments.c.project_id == sa.bindparam("project_id"),
+            tables.environments.c.scope == "public",
+        ),
+    )
+    .order_by(*nearest_first(tables.environments, sa.bindparam("project_id")))
+    .limit(1)
+)
+
+
+def find_workflow_spec(
+    conn: sa.Connection, names: Sequence[str], namespaces: Sequence[str], project_id: str
+) -> FoundWorkflow | None:
+    """The workflow of the first of the names that exists in one of the namespaces.
+
+    An earlier name wins over an earlier namespace (contract language §19.2), the project's own
+    workflow over a public one of somebody else.
+    """
+    row = _look_up(conn, _FIND_WORKFLOW, names, namespaces, project_id)
+    return FoundWorkflow(**row) if row else None
+
+
+def find_action_definition(
+    conn: sa.Connection, names: Sequence[str], namespaces: Sequence[str], project_id: str
+) -> FoundAction | None:
+    """As :func:`find_workflow_spec`, for ad-hoc actions."""
+    row = _look_up(conn, _FIND_ACTION, names, namespaces, project_id)
+    return FoundAction(**row) if row else None
+
+
+def _look_up(
+    conn: sa.Connection,
+    statement: sa.Select[Any],
+    names: Sequence[str],
+    namespaces: Sequence[str],
+    project_id: str,
+) -> sa.RowMapping | None:
+    params = {"names": list(names), "namespaces": list(namespaces), "project_id": project_id}
+    found = conn.execute(statement, params).mappings().all()
+    # min keeps the first of equals, which is the nearest one
+    return min(
+        found,
+        key=lambda row: (names.index(row["name"]), namespaces.index(row["namespace"])),
+        default=None,
+    )
+
+
+def find_environment(conn: sa.Connection, name: str, project_id: str) -> dict[str, Any] | None:
+    """The variables of an environment that a project may use."""
+    row = conn.execute(_FIND_ENVIRONMENT, {"name": name, "project_id": project_id}).first()
+    return None if row is None else row[0]
