@@ -1,0 +1,24 @@
+"""How Sphinx builds the documentation."""
+
+import importlib.metadata
+
+project = "Mistral"
+release = importlib.metadata.version("mistral")
+version = ".".join(release.split(".")[:2])
+language = "en"
+
+extensions = ["oslo_config.sphinxext"]
+nitpicky = False
+exclude_patterns: list[str] = []
+
+html_theme = "alabaster"
+html_theme_options = {
+    "description": "Workflows that can wait",
+    "page_width": "1080px",
+    "fixed_sidebar": True,
+}
+html_copy_source = False
+html_show_copyright = False
+pygments_style = "sphinx"
+# a path of the repository, which is not part of the pages
+suppress_warnings: list[str] = []

@@ -1,0 +1,90 @@
+"""What setup.cfg and .importlinter declare is what the code needs and has."""
+
+import ast
+import configparser
+import importlib
+import importlib.metadata
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = {"mistral", "mistral_lib"}
+
+
+def _declarations() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _requirements(text: str) -> set[str]:
+    lines = (line.strip() for line in text.splitlines())
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines if not line.startswith("#"))
+    return {_normal(name.group()) for name in names if name}
+
+
+def _imported_packages() -> Iterator[tuple[str, Path]]:
+    for package in sorted(OURS):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    yield from ((alias.name.partition(".")[0], path) for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    yield node.module.partition(".")[0], path
+
+
+def test_every_imported_library_is_declared() -> None:
+    declared = _declarations()
+    known = _requirements(declared["options"]["install_requires"])
+    known |= _requirements(declared["options.extras_require"]["all"])
+    providers = importlib.metadata.packages_distributions()
+    missing = {
+        f"{name} in {path.relative_to(ROOT)}"
+        for name, path in _imported_packages()
+        if name not in OURS
+        and name not in sys.stdlib_module_names
+        and not {_normal(one) for one in providers.get(name, [])} & known
+    }
+    assert not missing
+
+
+def test_extra_all_is_the_sum_of_the_features() -> None:
+    extras = _declarations()["options.extras_require"]
+    features = {name: _requirements(text) for name, text in extras.items()}
+    everything, test = features.pop("all"), features.pop("test")
+    assert everything == set().union(*features.values())
+    assert not everything & test
+
+
+def test_every_entry_point_can_be_loaded() -> None:
+    groups = _declarations()["options.entry_points"]
+    broken = []
+    for group, text in groups.items():
+        for line in filter(None, map(str.strip, text.splitlines())):
+            name, _, target = (part.strip() for part in line.partition("="))
+            module, _, attribute = target.partition(":")
+            try:
+                getattr(importlib.import_module(module), attribute)
+            except (ImportError, AttributeError) as error:
+                broken.append(f"{group}: {name}: {error}")
+    assert not broken
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / ".importlinter")
+    layers = parser["importlinter:contract:floors"]["layers"]
+    placed = {name.strip(" ()") for line in layers.splitlines() for name in line.split(":")}
+    rooms = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for folder in (ROOT / "mistral", ROOT / "mistral" / "engine")
+        for path in folder.iterdir()
+        if path.name != "__init__.py" and (path.suffix == ".py" or (path / "__init__.py").exists())
+    }
+    assert not rooms - {"mistral.engine"} - placed
