@@ -15,7 +15,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 CALLBACK_TIMEOUT = 30
@@ -27,7 +27,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def deliver(headers: Mapping[str, str], result: int) -> None:
+def deliver(headers: Message, result: int) -> None:
     """Tell Mistral the result, as any third party would."""
     action_id = headers["Mistral-Action-Execution-Id"]
     url = f"{headers['Mistral-Callback-URL']}/v2/action-executions/{action_id}"
@@ -54,19 +54,19 @@ class SumHandler(BaseHTTPRequestHandler):
         """Take one order."""
         url = urllib.parse.urlsplit(self.path)
         query = dict(urllib.parse.parse_qsl(url.query))
-        headers = {k: v for k, v in self.headers.items() if k.lower().startswith("mistral-")}
         say(f"GET {self.path}")
-        for name, value in headers.items():
-            shown = "(hidden)" if name.lower() == "mistral-callback-token" else value
-            say(f"{name}: {shown}")
+        for name, value in self.headers.items():
+            if name.lower().startswith("mistral-"):
+                secret = name.lower() == "mistral-callback-token"
+                say(f"{name}: {'(hidden)' if secret else value}")
         try:
             result = int(query["a"]) + int(query["b"])
         except (KeyError, ValueError):
             self._answer(400, "give two whole numbers: ?a=1&b=2")
             return
         self._answer(202, "accepted")
-        if url.path != "/by-hand" and "Mistral-Action-Execution-Id" in headers:
-            threading.Thread(target=deliver, args=(headers, result), daemon=True).start()
+        if url.path != "/by-hand" and "Mistral-Action-Execution-Id" in self.headers:
+            threading.Thread(target=deliver, args=(self.headers, result), daemon=True).start()
 
     def _answer(self, status: int, text: str) -> None:
         body = f"{text}\n".encode()

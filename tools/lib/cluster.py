@@ -200,8 +200,11 @@ class Cluster:
         try:
             wait_until(there, f"{what} ({method} {url})", timeout)
         except ClusterError as error:
-            tails = "\n".join(process.log_tail() for process in self.processes.values())
-            raise ClusterError(f"{error}\n{tails}") from error
+            raise ClusterError(f"{error}\n{self.log_tails()}") from error
+
+    def log_tails(self) -> str:
+        """The last lines of every process's log."""
+        return "\n".join(process.log_tail() for process in self.processes.values())
 
     def kill(self, name: str) -> None:
         """kill -9 of one process."""

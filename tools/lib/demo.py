@@ -204,8 +204,12 @@ def run(options: argparse.Namespace) -> None:
         with cluster.Cluster(run_dir, sections) as installation:
             demo = Demo(installation, processes.free_port())
             demo.start_services()
-            demo.completed_by_service()
-            demo.completed_by_person()
+            try:
+                demo.completed_by_service()
+                demo.completed_by_person()
+            except processes.ClusterError as error:
+                tails = installation.log_tails()
+                raise processes.ClusterError(f"{error}\n{tails}") from error
             title("It worked")
             if not options.once:
                 demo.stay()
