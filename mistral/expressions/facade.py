@@ -1,0 +1,148 @@
+"""The one door to expressions: finds the language, compiles once, evaluates."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stevedore import ExtensionManager
+
+from mistral.exceptions import (
+    ConfigurationError,
+    EvaluationException,
+    ExpressionGrammarException,
+)
+from mistral.expressions.base import Compiled, Evaluator
+from mistral.expressions.causes import quote
+from mistral.expressions.context import DataContext
+from mistral.expressions.options import LANGUAGES, ExpressionOptions
+
+EVALUATORS_GROUP = "mistral.expression.evaluators"
+FUNCTIONS_GROUP = "mistral.expression.functions"
+
+_MAX_DEPTH = 200
+
+
+class Expressions:
+    """Assembled once, handed to whoever evaluates; safe to share between threads.
+
+    Results are plain JSON data. They may share parts with the context's data, so both are to be
+    treated as immutable.
+    """
+
+    def __init__(
+        self, evaluators: Iterable[Evaluator], options: ExpressionOptions | None = None
+    ) -> None:
+        options = options or ExpressionOptions()
+        self._evaluators = tuple(evaluators)
+        self._allowed = _allowed(options, self._evaluators)
+        self._marks = tuple(mark for e in self._evaluators for mark in e.marks)
+        self._compiled = functools.lru_cache(options.cache_size)(self._compile)
+
+    @classmethod
+    def from_plugins(cls, options: ExpressionOptions) -> Expressions:
+        """Load languages and functions from their entry points."""
+        functions = _load(FUNCTIONS_GROUP)
+        evaluators = [
+            evaluator(options, functions) for evaluator in _load(EVALUATORS_GROUP).values()
+        ]
+        return cls(evaluators, options)
+
+    def is_expression(self, text: Any) -> bool:
+        """Whether a text contains an expression of any language."""
+        return isinstance(text, str) and bool(self._speakers(text))
+
+    def is_whole(self, text: Any) -> bool:
+        """Whether a text is exactly one expression; its value keeps its type then."""
+        if not isinstance(text, str):
+            return False
+        speakers = self._speakers(text)
+        return len(speakers) == 1 and speakers[0].is_whole(text)
+
+    def validate(self, text: Any) -> None:
+        """Check the grammar; raises :class:`ExpressionGrammarException`."""
+        if not isinstance(text, str):
+            return
+        evaluator = self._speaker(text)
+        if evaluator is None:
+            return
+        if evaluator.language not in self._allowed:
+            raise ExpressionGrammarException(_disabled(evaluator, text))
+        evaluator.validate(text)
+
+    def evaluate(self, text: str, ctx: DataContext) -> Any:
+        """The value of a text; a text without expressions is its own value.
+
+        A whole expression keeps its JSON type; otherwise Python's text forms are pasted in.
+        """
+        if not any(mark in text for mark in self._marks):
+            return text
+        compiled = self._compiled(text)
+        return text if compiled is None else compiled(ctx)
+
+    def evaluate_recursively(self, value: Any, ctx: DataContext) -> Any:
+        """Evaluate every text inside lists and mappings, never the keys of mappings."""
+        return self._recurse(value, ctx, 0)
+
+    def _recurse(self, value: Any, ctx: DataContext, depth: int) -> Any:
+        if isinstance(value, str):
+            return self.evaluate(value, ctx)
+        if depth > _MAX_DEPTH:
+            raise EvaluationException(
+                f"Can not evaluate expressions nested deeper than {_MAX_DEPTH} levels."
+            )
+        if isinstance(value, Mapping):
+            return {key: self._recurse(item, ctx, depth + 1) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._recurse(item, ctx, depth + 1) for item in value]
+        return value
+
+    def _compile(self, text: str) -> Compiled | None:
+        evaluator = self._speaker(text)
+        if evaluator is None:
+            return None
+        if evaluator.language not in self._allowed:
+            raise EvaluationException(_disabled(evaluator, text))
+        return evaluator.compile(text)
+
+    def _speakers(self, text: str) -> list[Evaluator]:
+        return [evaluator for evaluator in self._evaluators if evaluator.is_expression(text)]
+
+    def _speaker(self, text: str) -> Evaluator | None:
+        speakers = self._speakers(text)
+        if len(speakers) > 1:
+            names = ", ".join(evaluator.language for evaluator in speakers)
+            raise ExpressionGrammarException(
+                f"Mixing expression types is not allowed [text={quote(text)}, types={names}]"
+            )
+        return speakers[0] if speakers else None
+
+
+def _allowed(options: ExpressionOptions, evaluators: Iterable[Evaluator]) -> frozenset[str]:
+    known = frozenset(evaluator.language for evaluator in evaluators)
+    if options.allowed_languages is None:
+        return known
+    unknown = sorted(set(options.allowed_languages) - known - set(LANGUAGES))
+    if unknown:
+        raise ConfigurationError(f"Unknown expression languages: {', '.join(unknown)}.")
+    return frozenset(options.allowed_languages)
+
+
+def _disabled(evaluator: Evaluator, text: str) -> str:
+    return (
+        f"The expression language '{evaluator.language}' is not allowed here "
+        f"[expression={quote(text)}]"
+    )
+
+
+def _load(group: str) -> dict[str, Any]:
+    """Everything registered in a group, by name; one that can't be loaded stops the start."""
+
+    def fail(manager: Any, entry_point: Any, error: BaseException) -> None:
+        raise ConfigurationError(
+            f"Can not load the plug-in '{entry_point.name}' of '{group}': {error}"
+        ) from error
+
+    manager = ExtensionManager(group, on_load_failure_callback=fail)
+    return {extension.name: extension.plugin for extension in manager}

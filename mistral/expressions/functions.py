@@ -1,0 +1,171 @@
+"""The functions of contract language §15 (group ``mistral.expression.functions``).
+
+Each is ``callable(context, ...)`` with the :class:`DataContext` first; arguments and results are
+plain JSON data. YAQL shows parameter names in camelCase, Jinja as they are.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid as uuids
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from mistral.exceptions import EvaluationException
+from mistral.expressions.context import DataContext
+from mistral.expressions.facts import Facts
+from mistral.utils import safe_yaml
+
+Function = Callable[..., Any]
+
+_TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def _facts(context: DataContext, function: str) -> Facts:
+    if context.facts is None:
+        raise EvaluationException(f"{function}() can't be used here: there is no execution")
+    return context.facts
+
+
+def task(context: DataContext, name: str | None = None) -> Any:
+    """Record of the named task, or of the current one."""
+    if name is not None and not isinstance(name, str):
+        raise EvaluationException("task() takes the name of a task")
+    record = _facts(context, "task").task(name)
+    if record is None and name is None:
+        raise EvaluationException("task() without a name can only be used inside a task")
+    return record
+
+
+def tasks(
+    context: DataContext,
+    workflow_execution_id: str | None = None,
+    recursive: bool = False,
+    state: str | None = None,
+    flat: bool = False,
+) -> Any:
+    """Records of tasks, filtered."""
+    return _facts(context, "tasks").tasks(
+        workflow_execution_id=workflow_execution_id, recursive=recursive, state=state, flat=flat
+    )
+
+
+def execution(context: DataContext) -> Any:
+    """Record of the current workflow execution."""
+    return _facts(context, "execution").execution()
+
+
+def executions(
+    context: DataContext,
+    id: str | None = None,
+    root_execution_id: str | None = None,
+    state: str | None = None,
+    from_time: str | None = None,
+    to_time: str | None = None,
+) -> Any:
+    """Records of workflow executions, filtered."""
+    _check_time("from_time", from_time)
+    _check_time("to_time", to_time)
+    return _facts(context, "executions").executions(
+        id=id,
+        root_execution_id=root_execution_id,
+        state=state,
+        from_time=from_time,
+        to_time=to_time,
+    )
+
+
+def _check_time(parameter: str, value: Any) -> None:
+    if value is None:
+        return
+    try:
+        dt.datetime.strptime(value, _TIME_FORMAT)
+    except (TypeError, ValueError):
+        raise EvaluationException(
+            f"{parameter} of executions() must have the form YYYY-MM-DD hh:mm:ss"
+        ) from None
+
+
+def env(context: DataContext) -> Any:
+    """Environment of the root execution."""
+    return _facts(context, "env").env() or {}
+
+
+def global_(context: DataContext, name: str) -> Any:
+    """A variable of the workflow context, or null."""
+    return _facts(context, "global").global_(name)
+
+
+def json_parse(context: DataContext, text: str) -> Any:
+    """The value that a JSON text stands for."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise EvaluationException(f"the text is not JSON: {error.msg}") from None
+
+
+def json_dump(context: DataContext, value: Any) -> str:
+    """JSON text, indented by 4."""
+    return json.dumps(value, indent=4)
+
+
+def yaml_parse(context: DataContext, text: str) -> Any:
+    """The value that a YAML text stands for; anchors are off."""
+    if not isinstance(text, str):
+        raise EvaluationException("yaml_parse() takes a text")
+    try:
+        return safe_yaml.load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise EvaluationException(f"the text is not YAML{where}") from None
+    except yaml.YAMLError:
+        raise EvaluationException("the text is not YAML, too long or nested too deeply") from None
+
+
+def yaml_dump(context: DataContext, value: Any) -> str:
+    """YAML text in block style."""
+    return safe_yaml.dump(value)
+
+
+def uuid(context: DataContext) -> str:
+    """A random UUID."""
+    return str(uuids.uuid4())
+
+
+#: what the entry points of this package register
+BUILTIN: Mapping[str, Function] = MappingProxyType(
+    {
+        "task": task,
+        "tasks": tasks,
+        "execution": execution,
+        "executions": executions,
+        "env": env,
+        "global": global_,
+        "json_parse": json_parse,
+        "json_dump": json_dump,
+        "yaml_parse": yaml_parse,
+        "yaml_dump": yaml_dump,
+        "uuid": uuid,
+    }
+)
+
+#: functions whose results are JSON data by their nature and need no conversion
+ANSWERS_JSON = frozenset(
+    {
+        task,
+        tasks,
+        execution,
+        executions,
+        env,
+        global_,
+        json_parse,
+        json_dump,
+        yaml_dump,
+        uuid,
+    }
+)

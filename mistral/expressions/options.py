@@ -1,0 +1,30 @@
+"""How expressions are evaluated: what the operator may set (contract config §2.16-2.17)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+LANGUAGES = ("yaql", "jinja")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpressionOptions:
+    """Languages and limits; a negative limit lifts it.
+
+    Results always become plain JSON data, so the options that switch YAQL's output conversion
+    off have no counterpart here.
+    """
+
+    allowed_languages: tuple[str, ...] | None = LANGUAGES
+    #: elements that one collection of a running expression may have
+    limit_iterators: int = 1_000_000
+    #: bytes that one intermediate value of an expression may take, and the rendered text
+    memory_quota: int = 64 * 1024 * 1024
+    #: seconds that one expression may take
+    time_limit: float = 30.0
+    convert_input_data: bool = True
+    iterable_dicts: bool = False
+    keyword_operator: str = "=>"
+    allow_delegates: bool = False
+    #: compiled texts and expressions that are kept
+    cache_size: int = 4096

@@ -1,0 +1,146 @@
+"""YAQL: ``<% ... %>`` (contract language §14)."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import yaql
+from yaql.language import exceptions as yaql_exceptions
+from yaql.language import utils
+
+from mistral.exceptions import YaqlEvaluationException, YaqlGrammarException
+from mistral.expressions.base import Compiled, Evaluator
+from mistral.expressions.budget import Evaluation
+from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through, quote
+from mistral.expressions.context import DataContext
+from mistral.expressions.functions import Function
+from mistral.expressions.options import ExpressionOptions
+from mistral.expressions.plain import to_plain
+from mistral.expressions.yaql_context import EvaluationContext, convert, create_context
+from mistral.expressions.yaql_fast import compile_fast
+
+_MEMO = "yaql"
+
+
+class YaqlEvaluator(Evaluator):
+    """Common expressions run as compiled closures, all others in YAQL itself."""
+
+    language = "yaql"
+    pattern = re.compile(r"<%.*?%>")
+    marks = ("<%",)
+
+    def __init__(
+        self,
+        options: ExpressionOptions,
+        functions: Mapping[str, Function],
+        use_fast_path: bool = True,
+    ) -> None:
+        self._options = options
+        self._functions = functions
+        self._lock = threading.Lock()
+        # the closures know only the usual rules of conversion
+        self._fast = use_fast_path and options.convert_input_data and not options.iterable_dicts
+        self._engine = yaql.YaqlFactory(
+            keyword_operator=options.keyword_operator, allow_delegates=options.allow_delegates
+        ).create(
+            options={
+                "yaql.limitIterators": options.limit_iterators,
+                "yaql.memoryQuota": options.memory_quota,
+                "yaql.convertInputData": options.convert_input_data,
+                "yaql.iterableDicts": options.iterable_dicts,
+            }
+        )
+        self._base = create_context(functions, options.allow_delegates, options.convert_input_data)
+
+    def is_whole(self, text: str) -> bool:
+        """One expression from the first character to the last."""
+        found = self.pattern.match(text)
+        return found is not None and found.end() == len(text)
+
+    def validate(self, text: str) -> None:
+        """Parse every expression in a text."""
+        for found in self.pattern.findall(text):
+            self._parse(found[2:-2].strip())
+
+    def compile(self, text: str) -> Compiled:
+        """A closure for the whole expression, or one that pastes several into the text."""
+        if self.is_whole(text):
+            return self._compile_expression(text[2:-2].strip())
+        return self._compile_mixed(text)
+
+    def _compile_mixed(self, text: str) -> Compiled:
+        pieces: list[str | Compiled] = []
+        end = 0
+        for found in self.pattern.finditer(text):
+            pieces.append(text[end : found.start()])
+            pieces.append(self._compile_expression(found.group()[2:-2].strip()))
+            end = found.end()
+        pieces.append(text[end:])
+
+        def run(context: DataContext) -> str:
+            return "".join(p if isinstance(p, str) else str(p(context)) for p in pieces)
+
+        return run
+
+    def _compile_expression(self, source: str) -> Compiled:
+        statement = self._parse(source)
+        fast = None
+        if self._fast:
+            fast = compile_fast(
+                statement.expression, self._functions, self._options.limit_iterators
+            )
+
+        def run_full(context: DataContext) -> Any:
+            return self._run_full(statement, source, context)
+
+        if fast is None:
+            return run_full
+        run_fast = fast
+
+        def run(context: DataContext) -> Any:
+            try:
+                return run_fast(context)
+            except EXPRESSION_ERRORS as error:
+                if passes_through(error):
+                    raise
+            # outside the handler: the closure's error is not the cause of YAQL's own
+            return run_full(context)
+
+        return run
+
+    def _parse(self, source: str) -> Any:
+        try:
+            with self._lock:
+                return self._engine(source)
+        except (yaql_exceptions.YaqlParsingException, RecursionError, ValueError) as error:
+            text = str(error) if isinstance(error, yaql_exceptions.YaqlException) else "invalid"
+        raise YaqlGrammarException(
+            f"Syntax error in YAQL expression [expression={quote(source)}, error={text}]"
+        )
+
+    def _run_full(self, statement: Any, source: str, data_context: DataContext) -> Any:
+        evaluation = Evaluation(data_context, self._options)
+        context = EvaluationContext(self._base, evaluation)
+        context["$"] = self._converted(data_context)
+        for name, value in data_context.variables.items():
+            context["$" + name] = convert(value) if self._options.convert_input_data else value
+        try:
+            return to_plain(statement(utils.NO_VALUE, context, self._engine), evaluation)
+        except EXPRESSION_ERRORS as error:
+            if passes_through(error):
+                raise
+            text = cause(error, source)
+        raise YaqlEvaluationException(
+            f"Can not evaluate YAQL expression [expression={quote(source)}, error={text}]"
+        )
+
+    def _converted(self, context: DataContext) -> Any:
+        """The context's data in YAQL's form, made once per context."""
+        if not self._options.convert_input_data:
+            return context.data
+        if _MEMO not in context.memo:
+            context.memo[_MEMO] = convert(context.data)
+        return context.memo[_MEMO]

@@ -1,0 +1,153 @@
+"""YAQL's operators on plain JSON values, for :mod:`mistral.expressions.yaql_fast`.
+
+Each gives YAQL's answer or raises; see there for the rule.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from mistral.expressions.plain import JSON_TYPES
+
+_NUMBERS = frozenset({int, float})
+
+
+class NotSimpleError(ValueError):
+    """The closure does not know YAQL's answer for these operands."""
+
+
+class Mapped(list[Any]):
+    """An attribute of every element of a list.
+
+    In YAQL this is an iterator, which differs from a list in most operations: they reject this
+    type, so it can only be the final result or be mapped once more.
+    """
+
+
+def simple(value: Any) -> Any:
+    """Only plain JSON values pass."""
+    if type(value) not in JSON_TYPES:
+        raise NotSimpleError(type(value))
+    return value
+
+
+def _number(value: Any) -> Any:
+    if type(value) not in _NUMBERS:
+        raise NotSimpleError(type(value))
+    return value
+
+
+def _add(left: Any, right: Any) -> Any:
+    kind = type(left)
+    if kind in _NUMBERS and type(right) in _NUMBERS:
+        return left + right
+    if kind is not type(right):
+        raise NotSimpleError(kind)
+    if kind is str or kind is list:
+        return left + right
+    if kind is dict:
+        return {**left, **right}
+    raise NotSimpleError(kind)
+
+
+def _divide(left: Any, right: Any) -> Any:
+    if type(left) is int and type(right) is int:
+        return left // right
+    return _number(left) / _number(right)
+
+
+def _arithmetic(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    return lambda left, right: apply(_number(left), _number(right))
+
+
+def _ordering(
+    apply: Callable[[Any, Any], Any], null_left: bool, null_right: bool, both_null: bool
+) -> Callable[[Any, Any], Any]:
+    def compare(left: Any, right: Any) -> Any:
+        if left is None:
+            simple(right)
+            return both_null if right is None else null_left
+        if right is None:
+            simple(left)
+            return null_right
+        kind = type(left)
+        if kind in _NUMBERS and type(right) in _NUMBERS or kind is str and type(right) is str:
+            return apply(left, right)
+        raise NotSimpleError(kind)
+
+    return compare
+
+
+def _contains(left: Any, right: Any) -> bool:
+    if type(right) is list or type(right) is str and type(left) is str:
+        return simple(left) in right
+    raise NotSimpleError(type(right))
+
+
+def _length(value: Any) -> int:
+    if type(value) in (str, list) or isinstance(value, Mapping):
+        return len(value)
+    raise NotSimpleError(type(value))
+
+
+def _get(value: Any, key: Any, default: Any = None) -> Any:
+    if isinstance(value, Mapping) and type(key) is str:
+        return value.get(key, default)
+    raise NotSimpleError(type(value))
+
+
+def _contains_key(value: Any, key: Any) -> bool:
+    if isinstance(value, Mapping) and type(key) is str:
+        return key in value
+    raise NotSimpleError(type(value))
+
+
+def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
+    if value is None or value is True or value is False:
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(_number(value))
+
+
+BINARY: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
+    {
+        "=": lambda left, right: simple(left) == simple(right),
+        "!=": lambda left, right: simple(left) != simple(right),
+        "<": _ordering(operator.lt, null_left=True, null_right=False, both_null=False),
+        "<=": _ordering(operator.le, null_left=True, null_right=False, both_null=True),
+        ">": _ordering(operator.gt, null_left=False, null_right=True, both_null=False),
+        ">=": _ordering(operator.ge, null_left=False, null_right=True, both_null=True),
+        "+": _add,
+        "-": _arithmetic(operator.sub),
+        "*": _arithmetic(operator.mul),
+        "/": _divide,
+        "mod": _arithmetic(operator.mod),
+        "in": _contains,
+    }
+)
+
+UNARY: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "not": lambda value: not simple(value),
+        "-": lambda value: -_number(value),
+        "+": lambda value: +_number(value),
+    }
+)
+
+#: by name and number of arguments
+METHODS: Mapping[tuple[str, int], Callable[..., Any]] = MappingProxyType(
+    {
+        ("get", 1): _get,
+        ("get", 2): _get,
+        ("containsKey", 1): _contains_key,
+        ("len", 0): _length,
+    }
+)
+
+ORDINARY_FUNCTIONS: Mapping[tuple[str, int], Callable[[Any], Any]] = MappingProxyType(
+    {("len", 1): _length, ("str", 1): _text}
+)

@@ -1,0 +1,135 @@
+"""What counts as an expression, what keeps its type, what is pasted into text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mistral.exceptions import (
+    EvaluationException,
+    ExpressionGrammarException,
+    JinjaGrammarException,
+    YaqlGrammarException,
+)
+from mistral.expressions import DataContext, Expressions
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("<% not closed", "<% not closed"),
+        ("<% $.a\n %>", "<% $.a\n %>"),
+        ("<% $.a %>", 2),
+        ("<%$.l%>", [1, 2, 3]),
+        (" <% $.a %>", " 2"),
+        ("<% $.a %> ", "2 "),
+        ("<% 1 %><% 2 %>", "12"),
+        ("b=<% true %> n=<% null %> l=<% [1, 2] %> m=<% $.m %>", None),
+        ("{{ _.a }}", 2),
+        ("{{ _.l }}", [1, 2, 3]),
+        ("{{ none }}", None),
+        (" {{ _.a }}", " 2"),
+        ("{{ _.a }}{{ _.a }}", "22"),
+        ("{{ {'a': {'b': 1}} }}", {"a": {"b": 1}}),
+        ("{{- _.a -}}", 2),
+        ("n={{ none }} {{ [1, 2] }}", "n=None [1, 2]"),
+        ("{% for x in _.l %}{{ x * 2 }};{% endfor %}", "2;4;6;"),
+        ("{% if _.a == 2 %}two{% endif %}", "two"),
+        ("{% set x = _.l %}{{ x | length }}", "3"),
+        ("{{ _.rows | map(attribute='x') }}", [1, 2]),
+        ("{{ _.m.items() }}", [["a", 1], ["k", "v"]]),
+        ("{{ _ }}", ...),
+        ("<% $ %>", ...),
+        ("<% $__env.a %>{# not jinja #}", "1{# not jinja #}"),
+        ("{{ __env.a }}", 1),
+        ("{{ _.get('zip', 9) }}", 9),
+    ],
+)
+def test_evaluate(expressions: Expressions, ctx: DataContext, text: str, expected: Any) -> None:
+    if expected is ...:
+        expected = ctx.data
+    elif expected is None and text != "{{ none }}":
+        expected = "b=True n=None l=[1, 2] m={'a': 1, 'k': 'v'}"
+    result = expressions.evaluate(text, ctx)
+    assert result == expected
+    assert type(result) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_expression", "is_whole"),
+    [
+        ("plain", False, False),
+        (5, False, False),
+        ("<% 1 %>", True, True),
+        (" <% 1 %>", True, False),
+        ("<% 1 %><% 2 %>", True, False),
+        ("{{ 1 }}", True, True),
+        ("{{ 1 }} ", True, False),
+        ("{{ 1 }}{{ 2 }}", True, False),
+        ("{% if x %}{% endif %}", True, False),
+    ],
+)
+def test_recognition(
+    expressions: Expressions, text: Any, is_expression: bool, is_whole: bool
+) -> None:
+    assert expressions.is_expression(text) is is_expression
+    assert expressions.is_whole(text) is is_whole
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("<% $.( %>", YaqlGrammarException),
+        ("<% $.a. %>", YaqlGrammarException),
+        ("a <% $. %> b", YaqlGrammarException),
+        ("<% %>", YaqlGrammarException),
+        ("<% $.__env %>", YaqlGrammarException),
+        ("{{ 1 + }}", JinjaGrammarException),
+        ("{% for x in y %}", JinjaGrammarException),
+        ("<% 1 %>{{ 2 }}", ExpressionGrammarException),
+        ("<% " + "(" * 5000 + " %>", ExpressionGrammarException),
+        ("{{ " + "(" * 5000 + " }}", ExpressionGrammarException),
+    ],
+)
+def test_validate(expressions: Expressions, text: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        expressions.validate(text)
+
+
+@pytest.mark.parametrize("text", ["<% nobody(1) %>", "{{ 1 | nobody }}", "{{ nobody() }}"])
+def test_unknown_functions_fail_at_run_time(
+    expressions: Expressions, ctx: DataContext, text: str
+) -> None:
+    expressions.validate(text)
+    with pytest.raises(EvaluationException, match="nobody"):
+        expressions.evaluate(text, ctx)
+
+
+def test_recursion(expressions: Expressions, ctx: DataContext) -> None:
+    value = {"<% 1 + 1 %>": "<% 1 + 1 %>", "l": ["{{ _.a }}", {"x": 5}], "t": None}
+    assert expressions.evaluate_recursively(value, ctx) == {
+        "<% 1 + 1 %>": 2,
+        "l": [2, {"x": 5}],
+        "t": None,
+    }
+
+
+def test_nesting_is_limited(expressions: Expressions, ctx: DataContext) -> None:
+    value: Any = "x"
+    for _ in range(5000):
+        value = [value]
+    with pytest.raises(EvaluationException):
+        expressions.evaluate_recursively(value, ctx)
+
+
+@pytest.mark.parametrize("text", ["<% $.x %>", "{{ _.x }}"])
+def test_results_are_not_evaluated_again(expressions: Expressions, text: str) -> None:
+    context = DataContext({"x": "<% 1 + 1 %>"})
+    assert expressions.evaluate(text, context) == "<% 1 + 1 %>"
+
+
+def test_data_may_be_anything(expressions: Expressions) -> None:
+    assert expressions.evaluate("<% $ * 10 %>", DataContext(4)) == 40
+    assert expressions.evaluate("{{ _ * 10 }}", DataContext(4)) == 40
