@@ -1,0 +1,165 @@
+"""Sends what piles up, again and again until it has arrived.
+
+Natural batching: a thread takes all that waits and sends it as one message; what arrives during
+that call travels with the next one. Nothing waits on purpose, yet under load messages are few.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import heapq
+import itertools
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mistral import exceptions as exc
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass
+class _Item:
+    value: Any
+    tries: int = 0
+    alone: bool = False
+
+
+class BatchSender:
+    """A queue with threads that hand its content, in batches, to ``deliver``.
+
+    ``deliver`` returning means that the batch has arrived. Raising UnavailableException means that
+    nobody answered: the batch is repeated as it is. Any other error may be the fault of one item,
+    so each item is repeated alone and can't hold up the others.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        deliver: Callable[[list[Any]], None],
+        *,
+        threads: int = 2,
+        max_batch: int = 100,
+        first_pause: float = 0.1,
+        longest_pause: float = 5.0,
+    ) -> None:
+        self._name = name
+        self._deliver = deliver
+        self._max_batch = max_batch
+        self._first_pause = first_pause
+        self._longest_pause = longest_pause
+        self._changed = threading.Condition()
+        self._ready: collections.deque[_Item] = collections.deque()
+        self._delayed: list[tuple[float, int, _Item]] = []
+        self._numbers = itertools.count()
+        self._in_flight = 0
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        """Begin to send."""
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, values: Iterable[Any]) -> None:
+        """Add values; returns at once. After the end they are dropped."""
+        with self._changed:
+            if self._stopping:
+                return
+            self._ready.extend(_Item(value) for value in values)
+            self._changed.notify()
+
+    def wait_empty(self, timeout: float) -> bool:
+        """Wait until everything has arrived; false when that takes longer than ``timeout``."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._size(), timeout)
+
+    def stop(self, timeout: float = 5.0) -> list[Any]:
+        """Send no more; the values that have not arrived."""
+        with self._changed:
+            self._stopping = True
+            left = [item.value for item in self._ready]
+            left += [item.value for _, _, item in self._delayed]
+            self._ready.clear()
+            self._delayed.clear()
+            self._changed.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        return left
+
+    def _size(self) -> int:
+        return len(self._ready) + len(self._delayed) + self._in_flight
+
+    def _work(self) -> None:
+        while batch := self._take():
+            try:
+                self._deliver([item.value for item in batch])
+            except exc.UnavailableException as error:
+                LOG.warning("%s: nobody answered, it will be repeated: %s", self._name, error)
+                self._repeat(batch, alone=False)
+            # law 1: what waits here exists nowhere else, so no failure may lose it
+            except Exception as error:  # noqa: BLE001
+                LOG.error("%s: refused with %s, repeated", self._name, type(error).__name__)
+                self._repeat(batch, alone=True)
+            else:
+                self._done(batch)
+
+    def _take(self) -> list[_Item]:
+        """Wait for the next batch; an empty one means that the work is over."""
+        with self._changed:
+            while True:
+                self._wake_delayed()
+                if self._ready:
+                    break
+                if self._stopping:
+                    return []
+                pause = self._delayed[0][0] - time.monotonic() if self._delayed else None
+                self._changed.wait(pause)
+            batch = [self._ready.popleft()]
+            while self._ready and len(batch) < self._max_batch:
+                if batch[0].alone or self._ready[0].alone:
+                    break
+                batch.append(self._ready.popleft())
+            self._in_flight += len(batch)
+            if self._ready:
+                self._changed.notify()
+            return batch
+
+    def _wake_delayed(self) -> None:
+        now = time.monotonic()
+        while self._delayed and self._delayed[0][0] <= now:
+            self._ready.append(heapq.heappop(self._delayed)[2])
+
+    def _repeat(self, batch: list[_Item], alone: bool) -> None:
+        with self._changed:
+            self._in_flight -= len(batch)
+            if self._stopping:
+                return
+            for item in batch:
+                # the first separation of a batch is no try of its items
+                split_now = alone and len(batch) > 1
+                item.tries += 0 if split_now else 1
+                item.alone = item.alone or alone
+                pause = 0.0 if split_now else self._pause(item.tries)
+                entry = (time.monotonic() + pause, next(self._numbers), item)
+                heapq.heappush(self._delayed, entry)
+            self._changed.notify_all()
+
+    def _pause(self, tries: int) -> float:
+        longest = min(self._longest_pause, self._first_pause * 2 ** min(tries - 1, 20))
+        return longest * random.uniform(0.5, 1.0)
+
+    def _done(self, batch: list[_Item]) -> None:
+        with self._changed:
+            self._in_flight -= len(batch)
+            if not self._size():
+                self._changed.notify_all()
