@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -13,6 +14,11 @@ class BudgetExceededError(ValueError):
     """An expression took more time, elements or memory than allowed."""
 
 
+def or_infinite(limit: float) -> float:
+    """A limit as a number to compare with; a negative one is lifted."""
+    return limit if limit >= 0 else math.inf
+
+
 class Evaluation:
     """One run of one expression: what it sees and until when it may run."""
 
@@ -20,10 +26,9 @@ class Evaluation:
 
     def __init__(self, context: DataContext, options: ExpressionOptions) -> None:
         self.context = context
-        limit = options.time_limit
-        self.deadline = time.monotonic() + limit if limit >= 0 else float("inf")
-        self.max_elements = _limit(options.limit_iterators)
-        self.max_bytes = _limit(options.memory_quota)
+        self.deadline = time.monotonic() + or_infinite(options.time_limit)
+        self.max_elements = or_infinite(options.limit_iterators)
+        self.max_bytes = or_infinite(options.memory_quota)
 
     def check_time(self) -> None:
         """Raise when the time is over."""
@@ -39,7 +44,3 @@ class Evaluation:
         """Raise when a value would become too large."""
         if size > self.max_bytes:
             raise BudgetExceededError("the expression needs too much memory")
-
-
-def _limit(value: int) -> float:
-    return value if value >= 0 else float("inf")

@@ -47,6 +47,12 @@ class Expressions:
         evaluators = [
             evaluator(options, functions) for evaluator in _load(EVALUATORS_GROUP).values()
         ]
+        missing = set(options.allowed_languages or ()) - {e.language for e in evaluators}
+        if missing or not evaluators:
+            names = ", ".join(sorted(missing)) or "any"
+            raise ConfigurationError(
+                f"No evaluator is installed for expression languages: {names}."
+            )
         return cls(evaluators, options)
 
     def is_expression(self, text: Any) -> bool:

@@ -89,9 +89,7 @@ class YaqlEvaluator(Evaluator):
         statement = self._parse(source)
         fast = None
         if self._fast:
-            fast = compile_fast(
-                statement.expression, self._functions, self._options.limit_iterators
-            )
+            fast = compile_fast(statement.expression, self._functions, self._options)
 
         def run_full(context: DataContext) -> Any:
             return self._run_full(statement, source, context)

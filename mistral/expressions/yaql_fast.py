@@ -10,17 +10,21 @@ then also produces the error. Property tests hold both equal.
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from yaql.language import expressions as ast
 
 from mistral.expressions.base import Compiled
+from mistral.expressions.budget import or_infinite
 from mistral.expressions.context import DataContext
 from mistral.expressions.functions import ANSWERS_JSON, Function
+from mistral.expressions.options import ExpressionOptions
 from mistral.expressions.plain import JSON_TYPES, json_shallow
 from mistral.expressions.yaql_operators import (
     BINARY,
+    LOOPS,
     METHODS,
     ORDINARY_FUNCTIONS,
     UNARY,
@@ -34,10 +38,12 @@ class _UnsupportedError(Exception):
     """The expression is outside the subset."""
 
 
-def compile_fast(expression: Any, functions: Mapping[str, Function], limit: int) -> Compiled | None:
+def compile_fast(
+    expression: Any, functions: Mapping[str, Function], options: ExpressionOptions
+) -> Compiled | None:
     """A closure for a parsed expression, or None when YAQL has to do it."""
     try:
-        inner = _Compiler(functions, limit).compile(expression)
+        inner = _Compiler(functions, options).compile(expression)
     except (_UnsupportedError, RecursionError):
         return None
 
@@ -58,9 +64,10 @@ def compile_fast(expression: Any, functions: Mapping[str, Function], limit: int)
 class _Compiler:
     """Walks YAQL's syntax tree."""
 
-    def __init__(self, functions: Mapping[str, Function], limit: int) -> None:
+    def __init__(self, functions: Mapping[str, Function], options: ExpressionOptions) -> None:
         self._functions = functions
-        self._limit: float = limit if limit >= 0 else float("inf")
+        self._limit = or_infinite(options.limit_iterators)
+        self._time_limit = or_infinite(options.time_limit)
         self._forms: dict[type, Callable[[Any], Compiled]] = {
             ast.Wrap: lambda node: self.compile(node.expr),
             ast.Constant: _constant,
@@ -152,7 +159,8 @@ class _Compiler:
             return self._path(node)
         if type(member) is not ast.Function:
             raise _UnsupportedError(type(member))
-        inner, call = self.compile(node.args[0]), self._method(member)
+        inner = self.compile(node.args[0])
+        call = self._loop(member) if member.name in LOOPS else self._method(member)
         if node.operator == ".":
             return lambda context: call(inner(context), context)
 
@@ -199,6 +207,25 @@ class _Compiler:
             raise _UnsupportedError(node.name)
         apply, args = found, [self.compile(arg) for arg in node.args]
         return lambda value, context: apply(value, *(arg(context) for arg in args))
+
+    def _loop(self, node: Any) -> Callable[[Any, DataContext], Any]:
+        """``select`` and its like: the argument is evaluated with each element as ``$``."""
+        if len(node.args) != 1:
+            raise _UnsupportedError(node.name)
+        body, finish, limit = self.compile(node.args[0]), LOOPS[node.name], self._limit
+
+        def call(values: Any, context: DataContext) -> Any:
+            if type(values) not in (list, Mapped) or len(values) > limit:
+                raise NotSimpleError(type(values))
+            deadline = time.monotonic() + self._time_limit
+            results = []
+            for item in values:
+                results.append(body(DataContext(item, context.facts, context.variables)))
+                if time.monotonic() > deadline:
+                    raise NotSimpleError("time")
+            return finish(values, results)
+
+        return call
 
     def _function(self, node: Any) -> Compiled:
         args = [self.compile(arg) for arg in node.args]

@@ -20,10 +20,10 @@ class NotSimpleError(ValueError):
 
 
 class Mapped(list[Any]):
-    """An attribute of every element of a list.
+    """What came out of a list element by element.
 
     In YAQL this is an iterator, which differs from a list in most operations: they reject this
-    type, so it can only be the final result or be mapped once more.
+    type, so it can only be the final result, be walked once more or be made a list.
     """
 
 
@@ -113,6 +113,33 @@ def _text(value: Any) -> str:
     return str(_number(value))
 
 
+def _where(values: list[Any], results: list[Any]) -> Mapped:
+    return Mapped(item for item, keep in zip(values, results, strict=True) if simple(keep))
+
+
+def _order_by(values: list[Any], keys: list[Any]) -> Mapped:
+    """Only texts or only numbers: for these YAQL's order is Python's, and both are stable."""
+    kinds = {type(key) for key in keys}
+    if not (kinds <= _NUMBERS or kinds == {str}) or any(key != key for key in keys):
+        raise NotSimpleError("order")
+    order = sorted(range(len(values)), key=keys.__getitem__)
+    return Mapped(values[index] for index in order)
+
+
+def _to_list(value: Any) -> list[Any]:
+    if type(value) is list:
+        return value
+    if type(value) is Mapped:
+        return [simple(item) for item in value]
+    raise NotSimpleError(type(value))
+
+
+def _first(value: Any) -> Any:
+    if type(value) is list or type(value) is Mapped:
+        return value[0]
+    raise NotSimpleError(type(value))
+
+
 BINARY: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(
     {
         "=": lambda left, right: simple(left) == simple(right),
@@ -145,6 +172,17 @@ METHODS: Mapping[tuple[str, int], Callable[..., Any]] = MappingProxyType(
         ("get", 2): _get,
         ("containsKey", 1): _contains_key,
         ("len", 0): _length,
+        ("toList", 0): _to_list,
+        ("first", 0): _first,
+    }
+)
+
+#: methods that evaluate their argument for every element: what they make of the values
+LOOPS: Mapping[str, Callable[[list[Any], list[Any]], Mapped]] = MappingProxyType(
+    {
+        "select": lambda values, results: Mapped(results),
+        "where": _where,
+        "orderBy": _order_by,
     }
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -60,6 +61,12 @@ def assemble(**options: Any) -> Expressions:
     """Both languages with the built-in functions."""
     chosen = ExpressionOptions(**options)
     return Expressions([YaqlEvaluator(chosen, BUILTIN), JinjaEvaluator(chosen, BUILTIN)], chosen)
+
+
+@pytest.fixture(scope="session", name="assemble")
+def assemble_fixture() -> Callable[..., Expressions]:
+    """Makes one with other options."""
+    return assemble
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pytest
 
 from mistral.exceptions import EvaluationException
 from mistral.expressions import DataContext, Expressions
-from tests.unit.expressions.conftest import DictFacts
 
 
 @pytest.mark.parametrize(
@@ -57,7 +56,7 @@ def test_bad_arguments(expressions: Expressions, ctx: DataContext, source: str) 
         expressions.evaluate(text, ctx)
 
 
-def test_keywords(expressions: Expressions, ctx: DataContext, facts: DictFacts) -> None:
+def test_keywords(expressions: Expressions, ctx: DataContext, facts: Any) -> None:
     expressions.evaluate("<% executions(rootExecutionId => r, id => i) %>", ctx)
     expressions.evaluate("{{ executions(root_execution_id='r', id='i') }}", ctx)
     assert facts.asked[0] == facts.asked[1]
@@ -66,7 +65,7 @@ def test_keywords(expressions: Expressions, ctx: DataContext, facts: DictFacts) 
 
 @pytest.mark.parametrize("text", ["<% task().name %>", "{{ task().name }}"])
 def test_task_outside_a_task(
-    expressions: Expressions, ctx: DataContext, facts: DictFacts, text: str
+    expressions: Expressions, ctx: DataContext, facts: Any, text: str
 ) -> None:
     facts.current = None
     facts.records.clear()
@@ -100,7 +99,7 @@ class DatabaseIsGone(Exception):
 
 @pytest.mark.parametrize("text", ["<% env().x %>", "<% env().keys() %>", "{{ env().x }}"])
 def test_failures_of_the_service_pass_through(
-    expressions: Expressions, facts: DictFacts, text: str, monkeypatch: pytest.MonkeyPatch
+    expressions: Expressions, facts: Any, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail() -> Any:
         raise DatabaseIsGone

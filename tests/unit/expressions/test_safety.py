@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mistral.exceptions import (
@@ -12,11 +14,12 @@ from mistral.exceptions import (
     YaqlEvaluationException,
 )
 from mistral.expressions import DataContext, Expressions
-from tests.unit.expressions.conftest import assemble
+
+Assemble = Callable[..., Expressions]
 
 
 @pytest.fixture(scope="module")
-def tight() -> Expressions:
+def tight(assemble: Assemble) -> Expressions:
     return assemble(limit_iterators=100, memory_quota=10_000, time_limit=0.3)
 
 
@@ -59,7 +62,7 @@ def test_budget(tight: Expressions, text: str) -> None:
         tight.evaluate(text, DataContext({"wide": "x" * 1000}))
 
 
-def test_limits_can_be_lifted() -> None:
+def test_limits_can_be_lifted(assemble: Assemble) -> None:
     free = assemble(limit_iterators=-1, memory_quota=-1, time_limit=-1)
     assert len(free.evaluate("<% range(2000) %>", DataContext({}))) == 2000
     assert len(free.evaluate("{{ 'a' * 20000 }}", DataContext({}))) == 20000
@@ -142,7 +145,7 @@ def test_nothing_shows_in_repr(ctx: DataContext) -> None:
     assert "hunter2" not in repr(ctx)
 
 
-def test_disabled_language() -> None:
+def test_disabled_language(assemble: Assemble) -> None:
     only_yaql = assemble(allowed_languages=("yaql",))
     assert only_yaql.evaluate("<% 1 %>", DataContext({})) == 1
     with pytest.raises(ExpressionGrammarException, match="jinja"):
@@ -151,6 +154,6 @@ def test_disabled_language() -> None:
         only_yaql.evaluate("{{ 1 }}", DataContext({}))
 
 
-def test_unknown_language() -> None:
+def test_unknown_language(assemble: Assemble) -> None:
     with pytest.raises(ConfigurationError, match="cobol"):
         assemble(allowed_languages=("yaql", "cobol"))

@@ -120,6 +120,14 @@ FORMS = [
     "{0}.get({1}, {2})",
     "{0}.containsKey({1})",
     "{0}.len()",
+    "{0}.select({1})",
+    "{0}.where({1})",
+    "{0}.orderBy({1})",
+    "{0}.select($.a)",
+    "$.a.where($.b = {1})",
+    "$.a.select($ + {1})",
+    "{0}.toList()",
+    "{0}.first()",
     "len({0})",
     "str({0})",
     "({0})",
@@ -213,6 +221,35 @@ ITERATORS = {"rows": [{"a": 1}, {"a": [2]}], "empty": [], "deep": [{"a": {"a": 3
         "$.get(a => 1)",
         "$.rows.select($.a)",
         "$.rows.where($.a = 1)",
+        "$.rows.where($.a = $.b)",
+        "$.rows.select($.a).toList()",
+        "$.rows.select($.a).toList()[0]",
+        "$.rows.select($.a)[0]",
+        "$.rows.select($.a).len()",
+        "$.rows.select($.a).first()",
+        "$.rows.select({v => $.a, w => $1.a}).v",
+        "$.rows.select(a)",
+        "$.rows.select($.b)",
+        "$.rows.select($.b).first()",
+        "$.rows.select([$.a].select($))",
+        "$.rows.select([$.a].select($)).toList() = [[1], [[2]]]",
+        "$.rows.orderBy($.a)",
+        "$.rows.orderBy(1)",
+        "$.rows.orderBy(1).len()",
+        "$.rows.orderBy(-len($)).toList().len()",
+        "$.rows.orderBy(1).first().a",
+        "$.empty.first()",
+        "$.empty.select($.x)",
+        "$.empty.orderBy($.x)",
+        "not $.rows.where(false)",
+        "[3, 1, 2].orderBy($)",
+        "[3, 1, null].orderBy($)",
+        "[b, a].orderBy($)",
+        "[1, true].orderBy($)",
+        "[0, 1, ''].where($)",
+        "$.rows.select($, 1)",
+        "$.select($)",
+        "'abc'.select($)",
         "dict(a => 1).a",
         "$.keys().toList()",
         "$.deep.a.toList().a",
@@ -245,13 +282,15 @@ def test_iterators_and_others(evaluator: YaqlEvaluator, source: str) -> None:
         "$.a + 1 > 2 and not $.b",
         "$.acc + [$.acc.len()]",
         "$.names[1]",
+        "$.l.where($.x = 1).select($.y)",
+        "$.l.orderBy($.x).toList()",
         '$.m["a"]',
         "[$.a, $.b]",
         "tasks(execution().id, false, ERROR).name",
     ],
 )
 def test_common_forms_are_compiled(source: str) -> None:
-    assert compile_fast(ENGINE(source).expression, BUILTIN, -1) is not None
+    assert compile_fast(ENGINE(source).expression, BUILTIN, ExpressionOptions()) is not None
 
 
 @pytest.mark.parametrize(
@@ -296,9 +335,9 @@ def test_functions_in_closures_and_in_yaql(
     assert same(*answers)
 
 
-@pytest.mark.parametrize("source", ["$.select($)", "$.a.foo()", "f(1)", "regex(a).matches(b)"])
+@pytest.mark.parametrize("source", ["$.selectMany($)", "$.a.foo()", "f(1)", "regex(a).matches(b)"])
 def test_other_forms_are_left_to_yaql(source: str) -> None:
-    assert compile_fast(ENGINE(source).expression, BUILTIN, -1) is None
+    assert compile_fast(ENGINE(source).expression, BUILTIN, ExpressionOptions()) is None
 
 
 def test_plugin_overrides_library_function() -> None:
