@@ -150,6 +150,21 @@ def find_action_definition(
     return FoundAction(**row) if row else None
 
 
+def list_action_definitions(
+    conn: sa.Connection, namespace: str | None, project_id: str
+) -> list[FoundAction]:
+    """The ad-hoc actions that a project may use, of one namespace or of all."""
+    table = tables.action_definitions
+    statement = (
+        sa.select(*[table.c[field.name] for field in dataclasses.fields(FoundAction)])
+        .where(sa.or_(table.c.project_id == project_id, table.c.scope == "public"))
+        .order_by(table.c.name, table.c.id)
+    )
+    if namespace is not None:
+        statement = statement.where(table.c.namespace == namespace)
+    return [FoundAction(**row) for row in conn.execute(statement).mappings()]
+
+
 def _look_up(
     conn: sa.Connection,
     statement: sa.Select[Any],

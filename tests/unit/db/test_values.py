@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -174,14 +174,6 @@ def test_a_value_that_was_loaded_is_not_stored_again(stored: Stored) -> None:
 def test_unknown_names(stored: Stored) -> None:
     with pytest.raises(KeyError):
         Values(stored).get(Bag({"a": 1}), "b")
-
-
-@pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    database = Database(fresh_sqlite_url)
-    database.write(tables.metadata.create_all)
-    yield database
-    database.close()
 
 
 def store(conn: sa.Connection, root_id: str, value: Any) -> Bag:
