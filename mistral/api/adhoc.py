@@ -1,0 +1,108 @@
+"""Running one action outside any workflow (contract §11.4).
+
+The engine checks and describes the action; if somebody waits for the result, it is this process
+that calls the executor and, when the run is saved, delivers the result as any other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.engine import EngineGateway
+from mistral.api.resources.executions import ACTION_EXECUTION
+from mistral.context import RequestContext
+from mistral.db import actions
+from mistral.utils import clock
+from mistral.workflow import states
+from mistral.workflow.results import UNKNOWN_ERROR, Outcome
+
+_UNSAVED = ("id", "project_id", "created_at", "updated_at")
+
+
+class AdhocRunner:
+    """Runs actions for a caller who may wait for them."""
+
+    def __init__(self, deps: ApiDependencies, engine: EngineGateway) -> None:
+        self._engine = engine
+        self._executor = deps.executor
+        self._database = deps.database
+        self._timeout = deps.options.action_timeout
+
+    def run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Start an action; finish it, too, unless it is only to be saved.
+
+        :returns: the action execution by the names of its columns.
+        """
+        params = dict(values.get("params") or {})
+        if values.get("workflow_namespace"):
+            params["namespace"] = values["workflow_namespace"]
+        started = self._engine.ask(
+            "start_action",
+            ctx,
+            action_name=values["name"],
+            action_input=values.get("input") or {},
+            description=values.get("description"),
+            params=params,
+        )
+        row, call = dict(started["action"]), started.get("call")
+        if call is None:
+            return self._stored(ctx, row)
+        outcome = self._execute(ctx, call)
+        if started["saved"]:
+            return self._deliver(ctx, row, outcome)
+        return {
+            **row,
+            **dict.fromkeys(_UNSAVED),
+            "state": outcome.state,
+            "output": {"result": outcome.value},
+        }
+
+    def _execute(self, ctx: RequestContext, call: Mapping[str, Any]) -> Outcome:
+        limit = call.get("timeout")
+        try:
+            result = self._executor.call(
+                "run_action",
+                ctx,
+                timeout=limit or self._timeout,
+                target=call.get("target"),
+                action_ex_id=call["id"],
+                action_class_str=call["action_class"],
+                attributes=call["attributes"],
+                params=call["input"],
+                safe_rerun=call["safe_rerun"],
+                name=call["name"],
+                context=call["context"],
+            )
+        except exc.RPCException as error:
+            if limit:
+                return Outcome(states.ERROR, f"Action timed out after {limit:g} seconds.")
+            raise exc.UnavailableException("No executor answered in time, try again.") from error
+        return _outcome(result)
+
+    def _deliver(
+        self, ctx: RequestContext, row: dict[str, Any], outcome: Outcome
+    ) -> dict[str, Any]:
+        self._database.write(
+            lambda conn: actions.deliver(conn, row["id"], outcome, clock.utc_now())
+        )
+        return self._stored(ctx, row)
+
+    def _stored(self, ctx: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
+        names = ACTION_EXECUTION.plan(ACTION_EXECUTION.shown).columns
+
+        def read(conn: sa.Connection) -> list[Any]:
+            return ACTION_EXECUTION.reader.item(conn, row["id"], names, ctx)
+
+        return dict(zip(names, self._database.read(read), strict=True))
+
+
+def _outcome(result: Mapping[str, Any]) -> Outcome:
+    state = result.get("state", states.SUCCESS)
+    if state == states.ERROR:
+        return Outcome(state, result.get("error") or result.get("result") or UNKNOWN_ERROR)
+    return Outcome(state, result.get("result"))

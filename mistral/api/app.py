@@ -1,0 +1,83 @@
+"""The WSGI application: the only place where middleware is assembled.
+
+From the outside in:
+
+1. proxy headers, if enabled: behind a proxy, addresses in answers are those that clients use;
+2. the Pecan application: routing, the caller's identity, the handler, errors to faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from oslo_middleware import http_proxy_to_wsgi
+from pecan import core
+
+from mistral import exceptions as exc
+from mistral.api.controllers.root import all_routes
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.hooks import ErrorHook
+from mistral.api.requests import ApiRequest
+from mistral.api.responses import Response
+from mistral.api.routes import Routes
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Application(core.ExplicitPecan):
+    """Pecan with our own way from path to handler.
+
+    Pecan walks object trees, guesses by content types and inspects signatures anew on each
+    request, which takes longer than reading a row. A prepared table answers at once; request and
+    response objects, hooks and the handling of errors are Pecan's.
+    """
+
+    def __init__(self, dependencies: ApiDependencies) -> None:
+        super().__init__(
+            None,
+            hooks=[ErrorHook()],
+            request_cls=ApiRequest,
+            response_cls=Response,
+            guess_content_type_from_ext=False,
+            force_canonical=False,
+        )
+        self._routes = Routes(all_routes(dependencies))
+        self._authenticate = dependencies.authenticate
+        self._body_limit = dependencies.options.max_request_body_size
+
+    def find_controller(self, state: core.RoutingState) -> tuple[Any, list[Any], dict[str, Any]]:
+        """The handler of a request and its arguments; Pecan calls this first."""
+        request: ApiRequest = state.request
+        environ = request.environ
+        found = self._routes.match(environ["REQUEST_METHOD"], _path(environ))
+        request.is_text = found.text
+        request.body_limit = self._body_limit
+        if not found.open:
+            request.caller = self._authenticate(environ)
+        return found.handler, [request, *found.arguments], {}
+
+    def invoke_controller(
+        self, controller: Any, args: list[Any], kwargs: dict[str, Any], state: core.RoutingState
+    ) -> None:
+        """Run the handler; it answers with the whole response."""
+        state.response = controller(*args)
+
+    def _handle_empty_response_body(self, state: core.RoutingState) -> None:
+        """Leave answers as they are: each handler says whether it is 200 or 204."""
+
+
+def _path(environ: dict[str, Any]) -> str:
+    try:
+        # PEP 3333: the bytes of the path, one per character
+        return str(environ.get("PATH_INFO") or "/").encode("latin-1").decode()
+    except UnicodeError as error:
+        raise exc.NotFoundException("The path is not UTF-8 text.") from error
+
+
+def create_app(dependencies: ApiDependencies) -> WsgiApp:
+    """The API over the given parts of the service."""
+    app: WsgiApp = Application(dependencies)
+    if dependencies.options.proxy_headers:
+        app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, {"enable_proxy_headers_parsing": "true"})
+    return app

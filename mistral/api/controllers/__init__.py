@@ -1,0 +1,1 @@
+"""Controllers: what a request does, read from top to bottom."""

@@ -1,0 +1,109 @@
+"""The map of the API: every path, its verbs and their handlers."""
+
+from __future__ import annotations
+
+from mistral.api.controllers.service import ServiceController
+from mistral.api.controllers.v2.action_executions import ActionExecutionsController
+from mistral.api.controllers.v2.actions import ActionsController
+from mistral.api.controllers.v2.environments import EnvironmentsController
+from mistral.api.controllers.v2.execution_trees import ExecutionTreesController
+from mistral.api.controllers.v2.executions import ExecutionsController
+from mistral.api.controllers.v2.tasks import TasksController
+from mistral.api.controllers.v2.workbooks import WorkbooksController
+from mistral.api.controllers.v2.workflows import WorkflowsController
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.routes import Route
+
+_DOCUMENTS = frozenset({"POST", "PUT"})
+
+
+def all_routes(deps: ApiDependencies) -> list[Route]:
+    """The whole URL map."""
+    return [*_service(deps), *_definitions(deps), *_executions(deps)]
+
+
+def _service(deps: ApiDependencies) -> list[Route]:
+    service = ServiceController(deps)
+    return [
+        Route("/", {"GET": service.versions}, open=True),
+        Route("/v2", {"GET": service.version}, open=True),
+        Route("/healthcheck", {"GET": service.health}, open=True),
+        Route("/healthcheck/ready", {"GET": service.readiness}, open=True),
+    ]
+
+
+def _definitions(deps: ApiDependencies) -> list[Route]:
+    workflows = WorkflowsController(deps)
+    workbooks = WorkbooksController(deps)
+    actions = ActionsController(deps)
+    environments = EnvironmentsController(deps)
+    action_item = {"GET": actions.get, "PUT": actions.put_one, "DELETE": actions.delete}
+    return [
+        Route(
+            "/v2/workflows",
+            {"GET": workflows.get_all, "POST": workflows.post, "PUT": workflows.put},
+            text=_DOCUMENTS,
+        ),
+        Route("/v2/workflows/validate", {"POST": workflows.validate}, text=_DOCUMENTS),
+        Route(
+            "/v2/workflows/{identifier}",
+            {"GET": workflows.get, "PUT": workflows.put_one, "DELETE": workflows.delete},
+            text=frozenset({"PUT"}),
+        ),
+        Route(
+            "/v2/workbooks",
+            {"GET": workbooks.get_all, "POST": workbooks.post, "PUT": workbooks.put},
+            text=_DOCUMENTS,
+        ),
+        Route("/v2/workbooks/validate", {"POST": workbooks.validate}, text=_DOCUMENTS),
+        Route("/v2/workbooks/{name}", {"GET": workbooks.get, "DELETE": workbooks.delete}),
+        Route(
+            "/v2/actions",
+            {"GET": actions.get_all, "POST": actions.post, "PUT": actions.put},
+            text=_DOCUMENTS,
+        ),
+        Route("/v2/actions/validate", {"POST": actions.validate}, text=_DOCUMENTS),
+        Route("/v2/actions/{identifier}", action_item, text=frozenset({"PUT"})),
+        Route("/v2/actions/{identifier}/{namespace}", action_item, text=frozenset({"PUT"})),
+        Route(
+            "/v2/environments",
+            {"GET": environments.get_all, "POST": environments.post, "PUT": environments.put},
+        ),
+        Route(
+            "/v2/environments/{name}",
+            {"GET": environments.get, "DELETE": environments.delete},
+        ),
+    ]
+
+
+def _executions(deps: ApiDependencies) -> list[Route]:
+    executions = ExecutionsController(deps)
+    trees = ExecutionTreesController(deps)
+    tasks = TasksController(deps)
+    actions = ActionExecutionsController(deps)
+    return [
+        Route("/v2/executions", {"GET": executions.get_all, "POST": executions.post}),
+        Route(
+            "/v2/executions/{id}",
+            {"GET": executions.get, "PUT": executions.put, "DELETE": executions.delete},
+        ),
+        Route("/v2/executions/{id}/tasks", {"GET": tasks.get_of_execution}),
+        Route("/v2/executions/{id}/executions", {"GET": trees.of_execution}),
+        Route("/v2/executions/{id}/report", {"GET": trees.report}),
+        Route("/v2/tasks", {"GET": tasks.get_all}),
+        Route("/v2/tasks/{id}", {"GET": tasks.get, "PUT": tasks.put}),
+        Route("/v2/tasks/{id}/action_executions", {"GET": actions.get_of_task}),
+        Route("/v2/tasks/{id}/action_executions/{action}", {"GET": actions.get_one_of_task}),
+        Route("/v2/tasks/{id}/workflow_executions", {"GET": executions.get_of_task}),
+        Route("/v2/tasks/{id}/executions", {"GET": trees.of_task}),
+        Route("/v2/action_executions", {"GET": actions.get_all, "POST": actions.post}),
+        Route(
+            "/v2/action_executions/{id}",
+            {
+                "GET": actions.get,
+                "PUT": actions.put,
+                "POST": actions.put,
+                "DELETE": actions.delete,
+            },
+        ),
+    ]

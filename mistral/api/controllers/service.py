@@ -1,0 +1,63 @@
+"""Service documents and health (contract §4)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from mistral import context
+from mistral import exceptions as exc
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.engine import EngineGateway
+from mistral.api.requests import ApiRequest
+from mistral.api.responses import Response, answer
+
+_READINESS_TIMEOUT = 3.0
+
+
+class ServiceController:
+    """``/``, ``/v2`` and ``/healthcheck``."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._database = deps.database
+        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._ping_timeout = min(_READINESS_TIMEOUT, deps.options.engine_timeout)
+
+    def versions(self, request: ApiRequest) -> Response:
+        """The versions of the API."""
+        link = {"href": f"{request.host_url}/v2", "target": "v2", "rel": "self"}
+        return answer({"versions": [{"id": "v2.0", "status": "CURRENT", "links": [link]}]})
+
+    def version(self, request: ApiRequest) -> Response:
+        """Where version 2 is."""
+        return answer({"uri": f"{request.host_url}/v2"})
+
+    def health(self, request: ApiRequest) -> Response:
+        """Liveness; with ``?detailed`` readiness."""
+        if "detailed" in request.query:
+            return self.readiness(request)
+        return answer({"status": "OK"})
+
+    def readiness(self, _request: ApiRequest) -> Response:
+        """Whether the parts that a request needs answer: 200 if all, else 503."""
+        checks = {"database": self._database_error(), "engine": self._engine_error()}
+        ready = not any(checks.values())
+        document = {
+            "status": "OK" if ready else "UNAVAILABLE",
+            "checks": {name: error or "OK" for name, error in checks.items()},
+        }
+        return answer(document, 200 if ready else 503)
+
+    def _database_error(self) -> str | None:
+        try:
+            self._database.read(lambda conn: conn.execute(sa.select(1)).scalar())
+        except sa.exc.SQLAlchemyError as error:
+            # the whole text might quote the address with its credentials
+            return f"not reachable ({type(error).__name__})"
+        return None
+
+    def _engine_error(self) -> str | None:
+        try:
+            self._engine.ping(context.system_context(), self._ping_timeout)
+        except exc.MistralError as error:
+            return str(error)
+        return None

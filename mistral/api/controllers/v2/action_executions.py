@@ -1,0 +1,200 @@
+"""``/v2/action_executions`` and ``/v2/action-executions`` (contract §11).
+
+Here the outside delivers results of asynchronous actions. The row is committed by this process,
+whether an engine runs or not; the engine is only told to look (design.md §4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.api.adhoc import AdhocRunner
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.engine import EngineGateway
+from mistral.api.lists import Lists
+from mistral.api.requests import ApiRequest, require_uuid
+from mistral.api.resources.executions import ACTION_EXECUTION
+from mistral.api.responses import Response, answer, empty
+from mistral.db import actions, tables
+from mistral.db.queries import not_found
+from mistral.utils import clock, json
+from mistral.workflow import states
+from mistral.workflow.results import UNKNOWN_ERROR, Outcome
+
+_T = tables.action_executions
+
+_RUN: Final = ("name", "input", "params", "description", "workflow_namespace")
+_CHANGE: Final = ("state", "output")
+_ITEM: Final = ACTION_EXECUTION.shown
+_RESULTS: Final = (states.SUCCESS, states.ERROR, states.CANCELLED)
+_COMMANDS: Final = (states.PAUSED, states.RUNNING)
+
+
+class ActionExecutionsController:
+    """Action executions."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._database = deps.database
+        self._options = deps.options
+        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._runner = AdhocRunner(deps, self._engine)
+        self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
+
+    # reading
+
+    def get_all(self, request: ApiRequest) -> Response:
+        """List action executions."""
+        return answer(self._lists.answer(request, extra=("include_output",)))
+
+    def get_of_task(self, request: ApiRequest, task_id: str) -> Response:
+        """List the action executions of a task; an unknown task has none."""
+        require_uuid(task_id)
+        return answer(
+            self._lists.answer(
+                request,
+                where=_T.c.task_execution_id == task_id,
+                extra=("include_output",),
+                excluded=("task_execution_id",),
+            )
+        )
+
+    def get(self, request: ApiRequest, action_id: str) -> Response:
+        """One action execution."""
+        request.allow_query("fields")
+        names = self._lists.asked_fields(request) or _ITEM
+        return answer(
+            self._database.read(lambda conn: self._lists.item(conn, action_id, names, request))
+        )
+
+    def get_one_of_task(self, request: ApiRequest, task_id: str, action_id: str) -> Response:
+        """One action execution of a task."""
+        require_uuid(task_id)
+        request.allow_query("fields")
+        names = self._lists.asked_fields(request) or _ITEM
+
+        def read(conn: sa.Connection) -> dict[str, Any]:
+            owner = self._lists.item(conn, action_id, ("id", "task_execution_id"), request)
+            if owner["task_execution_id"] != task_id:
+                raise not_found(ACTION_EXECUTION.reader.listing, action_id)
+            return self._lists.item(conn, action_id, names, request)
+
+        return answer(self._database.read(read))
+
+    # running
+
+    def post(self, request: ApiRequest) -> Response:
+        """Run an action by itself."""
+        request.allow_query()
+        values = ACTION_EXECUTION.parse(request.json_body(), _RUN)
+        if not values.get("name"):
+            raise exc.InputException("Please provide at least action name to run action.")
+        finished = self._runner.run(request.caller, values)
+        return answer(ACTION_EXECUTION.render(finished, _ITEM), 201)
+
+    # completing
+
+    def put(self, request: ApiRequest, action_id: str) -> Response:
+        """Deliver a result, or pause and resume an asynchronous action."""
+        request.allow_query()
+        try:
+            values = ACTION_EXECUTION.parse(request.json_body(), _CHANGE)
+            target = _target(values)
+            outcome = _outcome(target, values.get("output"))
+            self._check_size(outcome)
+        except exc.MistralException:
+            # an unknown id is told before anything else is
+            self._current(request, action_id)
+            raise
+        if outcome is None:
+            self._command(request, action_id, target)
+            return self.get(request, action_id)
+        return answer(self._deliver(request, action_id, outcome))
+
+    def _deliver(self, request: ApiRequest, action_id: str, outcome: Outcome) -> dict[str, Any]:
+        def write(conn: sa.Connection) -> tuple[actions.Delivery, dict[str, Any]]:
+            if not request.caller.is_admin:
+                self._lists.item(conn, action_id, ("id",), request)
+            delivery = actions.deliver(conn, action_id, outcome, clock.utc_now())
+            if delivery.row is None:
+                raise not_found(ACTION_EXECUTION.reader.listing, action_id)
+            if not (delivery.accepted or delivery.repeated):
+                raise exc.ResultConflictException(
+                    f"Action execution {action_id} is {delivery.row.state} already, "
+                    "with a different result."
+                )
+            return delivery, self._lists.item(conn, action_id, _ITEM, request)
+
+        delivery, item = self._database.write(write)
+        if delivery.accepted and delivery.row is not None:
+            self._engine.ring(request.caller, action_id, delivery.row.workflow_execution_id)
+        return item
+
+    def _check_size(self, outcome: Outcome | None) -> None:
+        limit_kb = self._options.execution_field_size_limit_kb
+        if outcome is None or limit_kb < 0:
+            return
+        size_kb = len(json.dump_bytes(outcome.value)) // 1024
+        if size_kb > limit_kb:
+            raise exc.SizeLimitExceededException.for_field(
+                "ActionExecution", "output", size_kb, limit_kb
+            )
+
+    def _command(self, request: ApiRequest, action_id: str, target: str) -> None:
+        current = self._current(request, action_id)
+        if states.is_completed(current["state"]):
+            raise exc.InvalidStateException(
+                f"Action execution {action_id} is {current['state']} already, it can't become "
+                f"{target}."
+            )
+        if target == states.PAUSED and current["is_sync"]:
+            raise exc.InvalidStateException(
+                f"Only asynchronous actions can be paused, {current['name']} is synchronous."
+            )
+        self._engine.ask("set_action_state", request.caller, action_ex_id=action_id, state=target)
+
+    def _current(self, request: ApiRequest, action_id: str) -> dict[str, Any]:
+        names = ("name", "state", "is_sync", "task_execution_id")
+        row = self._database.read(
+            lambda conn: ACTION_EXECUTION.reader.item(conn, action_id, names, request.caller)
+        )
+        return dict(zip(names, row, strict=True))
+
+    def delete(self, request: ApiRequest, action_id: str) -> Response:
+        """Delete a finished action execution that belongs to no task."""
+        request.allow_query()
+        if not self._options.allow_action_execution_deletion:
+            raise exc.NotAllowedException("Action execution deletion is not allowed.")
+        current = self._current(request, action_id)
+        if current["task_execution_id"]:
+            raise exc.NotAllowedException("Only ad-hoc action execution can be deleted.")
+        if not states.is_completed(current["state"]):
+            raise exc.NotAllowedException("Only completed action execution can be deleted.")
+        self._database.write(lambda conn: _delete(conn, action_id))
+        return empty()
+
+
+def _target(values: Mapping[str, Any]) -> str:
+    target = values.get("state")
+    if target not in _RESULTS and target not in _COMMANDS:
+        raise exc.InvalidResultException(
+            f"Error. Expected one of {', '.join((*_COMMANDS, *_RESULTS))}, actual: {target}"
+        )
+    return str(target)
+
+
+def _outcome(target: str, value: Any) -> Outcome | None:
+    if target in _COMMANDS:
+        return None
+    if target == states.ERROR:
+        return Outcome(target, value or UNKNOWN_ERROR)
+    return Outcome(target, None if target == states.CANCELLED else value)
+
+
+def _delete(conn: sa.Connection, action_id: str) -> None:
+    values = tables.execution_values
+    conn.execute(sa.delete(_T).where(_T.c.id == action_id))
+    conn.execute(sa.delete(values).where(values.c.root_execution_id == action_id))

@@ -1,0 +1,154 @@
+"""Executions with everything below them (contract §9.5, §9.6)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.lists import Lists
+from mistral.api.requests import ApiRequest, require_uuid
+from mistral.api.resources.executions import EXECUTION, TASK
+from mistral.api.responses import Response, answer
+from mistral.db import queries, trees
+from mistral.utils import clock
+from mistral.workflow import states
+
+_COUNTED: Final = {
+    states.RUNNING: "running_tasks_count",
+    states.SUCCESS: "success_tasks_count",
+    states.ERROR: "error_tasks_count",
+    states.IDLE: "idle_tasks_count",
+    states.PAUSED: "paused_tasks_count",
+}
+_SAMPLES: Final = 20
+
+
+class ExecutionTreesController:
+    """Sub-executions as a flat list, and reports."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._database = deps.database
+        self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
+        self._tasks = Lists(deps.database, TASK, deps.options.max_limit)
+
+    def of_execution(self, request: ApiRequest, execution_id: str) -> Response:
+        """An execution and all below it."""
+        require_uuid(execution_id)
+        names, depth, errors_only = self._options(request)
+
+        def read(conn: sa.Connection) -> list[dict[str, Any]]:
+            self._executions.item(conn, execution_id, ("id",), request)
+            found = trees.flat_tree(conn, [execution_id], depth, errors_only)
+            return self._shown(conn, request, found, names)
+
+        return answer({"executions": self._database.read(read)})
+
+    def of_task(self, request: ApiRequest, task_id: str) -> Response:
+        """The sub-executions of a task and all below them."""
+        require_uuid(task_id)
+        names, depth, errors_only = self._options(request)
+
+        def read(conn: sa.Connection) -> list[dict[str, Any]]:
+            task = self._tasks.item(conn, task_id, ("id", "state"), request)
+            if errors_only and task["state"] != states.ERROR:
+                return []
+            tops = trees.children_of_task(conn, task_id)
+            found = trees.flat_tree(conn, tops, depth, errors_only)
+            return self._shown(conn, request, found, names)
+
+        return answer({"executions": self._database.read(read)})
+
+    def _options(self, request: ApiRequest) -> tuple[tuple[str, ...], int, bool]:
+        request.allow_query("errors_only", "max_depth", "include_output")
+        names = EXECUTION.listed
+        if request.flag("include_output"):
+            names = tuple(n for n in EXECUTION.shown if n == "output" or n in names)
+        return names, request.number("max_depth", -1), request.flag("errors_only")
+
+    def _shown(
+        self, conn: sa.Connection, request: ApiRequest, ids: list[str], names: tuple[str, ...]
+    ) -> list[dict[str, Any]]:
+        plan = EXECUTION.plan(names)
+        rows = EXECUTION.reader.items(conn, ids, plan.columns, request.caller)
+        return [plan.render(row) for row in rows]
+
+    def report(self, request: ApiRequest, execution_id: str) -> Response:
+        """Statistics of an execution and the tree of what ran."""
+        require_uuid(execution_id)
+        request.allow_query("errors_only", "max_depth", "statistics_only")
+        errors_only = request.flag("errors_only")
+        statistics_only = request.flag("statistics_only")
+        depth = request.number("max_depth", -1)
+
+        def read(conn: sa.Connection) -> dict[str, Any]:
+            self._executions.item(conn, execution_id, ("id",), request)
+            rows = trees.report_rows(conn, execution_id, depth, errors_only, not statistics_only)
+            if rows is None:
+                raise queries.not_found(EXECUTION.reader.listing, execution_id)
+            document: dict[str, Any] = {"statistics": _statistics(conn, rows)}
+            if not statistics_only:
+                document["root_workflow_execution"] = _execution(rows, rows.top)
+            return document
+
+        return answer(self._database.read(read))
+
+
+def _statistics(conn: sa.Connection, rows: trees.ReportRows) -> dict[str, int]:
+    counts = {"total_tasks_count": 0, **dict.fromkeys(_COUNTED.values(), 0)}
+    for task in rows.all_tasks():
+        counter = _COUNTED.get(task["state"])
+        if counter:
+            counts[counter] += 1
+            counts["total_tasks_count"] += 1
+    return {**counts, "estimated_time": _estimated_time(conn, rows.top)}
+
+
+def _estimated_time(conn: sa.Connection, top: Mapping[str, Any]) -> int:
+    if top["state"] != states.RUNNING:
+        return 0
+    durations = trees.durations_of_successes(conn, top["id"], _SAMPLES)
+    if not durations:
+        return -1
+    mean = sum(durations, dt.timedelta()) / len(durations)
+    return max(1, int((mean - (clock.utc_now() - top["created_at"])).total_seconds()))
+
+
+def _common(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "name": row["name"],
+        "state": row["state"],
+        "state_info": row["state_info"],
+        "created_at": clock.render(row["created_at"]),
+        "updated_at": clock.render(row["updated_at"]),
+    }
+
+
+def _execution(rows: trees.ReportRows, row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = _common(row)
+    if row["id"] in rows.tasks:
+        shown["task_executions"] = [_task(rows, task) for task in rows.tasks[row["id"]]]
+    return shown
+
+
+def _task(rows: trees.ReportRows, row: Mapping[str, Any]) -> dict[str, Any]:
+    shown = _common(row)
+    shown["action_executions"] = [
+        {
+            **_common(action),
+            "accepted": bool(action["accepted"]),
+            "last_heartbeat": clock.render(action["last_heartbeat"]),
+        }
+        for action in rows.actions.get(row["id"], [])
+    ]
+    shown["workflow_executions"] = [
+        _execution(rows, child) for child in rows.executions.get(row["id"], [])
+    ]
+    retry = (row["runtime_context"] or {}).get("retry_task_policy") or {}
+    if "retry_no" in retry:
+        shown["retry_count"] = retry["retry_no"]
+    return shown

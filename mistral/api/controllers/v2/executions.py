@@ -1,0 +1,282 @@
+"""``/v2/executions`` (contract §9): starting, watching, steering and deleting executions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.engine import EngineGateway
+from mistral.api.lists import Lists
+from mistral.api.requests import ApiRequest, require_uuid
+from mistral.api.resources.executions import EXECUTION
+from mistral.api.responses import Response, answer, empty
+from mistral.db import deletion, results, tables
+from mistral.utils import clock, ids
+from mistral.workflow import states
+from mistral.workflow.data_flow import merge_mappings
+
+_T = tables.workflow_executions
+
+_START: Final = (
+    "id",
+    "workflow_id",
+    "workflow_name",
+    "workflow_namespace",
+    "input",
+    "params",
+    "description",
+    "source_execution_id",
+)
+_CHANGE: Final = ("state", "description", "params", "state_info")
+_STORED: Final = tuple(name for name in EXECUTION.shown if name != "published_global")
+_TARGETS: Final = (
+    states.RUNNING,
+    states.PAUSED,
+    states.SUCCESS,
+    states.ERROR,
+    states.CANCELLED,
+)
+_FINISHED: Final = frozenset({states.SUCCESS, states.ERROR, states.CANCELLED})
+_ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
+_DESCRIPTION_LIMIT: Final = 255
+_OF_POSITION: Final = frozenset({"root_execution_id", "task_execution_id", "index", "namespace"})
+"""Parameters that the engine sets by itself."""
+
+
+class ExecutionsController:
+    """Workflow executions."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._database = deps.database
+        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._lists = Lists(deps.database, EXECUTION, deps.options.max_limit)
+
+    # reading
+
+    def get_all(self, request: ApiRequest) -> Response:
+        """List executions."""
+        return answer(self._lists.answer(request, extra=("include_output", "nulls")))
+
+    def get_of_task(self, request: ApiRequest, task_id: str) -> Response:
+        """List the direct sub-executions of a task."""
+        require_uuid(task_id)
+        return answer(
+            self._lists.answer(
+                request,
+                where=_T.c.task_execution_id == task_id,
+                extra=("include_output", "nulls"),
+                excluded=("task_execution_id", "root_execution_id"),
+            )
+        )
+
+    def get(self, request: ApiRequest, execution_id: str) -> Response:
+        """One execution."""
+        request.allow_query("fields")
+        names = self._lists.asked_fields(request)
+        return answer(self._show(request, execution_id, names or EXECUTION.shown))
+
+    def _show(
+        self, request: ApiRequest, execution_id: str, names: tuple[str, ...]
+    ) -> dict[str, Any]:
+        def read(conn: sa.Connection) -> dict[str, Any]:
+            item = self._lists.item(conn, execution_id, names, request)
+            if "published_global" in names:
+                item["published_global"] = results.published_global(conn, execution_id)
+            return item
+
+        return self._database.read(read)
+
+    def _stored(self, request: ApiRequest, execution_id: str) -> dict[str, Any]:
+        return self._show(request, execution_id, _STORED)
+
+    # starting
+
+    def post(self, request: ApiRequest) -> Response:
+        """Start a workflow; an id that exists already starts nothing."""
+        request.allow_query()
+        values = EXECUTION.parse(request.json_body(), _START)
+        chosen = values.get("id")
+        if chosen:
+            existing = self._existing(request, chosen)
+            if existing is not None:
+                return answer(existing, 201)
+        if values.get("source_execution_id"):
+            values = self._from_source(request, values)
+        identifier = values.get("workflow_id") or values.get("workflow_name")
+        if not identifier:
+            raise exc.WorkflowException(
+                "Workflow ID or workflow name must be provided. Workflow ID is preferred."
+            )
+        description = values.get("description", "")
+        _check_description(description)
+        started = self._engine.ask(
+            "start_workflow",
+            request.caller,
+            workflow_identifier=identifier,
+            workflow_namespace=values.get("workflow_namespace", ""),
+            wf_ex_id=chosen or ids.new_id(),
+            workflow_input=values.get("input") or {},
+            description=description,
+            params=values.get("params") or {},
+        )
+        return answer(EXECUTION.render(started, _STORED), 201)
+
+    def _existing(self, request: ApiRequest, execution_id: str) -> dict[str, Any] | None:
+        try:
+            return self._stored(request, execution_id)
+        except exc.NotFoundException:
+            return None
+
+    def _from_source(self, request: ApiRequest, values: Mapping[str, Any]) -> dict[str, Any]:
+        source_id = values["source_execution_id"]
+        source = self._stored(request, source_id)
+        as_sent = EXECUTION.parse(
+            {name: source[name] for name in ("workflow_namespace", "input", "params")}, _START
+        )
+        params = {k: v for k, v in as_sent.get("params", {}).items() if k not in _OF_POSITION}
+        given = {name: value for name, value in values.items() if value != ""}
+        if "workflow_name" in given or "workflow_id" in given:
+            workflow = {}
+        else:
+            workflow = {"workflow_id": source["workflow_id"] or source["workflow_name"]}
+        description = f"{values.get('description', '')} Based on the execution '{source_id}'"
+        return {
+            **as_sent,
+            **workflow,
+            **given,
+            "input": merge_mappings(as_sent.get("input", {}), values.get("input", {})),
+            "params": merge_mappings(params, values.get("params", {})),
+            "description": description.strip(),
+        }
+
+    # steering
+
+    def put(self, request: ApiRequest, execution_id: str) -> Response:
+        """Change the state, the description or the environment."""
+        request.allow_query()
+        current = self._show(request, execution_id, ("id", "state"))["state"]
+        values = EXECUTION.parse(request.json_body(), _CHANGE)
+        env = _env_of(values)
+        target, description = values.get("state"), values.get("description")
+        _check_change(target, description, env, current)
+        if target:
+            self._steer(request, execution_id, current, target, env, values.get("state_info"))
+        else:
+            if env:
+                self._engine.ask(
+                    "update_environment", request.caller, execution_id=execution_id, env=env
+                )
+            if description:
+                self._database.write(lambda conn: _describe(conn, execution_id, description))
+        return answer(self._stored(request, execution_id))
+
+    def _steer(
+        self,
+        request: ApiRequest,
+        execution_id: str,
+        current: str,
+        target: str,
+        env: dict[str, Any],
+        message: str | None,
+    ) -> None:
+        if _is_settled(current, target):
+            return
+        _check_transition(current, target)
+        caller = request.caller
+        if target == states.RUNNING:
+            self._engine.ask("resume_workflow", caller, wf_ex_id=execution_id, env=env or None)
+        elif target == states.PAUSED:
+            self._engine.ask("pause_workflow", caller, execution_id=execution_id)
+        else:
+            self._engine.ask(
+                "stop_workflow",
+                caller,
+                execution_id=execution_id,
+                state=target,
+                message=message,
+            )
+
+    def delete(self, request: ApiRequest, execution_id: str) -> Response:
+        """Delete an execution and its sub-executions."""
+        request.allow_query("force")
+        force = request.flag("force")
+        state = self._show(request, execution_id, ("id", "state"))["state"]
+        if state not in _FINISHED and not force:
+            raise exc.NotAllowedException(
+                "Only completed executions can be deleted. Use --force to override this. "
+                f"Execution {execution_id} is in {state} state."
+            )
+        deletion.delete_execution(self._database, execution_id)
+        return empty()
+
+
+def _env_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    env = (values.get("params") or {}).get("env")
+    if env and not isinstance(env, dict):
+        raise exc.InputException("Invalid params.env: a JSON object is expected.")
+    return env or {}
+
+
+def _check_change(
+    target: str | None, description: str | None, env: dict[str, Any], current: str
+) -> None:
+    if not (target or description or env):
+        raise exc.InputException("The property 'state', 'description' or 'env' is not provided.")
+    if description and target:
+        raise exc.InputException(
+            "The property 'description' must be updated separately from 'state'."
+        )
+    if env and target and target != states.RUNNING:
+        raise exc.InputException(
+            "The property 'env' can only be updated when the workflow execution is not running "
+            "or is being resumed."
+        )
+    if env and not target and current not in _ENV_STATES:
+        raise exc.NotAllowedException(
+            f"The environment can't be updated while the workflow execution is in {current} "
+            f"state; it has to be in one of {', '.join(sorted(_ENV_STATES))}."
+        )
+    if target and target not in _TARGETS:
+        raise exc.InputException(
+            f"Can not change state to {target}. Allowed states are: {', '.join(_TARGETS)}"
+        )
+    _check_description(description or "")
+
+
+def _check_description(description: str) -> None:
+    if len(description) > _DESCRIPTION_LIMIT:
+        raise exc.InputException(f"The description is longer than {_DESCRIPTION_LIMIT} characters.")
+
+
+def _is_settled(current: str, target: str) -> bool:
+    """Whether the command asks for nothing that is still to be done (table of contract §9.4)."""
+    if target == states.RUNNING:
+        return current == states.RUNNING or current in _FINISHED
+    if target == states.PAUSED:
+        return current == states.PAUSED
+    return target in (states.ERROR, states.CANCELLED) and current in _FINISHED
+
+
+def _check_transition(current: str, target: str) -> None:
+    allowed = True
+    if target == states.PAUSED:
+        allowed = current == states.RUNNING
+    elif target == states.SUCCESS:
+        allowed = current in (states.RUNNING, states.SUCCESS)
+    if not allowed:
+        raise exc.InvalidStateException(
+            f"Can't change workflow execution state from {current} to {target}."
+        )
+
+
+def _describe(conn: sa.Connection, execution_id: str, description: str) -> None:
+    changed = _T.c.description.is_distinct_from(description)
+    conn.execute(
+        sa.update(_T)
+        .where(_T.c.id == execution_id, changed)
+        .values(description=description, updated_at=clock.utc_now())
+    )

@@ -1,0 +1,140 @@
+"""``/v2/tasks`` (contract §10): watching tasks, running them again, skipping them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.engine import EngineGateway
+from mistral.api.lists import Lists
+from mistral.api.requests import ApiRequest, require_uuid
+from mistral.api.resources.executions import EXECUTION, TASK
+from mistral.api.responses import Response, answer
+from mistral.db import results, tables
+from mistral.utils import json
+from mistral.workflow import states
+
+_T = tables.task_executions
+
+_CHANGE: Final = ("state", "name", "workflow_name", "reset", "env")
+_CURRENT: Final = ("id", "name", "workflow_name", "state", "runtime_context", "workflow_state")
+_ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
+_COMPUTED: Final = frozenset({"result", "published_global"})
+
+
+class TasksController:
+    """Task executions."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._database = deps.database
+        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._lists = Lists(deps.database, TASK, deps.options.max_limit)
+        self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
+
+    def get_all(self, request: ApiRequest) -> Response:
+        """List tasks."""
+        return answer(self._lists.answer(request))
+
+    def get_of_execution(self, request: ApiRequest, execution_id: str) -> Response:
+        """List the tasks of an execution."""
+        require_uuid(execution_id)
+        self._database.read(
+            lambda conn: self._executions.item(conn, execution_id, ("id",), request)
+        )
+        return answer(
+            self._lists.answer(
+                request,
+                where=_T.c.workflow_execution_id == execution_id,
+                excluded=("workflow_execution_id",),
+            )
+        )
+
+    def get(self, request: ApiRequest, task_id: str) -> Response:
+        """One task with its result."""
+        request.allow_query("fields")
+        names = self._lists.asked_fields(request)
+        return answer(self._show(request, task_id, names or TASK.shown, whole=names is None))
+
+    def _show(
+        self, request: ApiRequest, task_id: str, names: tuple[str, ...], whole: bool = True
+    ) -> dict[str, Any]:
+        def read(conn: sa.Connection) -> dict[str, Any]:
+            item = self._lists.item(conn, task_id, names, request)
+            computed = _COMPUTED.intersection(names)
+            if computed:
+                result, published = results.task_facts(conn, task_id)
+                shown = {"result": result, "published_global": published}
+                item |= {
+                    name: shown[name]
+                    for name in names
+                    if name in computed and (shown[name] is not None or not whole)
+                }
+            return item
+
+        return self._database.read(read)
+
+    # rerun and skip
+
+    def put(self, request: ApiRequest, task_id: str) -> Response:
+        """Run a failed task again, or skip it."""
+        request.allow_query()
+        current = self._current(request, task_id)
+        values = TASK.parse(request.json_body(), _CHANGE)
+        _check_change(values, current)
+        if current["workflow_state"] != states.PAUSED:
+            self._engine.ask(
+                "rerun_workflow",
+                request.caller,
+                task_ex_id=task_id,
+                reset=values.get("reset", True),
+                env=values.get("env") or None,
+                skip=values["state"] == states.SKIPPED,
+            )
+        return answer(self._show(request, task_id, TASK.shown))
+
+    def _current(self, request: ApiRequest, task_id: str) -> dict[str, Any]:
+        row = self._database.read(
+            lambda conn: TASK.reader.item(conn, task_id, _CURRENT, request.caller)
+        )
+        return dict(zip(_CURRENT, row, strict=True))
+
+
+def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    for name in ("name", "workflow_name"):
+        if values.get(name) and values[name] != current[name]:
+            raise exc.WorkflowException(f"The {name} of the task does not match: {values[name]}")
+    target = values.get("state")
+    if target not in (states.RUNNING, states.SKIPPED):
+        raise exc.WorkflowException(
+            f"Invalid task state '{target}'. Only updating task to rerun or skip is supported: "
+            f"{states.RUNNING}, {states.SKIPPED}."
+        )
+    if current["state"] != states.ERROR:
+        raise exc.WorkflowException(
+            f"The current task execution must be in ERROR for rerun or skip; "
+            f"it is in {current['state']}."
+        )
+    if target == states.RUNNING:
+        _check_rerun(values, current)
+    workflow_state = current["workflow_state"]
+    if values.get("env") and workflow_state not in _ENV_STATES:
+        raise exc.NotAllowedException(
+            f"The environment can't be updated while the workflow execution is in "
+            f"{workflow_state} state; it has to be in one of {', '.join(sorted(_ENV_STATES))}."
+        )
+    if not states.is_valid_transition(workflow_state, states.RUNNING):
+        raise exc.WorkflowException(
+            f"Can't run a task of a workflow execution in {workflow_state} state."
+        )
+
+
+def _check_rerun(values: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    if "reset" not in values:
+        raise exc.WorkflowException("Mandatory field missing: reset.")
+    runtime_context = json.loads(current["runtime_context"] or "{}") or {}
+    if not values["reset"] and "with_items" not in runtime_context:
+        raise exc.WorkflowException("Only with-items task has the option to not reset.")

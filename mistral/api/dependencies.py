@@ -1,0 +1,51 @@
+"""What the API needs of the rest of the service, handed in when it is assembled."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mistral import context
+from mistral.actions.descriptors import ActionDescriptor
+from mistral.context import RequestContext
+from mistral.db.transaction import Database
+from mistral.rpc.base import RPCClient
+from mistral.services.definitions import Definitions
+
+
+@dataclasses.dataclass(frozen=True)
+class ApiOptions:
+    """Options of the API; the defaults are those of the contract."""
+
+    max_limit: int = 1000
+    max_request_body_size: int = 16 * 1024 * 1024
+    engine_timeout: float = 30.0
+    action_timeout: float = 60.0
+    """How long a request waits for an action that it runs itself."""
+    allow_action_execution_deletion: bool = False
+    validation_mode: str = "mandatory"
+    execution_field_size_limit_kb: int = 1024
+    proxy_headers: bool = False
+
+
+def no_authentication(_environ: Mapping[str, Any]) -> RequestContext:
+    """Everybody is the admin of the default project (contract §2.4)."""
+    return context.no_auth_context()
+
+
+@dataclasses.dataclass(frozen=True)
+class ApiDependencies:
+    """Everything the API works with.
+
+    :param system_actions: the actions that are shipped or plugged in.
+    :param authenticate: who asks, from the WSGI environment; raises UnauthorizedException.
+    """
+
+    database: Database
+    engine: RPCClient
+    executor: RPCClient
+    definitions: Definitions
+    system_actions: Callable[[], Iterable[ActionDescriptor]] = tuple
+    options: ApiOptions = dataclasses.field(default_factory=ApiOptions)
+    authenticate: Callable[[Mapping[str, Any]], RequestContext] = no_authentication

@@ -1,0 +1,25 @@
+"""Errors that only HTTP knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mistral import exceptions as exc
+
+
+class MethodNotAllowedException(exc.MistralException):
+    """The path exists but not with this verb."""
+
+    http_code = 405
+    message = "Method not allowed."
+
+    def __init__(self, message: str | None = None, allowed: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.allowed = sorted(allowed)
+
+
+class UnsupportedMediaTypeException(exc.MistralException):
+    """A body of a kind that is never read."""
+
+    http_code = 415
+    message = "Unsupported media type."

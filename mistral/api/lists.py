@@ -1,0 +1,214 @@
+"""Items and lists of any resource: from query parameters to rows to documents (contract §3)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.api.requests import ApiRequest, parse_number, refuse_unknown, require_uuid, word_list
+from mistral.api.resources.base import Resource
+from mistral.db.filters import Condition, Kind, parse
+from mistral.db.queries import PageQuery, is_sortable
+from mistral.db.transaction import Database
+
+COMMON = ("limit", "marker", "sort_keys", "sort_dirs", "fields", "all_projects")
+
+
+@dataclasses.dataclass(frozen=True)
+class ListRequest:
+    """What the query of a list asks for."""
+
+    names: tuple[str, ...]
+    sort: tuple[tuple[str, bool], ...]
+    limit: int
+    marker: str | None
+    conditions: tuple[Condition, ...]
+    nulls: tuple[str, ...]
+    fields_given: bool
+
+    @property
+    def page_query(self) -> PageQuery:
+        """The same for the database."""
+        return PageQuery(
+            self.names, self.sort, self.limit, self.conditions, self.nulls, self.marker
+        )
+
+    def link_query(self, last_id: str) -> str:
+        """The query of the ``next`` link, in the order that clients know."""
+        parts = [
+            ("sort_keys", ",".join(name for name, _ in self.sort)),
+            ("sort_dirs", ",".join("desc" if desc else "asc" for _, desc in self.sort)),
+        ]
+        parts += [(condition.name, condition.text) for condition in self.conditions]
+        if self.nulls:
+            parts.append(("nulls", ",".join(self.nulls)))
+        parts += [("limit", str(self.limit)), ("marker", last_id)]
+        if self.fields_given:
+            parts.append(("fields", ",".join(self.names)))
+        return "&".join(f"{key}={quote(value, safe=',:')}" for key, value in parts)
+
+
+def read_list_request(
+    resource: Resource,
+    query: Mapping[str, str],
+    max_limit: int,
+    kinds: Mapping[str, Kind],
+    *,
+    extra: Collection[str] = (),
+    excluded: Collection[str] = (),
+    free_marker: bool = False,
+) -> ListRequest:
+    """The query of a list, checked.
+
+    :param kinds: what the sortable and filterable columns hold.
+    :param extra: further parameters that the caller reads itself.
+    :param excluded: attributes that this list is not filtered by.
+    :raises InputException: something in it is wrong.
+    """
+    filtered = {
+        name
+        for name, attribute in resource.attributes.items()
+        if attribute.filtered and name not in excluded
+    }
+    refuse_unknown(query, filtered.union(COMMON, extra))
+    marker = query.get("marker") or None
+    if marker and not free_marker:
+        require_uuid(marker)
+    asked = word_list(query.get("fields", ""))
+    names = resource.fields(asked) if asked else _default_names(resource, query, extra)
+    return ListRequest(
+        names=names,
+        sort=_sort(resource, query, kinds),
+        limit=_limit(query, max_limit),
+        marker=marker,
+        conditions=tuple(
+            parse(name, kinds[name], value) for name, value in query.items() if name in filtered
+        ),
+        nulls=tuple(word_list(query.get("nulls", ""))) if "nulls" in extra else (),
+        fields_given=bool(asked),
+    )
+
+
+def _default_names(
+    resource: Resource, query: Mapping[str, str], extra: Collection[str]
+) -> tuple[str, ...]:
+    if "include_output" in extra:
+        flag = parse("include_output", Kind.FLAG, query.get("include_output", ""))
+        if flag.values[0]:
+            return tuple(n for n in resource.shown if n == "output" or n in resource.listed)
+    return resource.listed
+
+
+def _limit(query: Mapping[str, str], max_limit: int) -> int:
+    text = query.get("limit")
+    if not text:
+        return max_limit
+    limit = parse_number("limit", text)
+    if limit <= 0:
+        raise exc.InputException("Limit must be positive.")
+    return min(limit, max_limit)
+
+
+def _sort(
+    resource: Resource, query: Mapping[str, str], kinds: Mapping[str, Kind]
+) -> tuple[tuple[str, bool], ...]:
+    keys = word_list(query.get("sort_keys", "")) or [resource.default_sort]
+    for key in keys:
+        if key not in resource.attributes or key not in kinds:
+            raise exc.InputException(f"Unknown sort key: {key!r}.")
+    dirs = [word.strip().lower() for word in query.get("sort_dirs", "").split(",")]
+    dirs = [word for word in dirs if word]
+    for word in dirs:
+        if word not in ("asc", "desc"):
+            raise exc.InputException(f"Unknown sort direction {word!r}, must be 'desc' or 'asc'.")
+    if len(dirs) > len(keys):
+        raise exc.InputException("Length of sort_keys must be equal or greater than sort_dirs.")
+    dirs += ["asc"] * (len(keys) - len(dirs))
+    if "id" not in keys:
+        keys, dirs = [*keys, "id"], [*dirs, "asc"]
+    return tuple((key, word == "desc") for key, word in zip(keys, dirs, strict=True))
+
+
+class Lists:
+    """Items and lists of one resource that lies in a table."""
+
+    def __init__(self, database: Database, resource: Resource, max_limit: int) -> None:
+        self._database = database
+        self._max_limit = max_limit
+        self.resource = resource
+        columns = resource.reader.listing.columns
+        self._kinds = {name: columns[name].kind for name in resource.attributes if name in columns}
+        self._nullable = {name for name, column in columns.items() if column.nullable}
+
+    def answer(
+        self,
+        request: ApiRequest,
+        *,
+        where: sa.ColumnElement[bool] | None = None,
+        extra: Collection[str] = (),
+        excluded: Collection[str] = (),
+    ) -> dict[str, Any]:
+        """The document of a list. ``where`` restricts the list to begin with."""
+        query = request.query
+        wanted = read_list_request(
+            self.resource, query, self._max_limit, self._kinds, extra=extra, excluded=excluded
+        )
+        self._check_columns(wanted)
+        if request.flag("all_projects") or "project_id" in query:
+            require_admin(request, f"{self.resource.collection}:list:all_projects")
+        plan = self.resource.plan(wanted.names)
+        page_query = dataclasses.replace(wanted.page_query, names=plan.columns)
+        reader = self.resource.reader
+        rows = self._database.read(
+            lambda conn: reader.page(conn, page_query, request.caller, where)
+        )
+        return document(request, self.resource, wanted, [plan.render(row) for row in rows])
+
+    def _check_columns(self, wanted: ListRequest) -> None:
+        columns = self.resource.reader.listing.columns
+        for name, _ in wanted.sort:
+            if not is_sortable(columns[name]):
+                raise exc.InputException(f"A list can't be sorted by {name!r}.")
+        for name in wanted.nulls:
+            if name not in self._nullable or name not in self.resource.attributes:
+                raise exc.InputException(
+                    f"Invalid value for 'nulls': {name!r} is not a nullable column."
+                )
+
+    def item(
+        self, conn: sa.Connection, identifier: str, names: tuple[str, ...], request: ApiRequest
+    ) -> dict[str, Any]:
+        """One object by id, with some of its stored attributes.
+
+        :raises NotFoundException: it does not exist or is invisible.
+        """
+        plan = self.resource.plan(names)
+        values = self.resource.reader.item(conn, identifier, plan.columns, request.caller)
+        return plan.render(values)
+
+    def asked_fields(self, request: ApiRequest) -> tuple[str, ...] | None:
+        """The parameter ``fields`` of an item, None when it is not given."""
+        asked = request.fields()
+        return self.resource.fields(asked) if asked else None
+
+
+def document(
+    request: ApiRequest, resource: Resource, wanted: ListRequest, items: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """A page with its link to the next one, if there may be one."""
+    result: dict[str, Any] = {resource.collection: items}
+    if items and len(items) == wanted.limit:
+        query = wanted.link_query(str(items[-1]["id"]))
+        result["next"] = f"{request.host_url}/v2/{resource.collection}?{query}"
+    return result
+
+
+def require_admin(request: ApiRequest, rule: str) -> None:
+    """Refuse what only admins may do."""
+    if not request.caller.is_admin:
+        raise exc.NotAllowedException(f"{rule} is disallowed by policy")
