@@ -211,6 +211,7 @@ def _too_large(limit: int) -> str:
     return f"Failed to send HTTP request: the response is larger than {limit} bytes"
 
 
+_NOT_CONNECTED = urllib3.exceptions.NewConnectionError
 _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (requests.TooManyRedirects, "too many redirects"),
     (requests.exceptions.InvalidSchema, "only http and https are allowed"),
@@ -240,7 +241,8 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
 
 def describe_failure(exc: BaseException) -> str:
     """Words for a failure; libraries' own texts quote URLs and so may quote secrets."""
-    chain = list(_chain(exc))
+    # urllib3 calls every failed connection a kind of timeout; its cause says more
+    chain = [link for link in _chain(exc) if type(link) is not _NOT_CONNECTED]
     for kind, words in _KINDS:
         if any(isinstance(link, kind) for link in chain):
             return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import Any, Protocol
 
@@ -29,6 +30,11 @@ class MiniRacerEngine:
         vm = library.MiniRacer()
         try:
             found = vm.eval(code, timeout_sec=self._timeout, max_memory=self._max_memory)
+        except library.JSTimeoutException:
+            # the ended script still calls back: close only after the machine is quiet again
+            with contextlib.suppress(library.JSEvalException):
+                vm.eval("0", timeout_sec=1.0)
+            raise ActionException("JavaScriptAction failed: the script took too long") from None
         except library.JSEvalException as exc:
             raise ActionException(f"JavaScriptAction failed: {_first_line(exc)}") from None
         finally:
@@ -47,4 +53,4 @@ class MiniRacerEngine:
 
 def _first_line(exc: Exception) -> str:
     """Without the lines that quote the script and its stack."""
-    return str(exc).partition("\n")[0].rpartition("<anonymous>:")[2]
+    return str(exc).partition("\n")[0]
