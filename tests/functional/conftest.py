@@ -9,6 +9,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any, cast
+from unittest.mock import create_autospec
 
 import pytest
 import webob
@@ -116,10 +117,17 @@ def executor() -> FakeRpc:
 
 
 @pytest.fixture
-def dependencies(database: Database, engine: FakeRpc, executor: FakeRpc) -> ApiDependencies:
+def definitions() -> Definitions:
+    """What users store, as far as a test prepares it."""
+    return cast(Definitions, create_autospec(Definitions, instance=True))
+
+
+@pytest.fixture
+def dependencies(
+    database: Database, engine: FakeRpc, executor: FakeRpc, definitions: Definitions
+) -> ApiDependencies:
     """What the application is made of."""
-    no_definitions = cast(Definitions, None)
-    return ApiDependencies(database, engine, executor, no_definitions)
+    return ApiDependencies(database, engine, executor, definitions)
 
 
 @pytest.fixture

@@ -1,0 +1,270 @@
+"""Action executions: delivering results, steering, ad-hoc runs (contract rest-api §11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mistral.db import values as value_store
+from mistral.utils import json
+
+UNKNOWN = "11111111-1111-1111-1111-111111111111"
+
+
+@pytest.fixture
+def action(stored: Any) -> Any:
+    """An asynchronous action of a task."""
+    return stored.action(stored.task(stored.execution(workflow_name="wf"), name="t1"))
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/action-executions/{id}",
+        "/v2/action_executions/{id}",
+        "/v2/action_executions/{id}/",
+        "/proxy/v2/action_executions/{id}/v2/action-executions/{id}",
+    ],
+)
+def test_a_result_is_delivered(api: Any, engine: Any, action: Any, method: str, path: str) -> None:
+    body = {"state": "SUCCESS", "output": 3}
+    response = api(method, path.format(id=action.id), body)
+    assert response.status_int == 200
+    shown = response.json
+    assert (shown["id"], shown["state"], shown["output"]) == (action.id, "SUCCESS", '{"result":3}')
+    assert (shown["workflow_name"], shown["task_name"]) == ("wf", "t1")
+    assert engine.sent == [
+        (
+            "action_delivered",
+            {"action_ex_id": action.id, "wf_ex_id": action.workflow_execution_id},
+        )
+    ]
+    assert api.get(f"/v2/action_executions/{action.id}")["output"] == '{"result":3}'
+
+
+@pytest.mark.parametrize(
+    ("sent", "result"),
+    [
+        ({"output": 3}, 3),
+        ({"output": "3"}, 3),
+        ({"output": "abc"}, "abc"),
+        ({"output": '"abc"'}, "abc"),
+        ({"output": [1, {"a": None}]}, [1, {"a": None}]),
+        ({"output": {"result": 1}}, {"result": 1}),
+        ({"output": '{"a": 1}'}, {"a": 1}),
+        ({"output": False}, False),
+        ({"output": None}, None),
+        ({}, None),
+        ({"output": 1, "state_info": "ignored", "created_at": "ignored"}, 1),
+    ],
+)
+def test_any_value_is_a_result(api: Any, action: Any, sent: Any, result: Any) -> None:
+    response = api("PUT", f"/v2/action_executions/{action.id}", {"state": "SUCCESS", **sent})
+    assert response.status_int == 200
+    assert json.loads(response.json["output"]) == {"result": result}
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ({"state": "ERROR"}, "Unknown error"),
+        ({"state": "ERROR", "output": {}}, "Unknown error"),
+        ({"state": "ERROR", "output": "broken"}, "broken"),
+        ({"state": "CANCELLED", "output": 1}, None),
+    ],
+)
+def test_failures_are_delivered_too(api: Any, action: Any, body: Any, result: Any) -> None:
+    shown = api("PUT", f"/v2/action_executions/{action.id}", body).json
+    assert shown["state"] == body["state"]
+    assert json.loads(shown["output"]) == {"result": result}
+
+
+def test_a_large_result_is_kept_apart(api: Any, stored: Any, action: Any) -> None:
+    big = {"text": "y" * 3000}
+    body = {"state": "SUCCESS", "output": big}
+    shown = api("PUT", f"/v2/action_executions/{action.id}", body).json
+    assert json.loads(shown["output"]) == {"result": big}
+    hashes = stored.database.read(
+        lambda conn: list(
+            value_store.fetch(
+                conn,
+                action.root_execution_id,
+                [r[0] for r in conn.exec_driver_sql("SELECT hash FROM execution_values")],
+            )
+        )
+    )
+    assert len(hashes) == 1
+
+
+def test_a_result_has_a_limit(make_api: Callable[..., Any], action: Any) -> None:
+    api = make_api(execution_field_size_limit_kb=1)
+    body = {"state": "SUCCESS", "output": "z" * 3000}
+    response = api("PUT", f"/v2/action_executions/{action.id}", body)
+    assert response.status_int == 400
+    assert "size=2KB" in response.json["faultstring"]
+    assert api.get(f"/v2/action_executions/{action.id}")["state"] == "RUNNING"
+
+
+def test_repeating_is_no_error_and_changing_is_one(api: Any, engine: Any, action: Any) -> None:
+    path = f"/v2/action-executions/{action.id}"
+    first = api("POST", path, {"state": "SUCCESS", "output": {"a": 1, "b": 2}})
+    again = api("PUT", path, {"state": "SUCCESS", "output": '{"b": 2, "a": 1}'})
+    assert (again.status_int, again.json) == (200, first.json)
+    for body in (
+        {"state": "SUCCESS", "output": 4},
+        {"state": "ERROR", "output": {"a": 1, "b": 2}},
+        {"state": "CANCELLED"},
+    ):
+        assert api("PUT", path, body).status_int == 409
+    for state in ("PAUSED", "RUNNING"):
+        assert api("PUT", path, {"state": state}).status_int == 400
+    assert api.get(path) == first.json
+    assert engine.methods() == ["action_delivered"]
+
+
+def test_no_engine_is_needed(api: Any, engine: Any, action: Any) -> None:
+    engine.silent = True
+    path = f"/v2/action-executions/{action.id}"
+    assert api("POST", path, {"state": "SUCCESS"}).status_int == 200
+    assert api.get(path)["state"] == "SUCCESS"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"output": 3}, {"state": "DONE"}, {"state": "IDLE"}, {"stat": "SUCCESS"}, "{"]
+)
+def test_an_unknown_id_comes_before_a_bad_body(api: Any, action: Any, body: Any) -> None:
+    assert api("PUT", f"/v2/action_executions/{action.id}", body).status_int == 400
+    missing = api("PUT", f"/v2/action_executions/{UNKNOWN}", body)
+    assert missing.status_int == 404
+    assert UNKNOWN in missing.json["faultstring"]
+
+
+def test_the_states_are_listed(api: Any, action: Any) -> None:
+    text = api("PUT", f"/v2/action_executions/{action.id}", {"state": "X"}).json["faultstring"]
+    assert all(s in text for s in ("PAUSED", "RUNNING", "SUCCESS", "ERROR", "CANCELLED"))
+
+
+def test_pausing_is_the_engines_work(api: Any, engine: Any, stored: Any, action: Any) -> None:
+    path = f"/v2/action_executions/{action.id}"
+    assert api("PUT", path, {"state": "PAUSED"}).json["id"] == action.id
+    assert engine.sent == [("set_action_state", {"action_ex_id": action.id, "state": "PAUSED"})]
+    engine.silent = True
+    assert api("PUT", path, {"state": "RUNNING"}).status_int == 503
+    synchronous = stored.action(is_sync=True)
+    path = f"/v2/action_executions/{synchronous.id}"
+    assert api("PUT", path, {"state": "PAUSED"}).status_int == 400
+
+
+def test_a_tasks_actions(api: Any, stored: Any, action: Any) -> None:
+    other = stored.action()
+    path = f"/v2/tasks/{action.task_execution_id}/action-executions"
+    assert [a["id"] for a in api.get(path)["action_executions"]] == [action.id]
+    assert api.get(f"{path}/{action.id}")["input"] == '{"a":1}'
+    api.get(f"{path}/{other.id}", status=404)
+    assert api.get(f"/v2/tasks/{UNKNOWN}/action_executions") == {"action_executions": []}
+    api.get("/v2/tasks/x/action_executions", status=400)
+    api.get(f"{path}?task_execution_id={UNKNOWN}", status=400)
+
+
+def test_deletion(make_api: Callable[..., Any], stored: Any, action: Any) -> None:
+    alone, finished = stored.action(), stored.action(state="SUCCESS")
+    api = make_api()
+    for each in (UNKNOWN, finished.id):
+        assert api("DELETE", f"/v2/action_executions/{each}").status_int == 403
+    api = make_api(allow_action_execution_deletion=True)
+    statuses = {
+        UNKNOWN: 404,
+        action.id: 403,
+        alone.id: 403,
+        finished.id: 204,
+    }
+    for each, status in statuses.items():
+        assert api("DELETE", f"/v2/action_executions/{each}").status_int == status
+    api.get(f"/v2/action_executions/{finished.id}", status=404)
+
+
+# ad-hoc runs
+
+
+def _described(row: Any, *, saved: bool, runs: bool) -> Any:
+    call = {
+        "id": row["id"],
+        "name": row["name"],
+        "action_class": "a.B",
+        "attributes": {},
+        "input": {"output": 1},
+        "safe_rerun": False,
+        "target": None,
+        "timeout": None,
+        "context": {},
+    }
+    return {"action": row, "saved": saved, "call": call if runs else None}
+
+
+ROW = {
+    "id": "x",
+    "name": "std.echo",
+    "state": "RUNNING",
+    "workflow_namespace": "",
+    "input": {"output": 1},
+    "project_id": "<default-project>",
+    "created_at": "2026-01-01 00:00:00",
+}
+
+
+@pytest.mark.parametrize(
+    ("report", "state", "result"),
+    [
+        ({"kind": "result", "state": "SUCCESS", "result": {"a": 1}}, "SUCCESS", {"a": 1}),
+        ({"kind": "result", "state": "ERROR", "result": None, "error": "bad"}, "ERROR", "bad"),
+    ],
+)
+def test_an_unsaved_run(
+    api: Any, engine: Any, executor: Any, report: Any, state: str, result: Any
+) -> None:
+    engine.answers["start_action"] = _described(ROW, saved=False, runs=True)
+    executor.answers["run_action"] = report
+    body = {"name": "std.echo", "input": '{"output": 1}', "workflow_namespace": "n"}
+    response = api("POST", "/v2/action-executions", body)
+    assert response.status_int == 201
+    shown = response.json
+    assert shown["id"] is shown["created_at"] is shown["project_id"] is None
+    assert (shown["state"], json.loads(shown["output"])) == (state, {"result": result})
+    ((_, sent),) = engine.sent
+    assert sent["action_input"] == {"output": 1}
+    assert sent["params"] == {"namespace": "n"}
+
+
+def test_a_saved_run_that_the_caller_waits_for(
+    api: Any, engine: Any, executor: Any, stored: Any
+) -> None:
+    row = stored.action(is_sync=True, name="std.echo")
+    engine.answers["start_action"] = _described({**ROW, "id": row.id}, saved=True, runs=True)
+    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 5}
+    params = '{"save_result": true, "run_sync": true}'
+    shown = api("POST", "/v2/action_executions", {"name": "std.echo", "params": params}).json
+    assert (shown["id"], shown["state"], shown["output"]) == (row.id, "SUCCESS", '{"result":5}')
+    assert api.get(f"/v2/action_executions/{row.id}") == shown
+
+
+def test_a_scheduled_run(api: Any, engine: Any, executor: Any, stored: Any) -> None:
+    row = stored.action(is_sync=True, name="std.echo")
+    engine.answers["start_action"] = _described({**ROW, "id": row.id}, saved=True, runs=False)
+    shown = api("POST", "/v2/action_executions", {"name": "std.echo"}).json
+    assert (shown["id"], shown["state"], shown["output"]) == (row.id, "RUNNING", None)
+    assert executor.sent == []
+
+
+def test_runs_that_nobody_answers(api: Any, engine: Any, executor: Any) -> None:
+    described = _described(ROW, saved=False, runs=True)
+    engine.answers["start_action"] = described
+    executor.silent = True
+    assert api("POST", "/v2/action_executions", {"name": "std.echo"}).status_int == 503
+    described["call"]["timeout"] = 2
+    shown = api("POST", "/v2/action_executions", {"name": "std.echo"}).json
+    assert shown["state"] == "ERROR"
+    assert "2 seconds" in shown["output"]
+    assert api("POST", "/v2/action_executions", {"input": {}}).status_int == 400
