@@ -332,6 +332,7 @@ def _timers() -> None:
         sa.Column("attempt", sa.Integer, nullable=False),
         sa.Column("due_at", MOMENT, nullable=False),
         sa.Column("payload", LONG_TEXT),
+        sa.Column("claimed_until", MOMENT),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_timers"),
         **OPTIONS,
