@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 import webob
@@ -11,7 +11,7 @@ from mistral import exceptions as exc
 from mistral.api.errors import MethodNotAllowedException
 from mistral.utils import json
 
-Response = webob.Response
+Response: TypeAlias = webob.Response
 
 _JSON: Final = "application/json"
 _TEXT_ENDPOINT: Final = "application/json;charset=utf-8"

@@ -6,6 +6,7 @@ them (design.md law 2); values lie under the root and go with it.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -33,13 +34,13 @@ def delete_execution(database: Database, execution_id: str) -> None:
     while levels := list(_levels_below(database, execution_id)):
         for level in reversed(levels):
             for child_id in level:
-                database.write(lambda conn, each=child_id: _delete_one(conn, each))
-    database.write(lambda conn: _delete_one(conn, execution_id))
+                database.write(functools.partial(_delete_one, execution_id=child_id))
+    database.write(functools.partial(_delete_one, execution_id=execution_id))
 
 
 def _levels_below(database: Database, execution_id: str) -> Iterator[Sequence[str]]:
     level: Sequence[str] = [execution_id]
-    while level := database.read(lambda conn, ids=level: _children(conn, ids)):
+    while level := database.read(functools.partial(_children, ids=level)):
         yield level
 
 

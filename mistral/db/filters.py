@@ -119,9 +119,10 @@ def _second(name: str, text: str) -> Second:
     found = _DATE.match(text.strip())
     if found:
         parts = [int(part) if part else None for part in found.groups()]
-        year, month, day = parts[0] or 1, parts[1] or 1, parts[2] or 1
+        year, month, day = [part or 1 for part in parts[:3]]
+        hour, minute, second = [part or 0 for part in parts[3:]]
         try:
-            start = dt.datetime(year, month, day, *[part or 0 for part in parts[3:]])
+            start = dt.datetime(year, month, day, hour, minute, second)
         except ValueError:
             pass
         else:

@@ -224,7 +224,7 @@ def is_sortable(column: Column) -> bool:
 
 
 def _ordering(sorts: Sequence[tuple[Column, bool]]) -> list[sa.ColumnElement[Any]]:
-    ordering = []
+    ordering: list[sa.ColumnElement[Any]] = []
     for column, descending in sorts:
         for part in _sort_parts(column):
             ordering.append(part.desc() if descending else part.asc())
@@ -244,6 +244,7 @@ def _after(sorts: Sequence[tuple[Column, bool]], last: Sequence[Any]) -> sa.Colu
     equal: list[sa.ColumnElement[bool]] = []
     for (column, descending), value in zip(sorts, last, strict=True):
         source = column.source
+        beyond: sa.ColumnElement[bool]
         if value is None:
             beyond = sa.false() if descending else source.is_not(None)
         elif descending:

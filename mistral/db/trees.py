@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -88,9 +88,9 @@ def flat_tree(
     level, depth = list(tops), 0
     while level and (max_depth < 0 or depth < max_depth):
         rows = _in_batches(conn, statement, level)
-        for child_id, parent_id in rows:
-            children.setdefault(parent_id, []).append(child_id)
-        level, depth = [row[0] for row in rows], depth + 1
+        for row in rows:
+            children.setdefault(row.parent_execution_id, []).append(row.id)
+        level, depth = [row.id for row in rows], depth + 1
     ordered: list[str] = []
     stack = list(reversed(tops))
     while stack:
@@ -104,13 +104,13 @@ def flat_tree(
 class ReportRows:
     """The rows of a report: the tasks of each execution, what each task ran."""
 
-    top: Mapping[str, Any]
-    tasks: dict[str, list[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    top: sa.RowMapping
+    tasks: dict[str, list[sa.RowMapping]] = dataclasses.field(default_factory=dict)
     """By execution; an execution that is not expanded is missing."""
-    actions: dict[str, list[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
-    executions: dict[str, list[Mapping[str, Any]]] = dataclasses.field(default_factory=dict)
+    actions: dict[str, list[sa.RowMapping]] = dataclasses.field(default_factory=dict)
+    executions: dict[str, list[sa.RowMapping]] = dataclasses.field(default_factory=dict)
 
-    def all_tasks(self) -> Iterable[Mapping[str, Any]]:
+    def all_tasks(self) -> Iterable[sa.RowMapping]:
         """The tasks of all expanded executions."""
         return (task for tasks in self.tasks.values() for task in tasks)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -107,7 +106,7 @@ def _statistics(conn: sa.Connection, rows: trees.ReportRows) -> dict[str, int]:
     return {**counts, "estimated_time": _estimated_time(conn, rows.top)}
 
 
-def _estimated_time(conn: sa.Connection, top: Mapping[str, Any]) -> int:
+def _estimated_time(conn: sa.Connection, top: sa.RowMapping) -> int:
     if top["state"] != states.RUNNING:
         return 0
     durations = trees.durations_of_successes(conn, top["id"], _SAMPLES)
@@ -117,7 +116,7 @@ def _estimated_time(conn: sa.Connection, top: Mapping[str, Any]) -> int:
     return max(1, int((mean - (clock.utc_now() - top["created_at"])).total_seconds()))
 
 
-def _common(row: Mapping[str, Any]) -> dict[str, Any]:
+def _common(row: sa.RowMapping) -> dict[str, Any]:
     return {
         "id": row["id"],
         "name": row["name"],
@@ -128,14 +127,14 @@ def _common(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _execution(rows: trees.ReportRows, row: Mapping[str, Any]) -> dict[str, Any]:
+def _execution(rows: trees.ReportRows, row: sa.RowMapping) -> dict[str, Any]:
     shown = _common(row)
     if row["id"] in rows.tasks:
         shown["task_executions"] = [_task(rows, task) for task in rows.tasks[row["id"]]]
     return shown
 
 
-def _task(rows: trees.ReportRows, row: Mapping[str, Any]) -> dict[str, Any]:
+def _task(rows: trees.ReportRows, row: sa.RowMapping) -> dict[str, Any]:
     shown = _common(row)
     shown["action_executions"] = [
         {
