@@ -9,6 +9,7 @@ from typing import Any
 from mistral.engine.action_runner import Report
 from mistral.engine.default_executor import DefaultExecutor
 from mistral.rpc.base import RPCServer, Transport
+from mistral.service.base import MistralService
 
 LOG = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ TOPIC = "mistral_executor"
 SERVER_THREADS = 16
 
 
-class ExecutorServer:
+class ExecutorServer(MistralService):
     """Receives orders for one executor and manages its life.
 
     Only methods that take ``rpc_ctx`` can be reached by a message. ``setup_profiler`` is part of
