@@ -1,0 +1,48 @@
+"""The workflow language: texts to specifications (contract language §1-13, §24).
+
+Knows nothing of executions. ``parse_*`` read and check what a caller sent; ``spec_from_raw``
+rebuilds what was checked before.
+"""
+
+from mistral.lang.documents import (
+    action_spec_from_raw,
+    parse_action_list,
+    parse_workbook,
+    parse_workflow_list,
+    spec_from_raw,
+)
+from mistral.lang.render import interface, render_input
+from mistral.lang.specs import (
+    ENGINE_COMMANDS,
+    AdHocActionSpec,
+    Clause,
+    InputParam,
+    PoliciesSpec,
+    PublishSpec,
+    RetrySpec,
+    Target,
+    TaskSpec,
+    WorkbookSpec,
+    WorkflowSpec,
+)
+
+__all__ = [
+    "ENGINE_COMMANDS",
+    "AdHocActionSpec",
+    "Clause",
+    "InputParam",
+    "PoliciesSpec",
+    "PublishSpec",
+    "RetrySpec",
+    "Target",
+    "TaskSpec",
+    "WorkbookSpec",
+    "WorkflowSpec",
+    "action_spec_from_raw",
+    "interface",
+    "parse_action_list",
+    "parse_workbook",
+    "parse_workflow_list",
+    "render_input",
+    "spec_from_raw",
+]

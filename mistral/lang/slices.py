@@ -1,0 +1,90 @@
+"""Excerpts of a document: what is stored as the definition of one of its members (§1.13, §2.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from mistral.lang import yaml_loader
+
+_FastDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_NO_FOLDING = 1_000_000
+
+
+class _Dumper(_FastDumper):
+    """Writes shared values twice: definitions know no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def of_list(document: dict[str, Any], name: str) -> str:
+    """One member of a workflow list, written anew together with the version."""
+    return _dump({"version": document["version"], name: document[name]})
+
+
+def _dump(value: Any) -> str:
+    return str(
+        yaml.dump(
+            value,
+            Dumper=_Dumper,
+            default_flow_style=False,
+            allow_unicode=True,
+            sort_keys=False,
+            width=_NO_FOLDING,
+        )
+    )
+
+
+class WorkbookSlices:
+    """Cuts members out of a workbook's text, with their comments."""
+
+    def __init__(self, text: str, document: dict[str, Any]) -> None:
+        self._document = document
+        # PyYAML counts the lines of YAML, which has more line ends than str.splitlines agrees on
+        self._lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self._usable = not any(char in text for char in "\x85\u2028\u2029")
+        self._sections = _entries(yaml_loader.compose(text))
+
+    def of(self, section: str, name: str) -> str:
+        """The text of one member, moved to the left margin."""
+        _, parent = self._sections.get(section, (None, None))
+        found = _entries(parent).get(name)
+        if self._usable and found and not getattr(parent, "flow_style", True):
+            cut = self._cut(*found)
+            if cut is not None:
+                return cut
+        return _dump({name: self._document[section][name]})
+
+    def _cut(self, key: yaml.Node, value: yaml.Node) -> str | None:
+        column = key.start_mark.column
+        first, last = key.start_mark.line, value.end_mark.line
+        if self._lines[first][:column].strip(" "):
+            return None  # written in one line with something else
+        lines = self._lines[first : last + 1]
+        if value.end_mark.column <= column and len(lines) > 1:
+            lines.pop()
+        while len(lines) > 1 and _is_outside(lines[-1], column):
+            lines.pop()
+        return "\n".join(_moved(line, column) for line in lines) + "\n"
+
+
+def _entries(node: yaml.Node | None) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    if not isinstance(node, yaml.MappingNode):
+        return {}
+    return {key.value: (key, value) for key, value in node.value if _is_scalar(key)}
+
+
+def _is_scalar(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode)
+
+
+def _is_outside(line: str, column: int) -> bool:
+    """Whether a last line is empty or a comment that belongs to what follows."""
+    stripped = line.lstrip(" ")
+    return not stripped or (stripped[0] == "#" and len(line) - len(stripped) <= column)
+
+
+def _moved(line: str, column: int) -> str:
+    return line[column:] if not line[:column].strip(" ") else line.lstrip(" ")
