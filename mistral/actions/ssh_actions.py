@@ -50,7 +50,8 @@ class SSHAction(ServicedAction):
     def _run_on(self, host: str) -> Any:
         with contextlib.ExitStack() as stack:
             client = self._connect(stack, host)
-            stdout, stderr, exit_code = _execute(client, self.cmd, self.services.ssh)
+            with _readable_failures(load_paramiko(), host):
+                stdout, stderr, exit_code = _execute(client, self.cmd, self.services.ssh)
         if self.return_result_on_error:
             return {"stdout": stdout, "stderr": stderr, "exit_code": exit_code}
         if exit_code:
@@ -218,7 +219,7 @@ def _readable_failures(paramiko: Any, host: str) -> Iterator[None]:
     except (paramiko.SSHException, OSError, EOFError) as exc:
         unknown = "not found in known_hosts" in str(exc)
         why = "its key is not known" if unknown else type(exc).__name__
-        raise ActionException(f"Failed to connect by ssh to {host}: {why}.") from None
+        raise ActionException(f"The ssh connection to {host} failed: {why}.") from None
 
 
 def _host_and_port(host: str) -> tuple[str, int]:

@@ -146,4 +146,8 @@ def test_the_registry_lists() -> None:
     descending = bound.find_all("", sort_fields=["name"], sort_dirs=["desc"], limit=1)
     assert [descriptor.name for descriptor in descending] == ["zz"]
     assert [d.name for d in bound.find_all("", name="aa")] == ["aa"]
-    assert {d.name for d in bound.find_all("", is_system={"neq": True})} == {"aa", "zz", "my.action"}
+    assert {d.name for d in bound.find_all("", is_system={"neq": True})} == {
+        "aa",
+        "zz",
+        "my.action",
+    }

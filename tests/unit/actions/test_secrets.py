@@ -31,4 +31,6 @@ def test_other_values_stay() -> None:
 
 
 def test_all_values_can_be_masked() -> None:
-    assert secrets.mask_all("bad value 42 of abc", {"n": 42, "t": ["abc"]}) == "bad value *** of ***"
+    assert (
+        secrets.mask_all("bad value 42 of abc", {"n": 42, "t": ["abc"]}) == "bad value *** of ***"
+    )

@@ -16,7 +16,7 @@ from mistral.rpc.local import LocalTransport
 
 @pytest.fixture
 def transport() -> LocalTransport:
-    return LocalTransport(config.load([]))
+    return LocalTransport(config.load([], environ={}))
 
 
 @pytest.fixture

@@ -1,0 +1,36 @@
+"""Actions as somebody outside of the service writes them: only ``mistral_lib`` is used."""
+
+from __future__ import annotations
+
+from mistral_lib import actions
+
+
+class Greet(actions.Action):
+    """Greets somebody."""
+
+    def __init__(self, name: str, greeting: str = "Hello") -> None:
+        if not name:
+            raise actions.ActionException("Nobody to greet.")
+        self.name = name
+        self.greeting = greeting
+
+    def run(self, context: actions.ActionContext) -> dict[str, str | None]:
+        return {
+            "text": f"{self.greeting}, {self.name}!",
+            "workflow": context.execution.workflow_name,
+        }
+
+
+class Ask(actions.Action):
+    """Asks somebody and waits for the answer."""
+
+    def __init__(self, question: str) -> None:
+        self.question = question
+
+    def run(self, context: actions.ActionContext) -> actions.Result | None:
+        if self.question == "impossible":
+            return actions.Result(error="Nobody can answer that.")
+        return None
+
+    def is_sync(self) -> bool:
+        return False
