@@ -113,13 +113,13 @@ LEGACY_PROVIDER_OPTS = [
 YAQL_OPTS = [
     cfg.IntOpt(
         "limit_iterators",
-        default=100_000,
+        default=1_000_000,
         min=-1,
         help="Elements per iterator of one expression; -1 lifts the limit.",
     ),
     cfg.IntOpt(
         "memory_quota",
-        default=100 * 1024 * 1024,
+        default=64 * 1024 * 1024,
         min=-1,
         help="Bytes per expression; -1 lifts the limit.",
     ),

@@ -183,7 +183,7 @@ def _check_values(conf: cfg.ConfigOpts) -> None:
 
 
 def _check_components(conf: cfg.ConfigOpts) -> None:
-    for word in conf.get("server", ()):
+    for word in conf.server if "server" in conf else ():
         if word not in ("all", *COMPONENTS):
             raise ConfigurationError(
                 f"--server: there is no component '{word}'; known are all, {', '.join(COMPONENTS)}."

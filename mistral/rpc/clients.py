@@ -145,6 +145,10 @@ class EngineClient:
         """Hand over a batch of results; once this returns they are stored."""
         return self._call("on_actions_complete", None, executor_id=executor_id, results=results)
 
+    def release_actions(self, executor_id: str, claims: Sequence[Mapping[str, Any]]) -> Any:
+        """Give back what was claimed and has not begun."""
+        return self._call("release_actions", None, executor_id=executor_id, claims=claims)
+
     def executor_alive(self, executor_id: str, host: str, running: Sequence[str]) -> None:
         """Cast: a sign of life, with what is being run."""
         self._rpc.cast("executor_alive", None, executor_id=executor_id, host=host, running=running)
@@ -177,7 +181,10 @@ class ExecutorClient:
         attributes: Mapping[str, Any],
         params: Mapping[str, Any],
         safe_rerun: bool,
-        execution_context: Mapping[str, Any] | None = None,
+        *,
+        name: str = "",
+        context: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
         target: str | None = None,
         timeout: float | None = None,
     ) -> JsonDict:
@@ -192,5 +199,7 @@ class ExecutorClient:
             attributes=attributes,
             params=params,
             safe_rerun=safe_rerun,
-            execution_context=execution_context,
+            name=name,
+            context=context,
+            dry_run=dry_run,
         )

@@ -1,0 +1,1 @@
+"""Commands: read the configuration, assemble, run. The only rooms that know all others."""

@@ -1,0 +1,176 @@
+"""Where components are built out of a configuration; nobody else reads options.
+
+One function a component. What several components of one process share is in
+:mod:`mistral.cmd.parts`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from oslo_config import cfg
+
+from mistral import config
+from mistral.api.app import WsgiApp, create_app
+from mistral.api.dependencies import ApiDependencies, ApiOptions
+from mistral.cmd import parts
+from mistral.db import schema
+from mistral.engine.default_engine import DefaultEngine, EngineOptions
+from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
+from mistral.engine.engine_server import EngineServer
+from mistral.engine.executor_server import ExecutorServer
+from mistral.exceptions import ConfigurationError
+from mistral.service.base import ServiceGroup, Startable
+from mistral.service.http import HttpOptions, HttpServer, TlsFiles
+from mistral.services.definitions import Definitions
+
+LOG = logging.getLogger(__name__)
+
+#: Order of starting; they stop the other way round.
+_ORDER = ("engine", "executor", "api")
+
+
+def components(conf: cfg.ConfigOpts) -> list[str]:
+    """The components that the options ask for, in the order in which they start."""
+    wanted = set(config.COMPONENTS if "all" in conf.server else conf.server)
+    if "engine" in wanted and conf.executor.type == "local":
+        wanted.add("executor")
+    return [name for name in _ORDER if name in wanted]
+
+
+def build_service(conf: cfg.ConfigOpts) -> ServiceGroup:
+    """Everything this process runs."""
+    if config.is_embedded(conf):
+        prepare_embedded_database(conf)
+    shared = parts.Parts(conf)
+    if {"engine", "api"} & set(components(conf)):
+        shared.check_schema()
+    built = Components(shared)
+    makers: dict[str, Callable[[], Startable]] = {
+        "engine": built.engine,
+        "executor": built.executor,
+        "api": built.api,
+    }
+    members = [makers[name]() for name in components(conf)]
+    if not members:
+        LOG.warning("Nothing to run for --server %s", ",".join(conf.server))
+    return ServiceGroup(members, clean_up=[shared.close])
+
+
+def build_wsgi_application(conf: cfg.ConfigOpts) -> WsgiApp:
+    """Only the REST API, for a WSGI server."""
+    if config.is_embedded(conf):
+        prepare_embedded_database(conf)
+    return Components(parts.Parts(conf)).wsgi_application()
+
+
+def prepare_embedded_database(conf: cfg.ConfigOpts) -> None:
+    """Make the data directory and bring the schema up to date."""
+    parts.make_data_directory(conf)
+    if not schema.is_current(conf.database.connection):
+        schema.upgrade(conf.database.connection)
+
+
+class Components:
+    """The components, built out of the parts of one process."""
+
+    def __init__(self, shared: parts.Parts) -> None:
+        self._parts = shared
+        self._conf = shared.conf
+
+    def engine(self) -> EngineServer:
+        """Runs workflows."""
+        conf = self._conf
+        engine = DefaultEngine(
+            self._parts.database,
+            self._parts.expressions,
+            self._parts.registry,
+            self._parts.executor_transport.client(conf.executor.topic),
+            EngineOptions(
+                merge_strategy=conf.engine.merge_strategy,
+                field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
+                relay_interval=conf.engine.relay_interval,
+                callback_base_url=callback_base_url(conf),
+            ),
+        )
+        return EngineServer(
+            engine,
+            transport=self._parts.transport,
+            host=conf.engine.host,
+            topic=conf.engine.topic,
+            threads=conf.engine.threads,
+        )
+
+    def executor(self) -> ExecutorServer:
+        """Runs actions."""
+        conf = self._conf
+        options = ExecutorOptions(
+            host=conf.executor.host,
+            thread_pool_size=conf.executor.threads or conf.executor_thread_pool_size,
+            grace_period=conf.graceful_shutdown_timeout,
+        )
+        executor = DefaultExecutor(
+            self._parts.transport.client(conf.engine.topic), options, self._parts.action_services
+        )
+        return ExecutorServer(
+            executor, transport=self._parts.executor_transport, topic=conf.executor.topic
+        )
+
+    def api(self) -> HttpServer:
+        """Serves the REST API."""
+        conf = self._conf
+        tls = None
+        if conf.api.enable_ssl_api:
+            tls = TlsFiles(conf.ssl.cert_file, conf.ssl.key_file, conf.ssl.ca_file)
+        options = HttpOptions(
+            host=conf.api.host,
+            port=conf.api.port,
+            threads=conf.api.threads,
+            tls=tls,
+            grace=conf.graceful_shutdown_timeout,
+        )
+        return HttpServer(self.wsgi_application(), options)
+
+    def wsgi_application(self) -> WsgiApp:
+        """The REST API for any WSGI server."""
+        conf = self._conf
+        if conf.pecan.auth_enable:
+            raise ConfigurationError(
+                "[pecan] auth_enable is true, but this version can't authenticate callers; "
+                "set it to false."
+            )
+        options = ApiOptions(
+            max_limit=conf.api.max_limit,
+            max_request_body_size=conf.api.max_request_body_size,
+            engine_timeout=conf.api.engine_timeout,
+            action_timeout=conf.rpc_response_timeout,
+            allow_action_execution_deletion=conf.api.allow_action_execution_deletion,
+            validation_mode=conf.api.validation_mode,
+            execution_field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
+        )
+        return create_app(
+            ApiDependencies(
+                database=self._parts.database,
+                engine=self._parts.transport.client(conf.engine.topic),
+                executor=self._parts.executor_transport.client(conf.executor.topic),
+                definitions=Definitions(
+                    self._parts.database, self._parts.expressions, self._parts.registry
+                ),
+                system_actions=self._parts.registry.find_all,
+                options=options,
+            )
+        )
+
+
+def api_url(conf: cfg.ConfigOpts) -> str:
+    """Where this process's API can be reached from its own machine, at least."""
+    scheme = "https" if conf.api.enable_ssl_api else "http"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(conf.api.host, conf.api.host)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{conf.api.port}"
+
+
+def callback_base_url(conf: cfg.ConfigOpts) -> str:
+    """What third parties are told to deliver results to."""
+    configured = conf.api.callback_base_url
+    return api_url(conf) if configured is None else configured.rstrip("/")

@@ -1,0 +1,83 @@
+"""``mistral-server``: run components of the service in this process."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from oslo_config import cfg
+
+from mistral import config
+from mistral.cmd import assembly
+from mistral.exceptions import ConfigurationError
+from mistral.service import base, logs
+
+LOG = logging.getLogger(__name__)
+
+#: Limits that may be lifted with -1, which the operator should know about.
+_LIMITS = (
+    ("yaql", "limit_iterators"),
+    ("yaql", "memory_quota"),
+    ("engine", "execution_field_size_limit_kb"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until a signal ends it; 1 and one line on stderr when it can't start."""
+    _hush_libraries()
+    try:
+        conf = config.load(sys.argv[1:] if argv is None else argv)
+        logs.set_up(conf)
+        service = assembly.build_service(conf)
+        print(banner(conf), flush=True)
+        _warn(conf)
+        process = base.Process(
+            service, functools.partial(logs.reload, conf), conf.graceful_shutdown_timeout
+        )
+        process.run()
+    except ConfigurationError as error:
+        print(f"mistral-server: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def banner(conf: cfg.ConfigOpts) -> str:
+    """What an operator, or somebody who tries the service out, should see first."""
+    title = f"Mistral {importlib.metadata.version('mistral')}"
+    running = ", ".join(assembly.components(conf)) or "nothing"
+    if not config.is_embedded(conf):
+        return f"{title}\nRunning: {running}"
+    database = sa.make_url(conf.database.connection).render_as_string(hide_password=True)
+    return "\n".join(
+        [
+            f"{title}, embedded (no configuration file was found)",
+            f"Running:  {running}; messages stay in this process",
+            f"Database: {database}",
+            f"API:      {assembly.api_url(conf)}/v2",
+            f"Access:   no authentication, bound to {conf.api.host}; actions may call this host",
+        ]
+    )
+
+
+def _warn(conf: cfg.ConfigOpts) -> None:
+    ignored = config.ignored_settings(conf)
+    if ignored:
+        LOG.info("Options without effect: %s", ", ".join(ignored))
+    for group, name in _LIMITS:
+        if conf[group][name] < 0:
+            LOG.warning("[%s] %s = -1 lifts a limit that protects the service", group, name)
+
+
+def _hush_libraries() -> None:
+    # said by libraries about one that is never used here
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
+    warnings.filterwarnings("ignore", message=r"eventletutils module is deprecated")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

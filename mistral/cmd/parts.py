@@ -1,0 +1,121 @@
+"""What the components of one process share: the database, the transport, the actions ..."""
+
+from __future__ import annotations
+
+import functools
+import pathlib
+
+import sqlalchemy as sa
+from oslo_config import cfg
+
+from mistral.actions.egress import EgressOptions
+from mistral.actions.providers import LegacyOptions, ProviderAssembly
+from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
+from mistral.actions.services import ActionServices
+from mistral.db import schema
+from mistral.db.transaction import Database
+from mistral.exceptions import ConfigurationError
+from mistral.expressions import ExpressionOptions, Expressions
+from mistral.rpc.base import Transport
+from mistral.rpc.plugins import create_transport, load_transport
+
+
+def make_data_directory(conf: cfg.ConfigOpts) -> None:
+    """The directory of an SQLite file."""
+    url = sa.make_url(conf.database.connection)
+    if url.get_backend_name() == "sqlite" and url.database:
+        pathlib.Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+class Parts:
+    """Builds each part when it is first needed, once. Used by one thread only."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        self.conf = conf
+
+    @functools.cached_property
+    def database(self) -> Database:
+        """The database; its settings are checked."""
+        options = self.conf.database
+        database = Database(
+            options.connection,
+            pool_size=options.max_pool_size,
+            max_overflow=options.max_overflow,
+            pool_timeout=options.pool_timeout,
+            recycle=options.connection_recycle_time,
+        )
+        database.check()
+        return database
+
+    def check_schema(self) -> None:
+        """ConfigurationError unless the database has this version's tables."""
+        if not schema.is_current(self.conf.database.connection):
+            self.database.check()
+            raise ConfigurationError(
+                "The database's schema is not that of this version: run "
+                "'mistral-db-manage upgrade head'."
+            )
+
+    @functools.cached_property
+    def transport(self) -> Transport:
+        """What connects this process with the others."""
+        return create_transport(self.conf)
+
+    @functools.cached_property
+    def executor_transport(self) -> Transport:
+        """The same, or, with ``[executor] type=local``, one that ends in this process."""
+        if self.conf.executor.type == "local":
+            return load_transport("local", self.conf)
+        return self.transport
+
+    @functools.cached_property
+    def expressions(self) -> Expressions:
+        """The languages of expressions."""
+        options = self.conf.yaql
+        return Expressions.from_plugins(
+            ExpressionOptions(
+                allowed_languages=tuple(self.conf.expressions.allowed_languages),
+                limit_iterators=options.limit_iterators,
+                memory_quota=options.memory_quota,
+                convert_input_data=options.convert_input_data,
+                iterable_dicts=options.iterable_dicts,
+                keyword_operator=options.keyword_operator,
+                allow_delegates=options.allow_delegates,
+            )
+        )
+
+    @functools.cached_property
+    def registry(self) -> ActionProviderRegistry:
+        """All actions there are."""
+        providers, legacy = self.conf.action_providers, self.conf.legacy_action_provider
+        return ActionProviderRegistry.from_plugins(
+            ProviderAssembly(
+                legacy=LegacyOptions(
+                    load_action_plugins=legacy.load_action_plugins,
+                    only_builtin_actions=legacy.only_builtin_actions,
+                    allowlist=tuple(legacy.allowlist),
+                    denylist=tuple(legacy.denylist),
+                )
+            ),
+            ProviderOptions(tuple(providers.allowlist), tuple(providers.denylist)),
+        )
+
+    @functools.cached_property
+    def action_services(self) -> ActionServices:
+        """What standard actions may use."""
+        options = self.conf.action_std_http
+        return ActionServices.with_egress(
+            EgressOptions(
+                allowed_hosts=tuple(options.allowed_hosts),
+                denied_cidrs=tuple(options.denied_cidrs),
+                default_timeout=options.default_timeout,
+                max_response_size=options.max_response_size_bytes,
+            )
+        )
+
+    def close(self) -> None:
+        """Release what was built."""
+        built = vars(self)
+        for name in ("executor_transport", "transport", "database"):
+            if name in built:
+                built[name].close()

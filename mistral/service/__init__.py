@@ -1,0 +1,1 @@
+"""Life of processes and of the components in them: start, stop, signals, logs, HTTP."""

@@ -1,0 +1,108 @@
+"""The built-in HTTP server: cheroot around a WSGI application."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import ssl
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cheroot import wsgi
+from cheroot.ssl import builtin
+
+from mistral.exceptions import ConfigurationError
+from mistral.service.base import MistralService
+
+LOG = logging.getLogger(__name__)
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclasses.dataclass(frozen=True)
+class TlsFiles:
+    """PEM files of an HTTPS server; with ``ca`` clients must show a certificate signed by it."""
+
+    certificate: str
+    key: str
+    ca: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class HttpOptions:
+    """Where and how to listen. ``port`` 0 takes a free one. Times are in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8989
+    threads: int = 16
+    tls: TlsFiles | None = None
+    grace: float = 60.0
+    #: Connections that wait to be accepted: bursts of callbacks come from many senders at once.
+    backlog: int = 1024
+    #: Idle connections kept for their clients' next request, and for how long.
+    idle_connections: int = 2000
+    idle_timeout: float = 30.0
+
+
+class HttpServer(MistralService):
+    """Serves one application on one address."""
+
+    def __init__(self, app: WsgiApp, options: HttpOptions) -> None:
+        self._options = options
+        self._server = _Server(
+            (options.host, options.port),
+            app,
+            numthreads=options.threads,
+            request_queue_size=options.backlog,
+            timeout=options.idle_timeout,
+            shutdown_timeout=options.grace,
+            server_name="mistral",
+        )
+        self._server.keep_alive_conn_limit = options.idle_connections
+        if options.tls is not None:
+            self._server.ssl_adapter = _tls_adapter(options.tls)
+        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port it listens on, once started."""
+        host, port = self._server.bind_addr[:2]
+        return host, port
+
+    def start(self) -> None:
+        try:
+            self._server.prepare()
+        except OSError as error:
+            where = f"{self._options.host}:{self._options.port}"
+            raise ConfigurationError(f"[api] Can't listen on {where}: {error}") from error
+        self._thread.start()
+        LOG.info("The API listens on %s:%d", *self.address)
+
+    def stop(self, graceful: bool = False) -> None:
+        if not graceful:
+            self._server.shutdown_timeout = 0
+        self._server.stop()
+        if self._thread.ident is not None:
+            self._thread.join(self._options.grace)
+
+    def _serve(self) -> None:
+        self._server.serve()
+
+
+class _Server(wsgi.Server):  # type: ignore[misc]
+    """cheroot with its complaints in our log."""
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        LOG.log(level, "%s", msg, exc_info=traceback)
+
+
+def _tls_adapter(files: TlsFiles) -> builtin.BuiltinSSLAdapter:
+    try:
+        adapter = builtin.BuiltinSSLAdapter(files.certificate, files.key)
+        if files.ca is not None:
+            adapter.context.load_verify_locations(files.ca)
+            adapter.context.verify_mode = ssl.CERT_REQUIRED
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"[ssl] The files can't be used: {error}") from error
+    return adapter

@@ -1,0 +1,93 @@
+"""The built-in HTTP server."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mistral.exceptions import ConfigurationError
+from mistral.service.http import HttpOptions, HttpServer, TlsFiles
+
+PATIENCE = 10.0
+
+
+class App:
+    def __init__(self) -> None:
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        if environ["PATH_INFO"] == "/wait":
+            self.entered.set()
+            self.gate.wait(PATIENCE)
+        start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "2")])
+        return [b"ok"]
+
+
+@pytest.fixture
+def app() -> App:
+    return App()
+
+
+@pytest.fixture
+def server(app: App) -> Iterator[HttpServer]:
+    server = HttpServer(app, HttpOptions(port=0, threads=2, grace=5))
+    server.start()
+    yield server
+    app.gate.set()
+    server.stop()
+
+
+def connect(server: HttpServer) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(*server.address, timeout=PATIENCE)
+
+
+def test_one_connection_serves_many_requests(server: HttpServer) -> None:
+    connection = connect(server)
+    connection.connect()
+    local = connection.sock.getsockname()
+    for _ in range(5):
+        connection.request("GET", "/")
+        assert connection.getresponse().read() == b"ok"
+        assert connection.sock.getsockname() == local
+    connection.close()
+
+
+def test_more_idle_connections_than_threads(server: HttpServer) -> None:
+    connections = [connect(server) for _ in range(30)]
+    for _ in range(2):
+        for connection in connections:
+            connection.request("GET", "/")
+            assert connection.getresponse().read() == b"ok"
+    for connection in connections:
+        connection.close()
+
+
+def test_a_graceful_stop_lets_a_request_end(server: HttpServer, app: App) -> None:
+    connection = connect(server)
+    connection.request("GET", "/wait")
+    assert app.entered.wait(PATIENCE)
+    stopping = threading.Thread(target=server.stop, kwargs={"graceful": True})
+    stopping.start()
+    app.gate.set()
+    assert connection.getresponse().read() == b"ok"
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()
+    connection.close()
+
+
+def test_an_address_in_use_is_a_configuration_error(server: HttpServer, app: App) -> None:
+    second = HttpServer(app, HttpOptions(port=server.address[1]))
+    with pytest.raises(ConfigurationError, match="Can't listen on 127.0.0.1:"):
+        second.start()
+
+
+def test_bad_certificates_are_a_configuration_error(app: App, tmp_path: Any) -> None:
+    (tmp_path / "x.pem").write_text("nothing")
+    files = TlsFiles(str(tmp_path / "x.pem"), str(tmp_path / "x.pem"))
+    with pytest.raises(ConfigurationError, match="ssl"):
+        HttpServer(app, HttpOptions(port=0, tls=files))
