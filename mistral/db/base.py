@@ -80,6 +80,8 @@ class Repository:
         lock: bool = False,
     ) -> Row | None:
         """One visible row: by id, whatever its namespace, or by name in exactly that namespace."""
+        if "\0" in identifier or "\0" in namespace:
+            return None  # PostgreSQL has no such texts and refuses even to look for them
         if by_id and ids.looks_like_uuid(identifier):
             found = self._first(conn, self.table.c.id == identifier, ctx, lock)
             if found is not None:

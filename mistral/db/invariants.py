@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -68,7 +69,7 @@ def _is_unfinished(table: sa.Table) -> sa.ColumnElement[bool]:
     return table.c.state.in_(sorted(states.UNFINISHED))
 
 
-def _exists(table: sa.Table, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+def _exists(table: sa.FromClause, *where: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     return sa.exists(sa.select(sa.literal(1)).select_from(table).where(*where))
 
 
@@ -123,7 +124,7 @@ def _counters(conn: sa.Connection) -> Iterator[Violation]:
         "cancelled": counted(_T.c.state == states.CANCELLED),
         "unhandled_errors": counted(_T.c.state == states.ERROR, _T.c.error_handled == sa.false()),
     }
-    columns = [_W.c.id]
+    columns: list[sa.ColumnElement[Any]] = [_W.c.id]
     for name, fact in facts.items():
         columns += [_W.c[name].label(name), fact.label(f"real_{name}")]
     statement = sa.select(*columns).where(_is_unfinished(_W))

@@ -1,0 +1,1 @@
+"""What users store: definitions of workflows, workbooks, actions and environments."""

@@ -1,0 +1,156 @@
+"""Ad-hoc action definitions (contract rest-api §8, language §24)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.actions.descriptors import AdHocActionDescriptor
+from mistral.context import RequestContext
+from mistral.db import definitions as store
+from mistral.db.base import Row
+from mistral.lang import AdHocActionSpec, parse_action_list, render_input
+from mistral.services.definitions.common import (
+    ActionFinder,
+    DefinitionService,
+    check_may_change,
+    check_rows,
+    check_target,
+    is_valid,
+    new_row,
+)
+
+
+class ActionDefinitions(DefinitionService):
+    """Create, change, find and delete ad-hoc actions."""
+
+    def create_actions(
+        self,
+        text: str,
+        ctx: RequestContext,
+        scope: str = "private",
+        namespace: str = "",
+        validate: bool = True,
+    ) -> list[Row]:
+        """Store all actions of a document.
+
+        :raises DBDuplicateEntryError: one of the names is taken; then nothing is stored.
+        """
+        check_target(scope, namespace)
+        specs = self._parse_actions(text, validate)
+        refuse_taken(self._action_registry, (spec.name for spec in specs))
+        now = self._now()
+        rows = [
+            new_row(spec.name, ctx, scope, now)
+            | {"namespace": namespace, "workbook_name": None}
+            | content(spec, text)
+            for spec in specs
+        ]
+        check_rows(rows)
+        self._database.write(lambda conn: store.actions.insert(conn, rows))
+        return rows
+
+    def update_actions(
+        self,
+        text: str,
+        ctx: RequestContext,
+        scope: str = "private",
+        namespace: str = "",
+        identifier: str | None = None,
+        validate: bool = True,
+    ) -> list[Row]:
+        """Replace the actions of a document; with an identifier the one that it names.
+
+        :raises DBEntityNotFoundError: one of them does not exist; then nothing is changed.
+        """
+        check_target(scope, namespace)
+        specs = self._parse_actions(text, validate)
+        if identifier is not None and len(specs) > 1:
+            raise exc.InvalidModelException(
+                "More than one action is not supported for update by identifier "
+                f"[identifier={identifier}]"
+            )
+        names = [spec.name for spec in specs] + ([identifier] if identifier else [])
+        refuse_system(self._action_registry, names)
+        now = self._now()
+
+        def replace(conn: sa.Connection, spec: AdHocActionSpec) -> Row:
+            row = _find_for_change(conn, identifier or spec.name, namespace, ctx)
+            values = content(spec, text) | {"name": spec.name, "scope": scope}
+            if spec.name != row["name"]:
+                values["workbook_name"] = None
+            check_rows([values])
+            return store.actions.update(conn, row, values, now)
+
+        def work(conn: sa.Connection) -> dict[str, Row]:
+            # two requests lock the same rows in the same order
+            ordered = sorted(specs, key=lambda spec: spec.name)
+            return {spec.name: replace(conn, spec) for spec in ordered}
+
+        rows = self._database.write(work)
+        return [rows[spec.name] for spec in specs]
+
+    def validate_actions(self, text: str) -> tuple[bool, str | None]:
+        """Whether a document could be stored, and what is wrong with it."""
+        return is_valid(lambda document: self._parse_actions(document, True), text)
+
+    def find_action(self, identifier: str, namespace: str, ctx: RequestContext) -> Row:
+        """One ad-hoc action, by id or by name in exactly this namespace."""
+        return self._database.read(lambda conn: store.actions.get(conn, identifier, ctx, namespace))
+
+    def delete_action(self, identifier: str, namespace: str, ctx: RequestContext) -> None:
+        """Delete one ad-hoc action; a name that the namespace lacks is that of the default one."""
+        refuse_system(self._action_registry, [identifier])
+
+        def work(conn: sa.Connection) -> None:
+            store.actions.delete(conn, _find_for_change(conn, identifier, namespace, ctx))
+
+        self._database.write(work)
+
+    def _parse_actions(self, text: str, validate: bool) -> list[AdHocActionSpec]:
+        return parse_action_list(text, self._expressions, validate)
+
+
+def is_taken(registry: ActionFinder, name: str) -> bool:
+    """Whether a name belongs to an action that is not defined by users."""
+    found = registry.find(name)
+    return found is not None and not isinstance(found, AdHocActionDescriptor)
+
+
+def refuse_taken(registry: ActionFinder, names: Iterable[str]) -> None:
+    """Refuse to store an action that nobody could call, because another has its name."""
+    for name in names:
+        if is_taken(registry, name):
+            raise exc.DBDuplicateEntryError(f"There is a system action of this name: {name}")
+
+
+def refuse_system(registry: ActionFinder, names: Iterable[str]) -> None:
+    """Refuse to change an action that is not defined by users."""
+    for name in names:
+        if is_taken(registry, name):
+            raise exc.InvalidActionException(f"Attempt to modify or delete a system action: {name}")
+
+
+def _find_for_change(
+    conn: sa.Connection, identifier: str, namespace: str, ctx: RequestContext
+) -> Row:
+    row = store.actions.find(conn, identifier, ctx, namespace, lock=True)
+    if row is None and namespace:
+        row = store.actions.find(conn, identifier, ctx, lock=True)
+    if row is None:
+        raise store.actions.not_found(identifier, namespace)
+    check_may_change("action", row, ctx)
+    return row
+
+
+def content(spec: AdHocActionSpec, definition: str) -> Row:
+    """The columns that come from the text."""
+    return {
+        "definition": definition,
+        "spec": {**spec.raw, "name": spec.name},
+        "description": spec.description,
+        "input": render_input(spec),
+        "tags": list(spec.tags),
+    }
