@@ -15,7 +15,7 @@ from wsme import types as wtypes
 
 from mistral import exceptions as exc
 from mistral.db.filters import is_flag_word, parse_flag
-from mistral.utils import clock, json
+from mistral.utils import json
 
 
 class AttributeType(wtypes.UserType):
@@ -102,7 +102,7 @@ class Moment(AttributeType):
     def render(self, value: Any) -> str | None:
         """``YYYY-MM-DD HH:MM:SS``; a text is cut there."""
         if isinstance(value, dt.datetime):
-            return clock.render(value)
+            return value.isoformat(" ", "seconds")
         return value[:19].replace("T", " ") if value else None
 
 
