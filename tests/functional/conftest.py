@@ -94,9 +94,10 @@ class FakeRpc(RPCClient):
 
 
 @pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    """An empty database with all tables."""
-    found = Database(fresh_sqlite_url)
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database with all tables: SQLite, or what a test's parameter names."""
+    kind = getattr(request, "param", "sqlite")
+    found = Database(request.getfixturevalue(f"fresh_{kind}_url"))
     with found.connect() as conn:
         tables.metadata.create_all(conn)
         conn.commit()
