@@ -15,6 +15,9 @@ from mistral.workflow.entities import ActionExecution
 
 _A = tables.action_executions
 
+SEND_AGAIN_AFTER = dt.timedelta(seconds=5)
+"""When the relay looks at an action that was sent to an executor."""
+
 BY_IDS = sa.select(_A).where(_A.c.id.in_(sa.bindparam("ids", expanding=True)))
 BY_IDS_LOCKED = BY_IDS.order_by(_A.c.id).with_for_update(key_share=True)
 
@@ -33,6 +36,11 @@ def locked(conn: sa.Connection, ids: Iterable[str]) -> list[ActionExecution]:
     return rows.load(conn, ActionExecution, BY_IDS_LOCKED, {"ids": list(ids)})
 
 
+def by_ids(conn: sa.Connection, ids: Iterable[str]) -> list[ActionExecution]:
+    """Actions by their ids, only to read."""
+    return rows.load(conn, ActionExecution, BY_IDS, {"ids": list(ids)})
+
+
 def deliver(
     conn: sa.Connection, action_id: str, outcome: results.Outcome, now: dt.datetime
 ) -> Delivery:
@@ -45,7 +53,7 @@ def deliver(
     values = value_store.loader(conn, root_id)
     verdict = results.accept(action_ex, outcome, values, now)
     if verdict is results.Verdict.ACCEPTED:
-        if action_ex.workflow_execution_id is None:
+        if action_ex.workflow_execution_id is None and action_ex.base_name is None:
             finish_alone(action_ex)
         rows.update(conn, [action_ex])
         value_store.store(conn, root_id, values.new)
@@ -57,7 +65,10 @@ def deliver(
 
 
 def finish_alone(action_ex: ActionExecution) -> None:
-    """An action that belongs to no workflow is done as soon as its result is stored."""
+    """An action that belongs to no workflow is done as soon as its result is stored.
+
+    An ad-hoc action's result still has to be transformed by an engine.
+    """
     action_ex.accepted = action_ex.processed = True
     action_ex.next_look_at = None
 
@@ -83,3 +94,18 @@ def claim(
             granted.append(action_ex.id)
     rows.update(conn, changed)
     return granted
+
+
+_ALIVE = (
+    sa.update(_A)
+    .where(_A.c.id.in_(sa.bindparam("ids", expanding=True)), _A.c.result_at.is_(None))
+    .values(last_heartbeat=sa.bindparam("now"), next_look_at=sa.bindparam("look_at"))
+)
+
+
+def heard_of(
+    conn: sa.Connection, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime
+) -> None:
+    """An executor runs these actions: look at them later."""
+    if ids:
+        conn.execute(_ALIVE, {"ids": list(ids), "now": now, "look_at": look_at})

@@ -19,6 +19,7 @@ from mistral import exceptions as exc
 from mistral.db import tables
 from mistral.db.base import Repository, insert_absent, nearest_first
 from mistral.utils import json
+from mistral.utils.ids import looks_like_uuid
 
 workflows: Final = Repository(tables.workflow_definitions, "Workflow")
 workbooks: Final = Repository(tables.workbooks, "Workbook")
@@ -186,3 +187,30 @@ def find_environment(conn: sa.Connection, name: str, project_id: str) -> dict[st
     """The variables of an environment that a project may use."""
     row = conn.execute(_FIND_ENVIRONMENT, {"name": name, "project_id": project_id}).first()
     return None if row is None else row[0]
+
+
+_TO_START = (
+    sa.select(
+        *[tables.workflow_definitions.c[field.name] for field in dataclasses.fields(FoundWorkflow)]
+    )
+    .where(
+        tables.workflow_definitions.c.id == sa.bindparam("id"),
+        sa.or_(
+            tables.workflow_definitions.c.project_id == sa.bindparam("project_id"),
+            tables.workflow_definitions.c.scope == "public",
+        ),
+    )
+    .limit(1)
+)
+
+
+def find_workflow_to_start(
+    conn: sa.Connection, identifier: str, namespace: str, project_id: str
+) -> FoundWorkflow | None:
+    """A workflow by its id, whatever its namespace, or by its name in exactly this namespace."""
+    if looks_like_uuid(identifier):
+        params = {"id": identifier, "project_id": project_id}
+        row = conn.execute(_TO_START, params).mappings().first()
+        if row is not None:
+            return FoundWorkflow(**row)
+    return find_workflow_spec(conn, [identifier], [namespace], project_id)

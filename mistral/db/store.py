@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mistral import exceptions as exc
 from mistral.db import actions, rows, tables
 from mistral.db import values as value_store
 from mistral.workflow import states
@@ -96,7 +97,9 @@ _DISCARD_RESULTS = (
     .where(_A.c.task_execution_id == _param("discarded_task"), _A.c.accepted == sa.true())
     .values(accepted=False)
 )
+_DISCARD_FAILED = _DISCARD_RESULTS.where(_A.c.state != states.SUCCESS)
 _INBOUNDS = sa.select(_J).where(_J.c.task_execution_id == _param("task_id")).order_by(_J.c.name)
+_SOME_INBOUNDS = _INBOUNDS.where(_J.c.name.in_(_any_of("names")))
 _TIMERS = sa.select(_R).where(_R.c.id.in_(_any_of("ids")))
 _DELETE_TIMERS = sa.delete(_R).where(_R.c.id.in_(_any_of("ids")))
 _EVENTS = sa.select(_E).where(_E.c.id.in_(_any_of("ids"))).order_by(_E.c.id)
@@ -165,6 +168,46 @@ class Store:
         """Finished tasks whose followers were not decided because of a pause."""
         return rows.load(self.conn, TaskExecution, _UNPROCESSED, {"id": execution_id})
 
+    # what expressions may ask of others
+
+    def find_tasks(
+        self, project_id: str | None, execution_id: str | None, recursive: bool, state: str | None
+    ) -> list[TaskExecution]:
+        """Tasks of an execution (and of all below it), or of the whole project."""
+        statement = sa.select(_T).order_by(_T.c.id)
+        if execution_id is None:
+            statement = statement.where(_T.c.project_id == project_id)
+        else:
+            ids = self._with_descendants(execution_id) if recursive else [execution_id]
+            statement = statement.where(_T.c.workflow_execution_id.in_(ids))
+        if state is not None:
+            statement = statement.where(_T.c.state == state)
+        return rows.load(self.conn, TaskExecution, statement, {})
+
+    def _with_descendants(self, execution_id: str) -> list[str]:
+        found, level = [execution_id], [execution_id]
+        while level:
+            below = sa.select(_W.c.id).where(_W.c.parent_execution_id.in_(level))
+            level = [row[0] for row in self.conn.execute(below)]
+            found += level
+        return found
+
+    def find_executions(
+        self, project_id: str | None, filters: Mapping[str, Any]
+    ) -> list[WorkflowExecution]:
+        """Executions of the project by id, root, parent task, state and time of creation."""
+        statement = (
+            sa.select(_W).where(_W.c.project_id == project_id).order_by(_W.c.created_at, _W.c.id)
+        )
+        for name in ("id", "root_execution_id", "task_execution_id", "state"):
+            if filters.get(name) is not None:
+                statement = statement.where(_W.c[name] == filters[name])
+        if filters.get("from_time"):
+            statement = statement.where(_W.c.created_at >= _moment(filters["from_time"]))
+        if filters.get("to_time"):
+            statement = statement.where(_W.c.created_at < _moment(filters["to_time"]))
+        return rows.load(self.conn, WorkflowExecution, statement, {})
+
     # actions
 
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
@@ -180,15 +223,19 @@ class Store:
         params = {"task_ids": list(task_ids)}
         return rows.load(self.conn, ActionExecution, _RESULTS_OF_TASKS, params)
 
-    def discard_results(self, task_id: str) -> None:
-        """The results that a task has do not count any more."""
-        self.conn.execute(_DISCARD_RESULTS, {"discarded_task": task_id})
+    def discard_results(self, task_id: str, failed_only: bool = False) -> None:
+        """The results that a task has, or only the failed ones, do not count any more."""
+        statement = _DISCARD_FAILED if failed_only else _DISCARD_RESULTS
+        self.conn.execute(statement, {"discarded_task": task_id})
 
     # joins, timers, events
 
-    def inbounds(self, task_id: str) -> list[JoinInbound]:
-        """What is decided about the inbound tasks of a join."""
-        return rows.load(self.conn, JoinInbound, _INBOUNDS, {"task_id": task_id})
+    def inbounds(self, task_id: str, names: Iterable[str] | None = None) -> list[JoinInbound]:
+        """What is decided about the inbound tasks of a join, all or some."""
+        if names is None:
+            return rows.load(self.conn, JoinInbound, _INBOUNDS, {"task_id": task_id})
+        params = {"task_id": task_id, "names": list(names)}
+        return rows.load(self.conn, JoinInbound, _SOME_INBOUNDS, params)
 
     def timers(self, ids: Iterable[str]) -> list[Timer]:
         """Timers by id."""
@@ -233,21 +280,44 @@ class Store:
         rows.update(self.conn, entities)
 
 
+def _moment(text: Any) -> dt.datetime:
+    try:
+        return dt.datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise exc.EvaluationException(
+            "A time must be written as 'YYYY-MM-DD hh:mm:ss'."
+        ) from error
+
+
 def _first(found: list[Any]) -> Any:
     return found[0] if found else None
 
 
-def due(
-    conn: sa.Connection, kind: type[Entity], moment: dt.datetime, limit: int
-) -> list[Any]:
+def due(conn: sa.Connection, kind: type[Entity], moment: dt.datetime, limit: int) -> list[Any]:
     """Rows whose time to be looked at has come, oldest first, skipping what others look at."""
     table = rows.TABLES[kind]
-    column = table.c.due_at if kind is Timer else table.c.next_look_at
     statement = (
         sa.select(table)
-        .where(column <= moment)
-        .order_by(column)
+        .where(table.c.next_look_at <= moment)
+        .order_by(table.c.next_look_at)
         .limit(limit)
         .with_for_update(skip_locked=True, key_share=True)
     )
     return rows.load(conn, kind, statement, {})
+
+
+def due_timers(
+    conn: sa.Connection, now: dt.datetime, until: dt.datetime, limit: int
+) -> list[Timer]:
+    """Timers that are due soon and that no engine keeps in memory, locked."""
+    statement = (
+        sa.select(_R)
+        .where(
+            _R.c.due_at <= until,
+            sa.or_(_R.c.claimed_until.is_(None), _R.c.claimed_until <= now),
+        )
+        .order_by(_R.c.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, key_share=True)
+    )
+    return rows.load(conn, Timer, statement, {})

@@ -247,6 +247,7 @@ timers = sa.Table(
     _count("attempt"),
     sa.Column("due_at", MOMENT, nullable=False),
     sa.Column("payload", Json),
+    sa.Column("claimed_until", MOMENT),
     _count("tries"),
     sa.Index(None, "due_at"),
     sa.Index(None, "task_id"),

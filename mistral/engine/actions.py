@@ -202,7 +202,7 @@ class AdHocAction(PythonAction):
             self.scope.means, self.scope.wf_ex, task_ex=self.task_ex, branch=branch, with_input=False
         )
         return DataContext(
-            data=LayeredData([own, behind.data]), facts=behind.facts, variables=behind.variables
+            data=LayeredData(own, behind.data), facts=behind.facts, variables=behind.variables
         )
 
     def complete(self, result: Outcome) -> list[Command]:
@@ -216,12 +216,7 @@ class AdHocAction(PythonAction):
         for _name, spec in reversed(self.action_def.adhoc):
             if not spec.has_output or spec.output is None:
                 continue
-            layers: list[Mapping[str, Any]] = [value] if isinstance(value, Mapping) else []
-            data = DataContext(
-                data=LayeredData(layers) if layers else value,
-                facts=means.facts(self.task_ex),
-                variables={},
-            )
+            data = DataContext(data=value, facts=means.facts(self.task_ex))
             value = means.expressions.evaluate_recursively(spec.output, data)
             changed = True
         if changed:

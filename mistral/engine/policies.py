@@ -238,7 +238,7 @@ class RetryPolicy(TaskPolicy):
         if done >= count or not self._again(task_ex.state, scope):
             return []
         attempt = task_ex.attempt + 1
-        changes = {
+        changes: dict[str, Any] = {
             "state": states.WAITING if task_spec.join else states.DELAYED,
             "state_info": f"Delayed by 'retry' policy [delay={delay}]",
             "attempt": attempt,
@@ -246,6 +246,10 @@ class RetryPolicy(TaskPolicy):
                 task_ex, retry_task_policy={"retry_no": done + 1}, base_attempt=attempt
             ),
         }
+        # a new attempt repeats all items (§11.16)
+        changes["runtime_context"].pop("with_items", None)
+        if task_spec.join:
+            changes["runtime_context"]["waits_for_retry"] = True
         return [
             UpdateTask(task_ex.id, changes),
             DiscardResults(task_ex.id),

@@ -81,9 +81,10 @@ class UpdateAction(Command):
 
 @dataclasses.dataclass(frozen=True)
 class DiscardResults(Command):
-    """The action results that a task has so far do not count any more."""
+    """The action results that a task has so far (or only the failed ones) do not count any more."""
 
     task_id: str
+    failed_only: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,6 +125,11 @@ class RunTask(Command):
 
 
 @dataclasses.dataclass(frozen=True)
+class BeginWorkflow(Command):
+    """Let a created execution run."""
+
+
+@dataclasses.dataclass(frozen=True)
 class StartTask(Command):
     """Go on with a task execution that was held back: IDLE or DELAYED."""
 
@@ -139,8 +145,29 @@ class RerunTask(Command):
 
 
 @dataclasses.dataclass(frozen=True)
+class SkipTask(Command):
+    """Put a failed task into SKIPPED."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class StartItems(Command):
+    """Start the items of a task that waited for the end of a pause."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ContinueTask(Command):
     """Decide what follows a task that ended during a pause."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateJoin(Command):
+    """See whether a waiting join may run."""
 
     task_id: str
 
@@ -163,11 +190,15 @@ class ActionCompleted(Command):
 
 @dataclasses.dataclass(frozen=True)
 class SetWorkflowState(Command):
-    """An engine command of the language: ``fail``, ``succeed`` or ``pause``."""
+    """An engine command of the language: ``fail``, ``succeed`` or ``pause``.
+
+    ``forced`` is the end by a fatal error, which does not wait for the end of a pause.
+    """
 
     state: str
     message: str | None = None
     source_task_id: str | None = None
+    forced: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

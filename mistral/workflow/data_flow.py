@@ -59,7 +59,7 @@ def context(
         variables["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
     facts = means.facts(task_ex)
     return DataContext(
-        data=LayeredData(layers), facts=facts, variables=_Variables(variables, means)
+        data=LayeredData(*layers), facts=facts, variables=_Variables(variables, means)
     )
 
 

@@ -186,7 +186,10 @@ class JoinInbound(Entity):
 
 @dataclasses.dataclass(eq=False)
 class Timer(Entity):
-    """Something that is due later. Fires at least once; the one who handles it deletes it."""
+    """Something that is due later. Fires at least once; the one who handles it deletes it.
+
+    Until ``claimed_until`` one engine keeps it in memory to fire it in time.
+    """
 
     id: str
     kind: str
@@ -195,6 +198,7 @@ class Timer(Entity):
     attempt: int
     due_at: dt.datetime
     payload: dict[str, Any] = dataclasses.field(default_factory=dict)
+    claimed_until: dt.datetime | None = None
     tries: int = 0
 
 

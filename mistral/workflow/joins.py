@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from mistral.lang import TaskSpec, WorkflowSpec
+from mistral.workflow.entities import TaskExecution
 
 READY = "ready"
 FAILED = "failed"
 WAITING = "waiting"
 
 
-def verdict(task_spec: TaskSpec, inbound: Collection[str], decided: Mapping[str, str]) -> str:
+def counts(task_ex: TaskExecution) -> tuple[int, int]:
+    """How many inbound tasks of a join are ready and how many have failed."""
+    found = task_ex.runtime_context.get("join") or {}
+    return found.get(READY, 0), found.get(FAILED, 0)
+
+
+def recounted(task_ex: TaskExecution, old: str | None, new: str) -> dict[str, Any]:
+    """The runtime context of a join after one inbound task changed from one state to another."""
+    found = dict(task_ex.runtime_context.get("join") or {})
+    if old is not None:
+        found[old] = found.get(old, 0) - 1
+    found[new] = found.get(new, 0) + 1
+    return {**task_ex.runtime_context, "join": found}
+
+
+def verdict(task_spec: TaskSpec, total: int, ready: int, failed: int) -> str:
     """Whether a join is ready to run, failed, or has to wait.
 
-    :param inbound: names of all its inbound tasks.
-    :param decided: inbound name to ``ready`` or ``failed``, as far as known.
+    :param total: the number of its inbound tasks.
     """
-    ready = sum(1 for state in decided.values() if state == READY)
-    failed = sum(1 for state in decided.values() if state == FAILED)
-    needed = len(inbound) if task_spec.join == "all" else int(task_spec.join or 0)
+    needed = total if task_spec.join == "all" else int(task_spec.join or 0)
     if ready >= needed:
         return READY
-    return FAILED if failed > len(inbound) - needed else WAITING
-
-
-def failed_names(decided: Mapping[str, str]) -> list[str]:
-    """The inbound tasks to blame."""
-    return sorted(name for name, state in decided.items() if state == FAILED)
+    return FAILED if failed > total - needed else WAITING
 
 
 def dead_inbound(

@@ -1,0 +1,28 @@
+"""The processes of the service that have been seen."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+
+from mistral.db import tables
+
+_M = tables.service_members
+
+
+def seen(conn: sa.Connection, member_id: str, kind: str, host: str, now: dt.datetime) -> None:
+    """Note that a process is alive."""
+    updated = conn.execute(
+        sa.update(_M).where(_M.c.id == member_id).values(last_seen_at=now)
+    )
+    if updated.rowcount == 0:
+        conn.execute(
+            sa.insert(_M).values(id=member_id, kind=kind, host=host, last_seen_at=now)
+        )
+        forget(conn, now - dt.timedelta(days=1))
+
+
+def forget(conn: sa.Connection, before: dt.datetime) -> None:
+    """Processes that have not been seen for long are gone."""
+    conn.execute(sa.delete(_M).where(_M.c.last_seen_at < before))

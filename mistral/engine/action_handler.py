@@ -1,0 +1,112 @@
+"""The verbs on one action: results, signals, the states that operators give it."""
+
+from __future__ import annotations
+
+from mistral import exceptions as exc
+from mistral.engine import workflow_handler
+from mistral.engine.actions import AdHocAction, PythonAction
+from mistral.engine.base import Scope
+from mistral.engine.unit import Unit
+from mistral.workflow import results, states
+from mistral.workflow.commands import (
+    ActionCompleted,
+    Command,
+    SetWorkflowState,
+    UpdateAction,
+    UpdateTask,
+)
+from mistral.workflow.entities import ActionExecution
+from mistral.workflow.means import ActionDefinition
+
+
+def signalled(unit: Unit, action_ex: ActionExecution) -> None:
+    """A third party was told: from now on nothing dispatches the action again."""
+    if action_ex.signalled_at is None and results.is_live(action_ex):
+        action_ex.signalled_at = unit.now
+        action_ex.next_look_at = None
+
+
+def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+    """Let a task take a stored result, unless it belongs to an earlier attempt."""
+    if action_ex.result_at is None or action_ex.processed:
+        return []
+    found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
+    if not found or found[0].attempt != action_ex.attempt:
+        return [UpdateAction(action_ex.id, {"processed": True, "next_look_at": None})]
+    return [*_completed(unit, action_ex), ActionCompleted(found[0].id, action_ex)]
+
+
+def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+    """The changes of the action's own row; a result that can't be used is an error (§27.1)."""
+    outcome = results.outcome_of(action_ex, unit.values)
+    try:
+        return _domain_object(unit, action_ex).complete(outcome)
+    except exc.MistralException as error:
+        task_id = action_ex.task_execution_id or ""
+        message = f"Failed to handle action completion [error={error}, action={action_ex.name}]"
+        output = unit.values.pack({"result": str(error)})
+        return [
+            UpdateAction(
+                action_ex.id,
+                {
+                    "state": states.ERROR,
+                    "output": output,
+                    "accepted": True,
+                    "processed": True,
+                    "next_look_at": None,
+                },
+            ),
+            UpdateTask(
+                task_id,
+                {
+                    "state": states.ERROR,
+                    "state_info": message,
+                    "processed": True,
+                    "finished_at": unit.now,
+                },
+            ),
+            SetWorkflowState(states.ERROR, message, task_id, forced=True),
+        ]
+
+
+def _domain_object(unit: Unit, action_ex: ActionExecution) -> PythonAction:
+    task_ex = unit.task(action_ex.task_execution_id or "")
+    scope = Scope(unit, unit.wf_ex, lambda value: value)
+    if action_ex.base_name is None:
+        return PythonAction(
+            ActionDefinition(action_ex.name, None), action_ex, task_ex=task_ex, scope=scope
+        )
+    return AdHocAction(
+        unit.find_action(_short_name(unit, action_ex)), action_ex, task_ex=task_ex, scope=scope
+    )
+
+
+def _short_name(unit: Unit, action_ex: ActionExecution) -> str:
+    """The name as a task of the same workbook would write it."""
+    workbook = unit.wf_ex.workbook_name
+    prefix = f"{workbook}." if workbook else ""
+    return action_ex.name.removeprefix(prefix)
+
+
+def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Command]:
+    """PAUSED or RUNNING by an operator: the task and the workflow follow (§20.7)."""
+    if action_ex.is_sync:
+        raise exc.WorkflowException(
+            f"Only asynchronous actions can be paused or resumed [action_ex_id={action_ex.id}]"
+        )
+    if not results.is_live(action_ex) or not states.is_valid_transition(action_ex.state, state):
+        raise exc.InvalidStateException(
+            f"Can't change action execution state from {action_ex.state} to {state}. "
+            f"[action_ex_id={action_ex.id}]"
+        )
+    if action_ex.state == state:
+        return []
+    commands: list[Command] = [UpdateAction(action_ex.id, {"state": state})]
+    task_ex = unit.task(action_ex.task_execution_id or "")
+    if states.is_completed(task_ex.state) or states.is_completed(unit.wf_ex.state):
+        return commands
+    commands.append(UpdateTask(task_ex.id, {"state": state}))
+    if state == states.PAUSED:
+        return [*commands, SetWorkflowState(states.PAUSED, None, task_ex.id)]
+    others = [t for t in unit.tasks_in(states.PAUSED) if t.id != task_ex.id]
+    return commands if others else commands + workflow_handler.resume(unit)

@@ -1,0 +1,294 @@
+"""The outbox: what goes to executors after a commit, and the relay that finds what got lost.
+
+The mark of a row that waits to be sent or handled is the time of its next look; nothing is
+written after a send (design.md §5). Who looks moves the mark on, which keeps others away.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.db import rows, store, tables
+from mistral.db import values as value_store
+from mistral.db.transaction import Database
+from mistral.engine.mailbox import Mail
+from mistral.rpc.clients import ExecutorClient
+from mistral.scheduler.timer_queue import HORIZON
+from mistral.services.catalog import Catalog
+from mistral.utils.clock import utc_now
+from mistral.workflow import results, states
+from mistral.workflow.entities import (
+    ActionExecution,
+    Entity,
+    ExecutionEvent,
+    Timer,
+    WorkflowExecution,
+)
+from mistral.workflow.values import Values
+
+LOG = logging.getLogger(__name__)
+
+MESSAGE_SIZE = 100
+"""How many actions travel in one message."""
+
+SWEEP_SIZE = 200
+LOOK_AGAIN = dt.timedelta(seconds=5)
+LONGEST_WAIT = dt.timedelta(seconds=60)
+TIMER_CLAIM = dt.timedelta(seconds=6)
+HEARTBEAT_LOST = "Heartbeat wasn't received."
+
+Post = Callable[[str, Sequence[Mail]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class SendOptions:
+    """What every message to an executor carries, and when an executor counts as gone.
+
+    ``silence_limit`` is in seconds; 0 means that silence is never held against an action.
+    """
+
+    callback_url: str = ""
+    silence_limit: float = 300
+
+
+class ActionQueue:
+    """Sends actions to executors."""
+
+    def __init__(self, executors: ExecutorClient, catalog: Catalog, options: SendOptions) -> None:
+        self._executors = executors
+        self._catalog = catalog
+        self.options = options
+
+    def call(
+        self, action_ex: ActionExecution, values: Values, wf_ex: WorkflowExecution | None
+    ) -> dict[str, Any]:
+        """The message for one action: ids and input, never specifications."""
+        name = action_ex.base_name or action_ex.name
+        descriptor = self._catalog.plugin(name)
+        if descriptor is None:
+            raise exc.InvalidActionException(f"Failed to find action [action_name={name}]")
+        bag = action_ex.input if action_ex.base_input is None else action_ex.base_input
+        dry_run = wf_ex is not None and "dry_run" in wf_ex.params
+        return {
+            "id": action_ex.id,
+            "wf_ex_id": action_ex.workflow_execution_id,
+            "task_ex_id": action_ex.task_execution_id,
+            "attempt": action_ex.attempt,
+            "name": action_ex.name,
+            "action_class": descriptor.action_class_name,
+            "attributes": dict(descriptor.action_class_attributes or {}),
+            "input": values.unpack(bag),
+            "safe_rerun": action_ex.safe_rerun,
+            "needs_claim": not (descriptor.is_safe or action_ex.safe_rerun),
+            "timeout": (action_ex.runtime_context or {}).get("timeout"),
+            "dry_run": bool(dry_run and wf_ex and values.get(wf_ex.params, "dry_run")),
+            "context": self._context(action_ex, wf_ex),
+        }
+
+    def _context(
+        self, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
+    ) -> dict[str, Any]:
+        base = self.options.callback_url
+        callback = base or f"/v2/action_executions/{action_ex.id}"
+        return {
+            "workflow_name": wf_ex.workflow_name if wf_ex else None,
+            "workflow_execution_id": action_ex.workflow_execution_id,
+            "task_execution_id": action_ex.task_execution_id,
+            "action_execution_id": action_ex.id,
+            "callback_url": callback,
+            "with_items_index": action_ex.idx,
+            "project_id": action_ex.project_id,
+        }
+
+    def send(self, calls: Iterable[tuple[str | None, Mapping[str, Any]]]) -> None:
+        """Send messages, one per target; a failure is left to the relay."""
+        by_target: dict[str | None, list[Mapping[str, Any]]] = defaultdict(list)
+        for target, call in calls:
+            by_target[target].append(call)
+        for target, group in by_target.items():
+            for start in range(0, len(group), MESSAGE_SIZE):
+                try:
+                    self._executors.run_actions(group[start : start + MESSAGE_SIZE], target=target)
+                except exc.RPCException as error:
+                    LOG.warning("Actions could not be sent, the relay will: %s", error)
+
+
+class Relay:
+    """Looks for rows whose doorbell nobody answered. Any number of engines may do so at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        queue: ActionQueue,
+        post: Post,
+        add_timers: Callable[[Iterable[Timer]], None],
+        interval: float,
+    ) -> None:
+        self._db = database
+        self._queue = queue
+        self._post = post
+        self._add_timers = add_timers
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                while self.sweep() >= SWEEP_SIZE and not self._stop.is_set():
+                    continue
+            except sa.exc.DBAPIError as error:
+                LOG.warning("The relay could not look at the database: %s", error.orig)
+
+    def sweep(self) -> int:
+        """Look once; returns how many rows of the fullest kind were found."""
+        now = utc_now()
+        if not self._db.read(lambda conn: _anything_due(conn, now)):
+            return 0
+        counts = [
+            self._timers(now),
+            self._events(now),
+            self._children(now),
+            self._actions(now),
+        ]
+        return max(counts)
+
+    def _take(self, kind: type[Entity], now: dt.datetime) -> list[Any]:
+        def work(conn: sa.Connection) -> list[Any]:
+            found = store.due(conn, kind, now, SWEEP_SIZE)
+            for row in found:
+                row.tries += 1
+                row.next_look_at = now + min(LOOK_AGAIN * row.tries, LONGEST_WAIT)
+            rows.update(conn, found)
+            return found
+
+        return self._db.write(work)
+
+    def _timers(self, now: dt.datetime) -> int:
+        def work(conn: sa.Connection) -> list[Timer]:
+            found = store.due_timers(conn, now, now + HORIZON / 10, SWEEP_SIZE)
+            for timer in found:
+                timer.tries += timer.due_at < now
+                timer.claimed_until = max(timer.due_at, now) + TIMER_CLAIM
+            rows.update(conn, found)
+            return found
+
+        found = self._db.write(work)
+        self._add_timers(found)
+        return len(found)
+
+    def _events(self, now: dt.datetime) -> int:
+        found: list[ExecutionEvent] = self._take(ExecutionEvent, now)
+        for event in found:
+            self._post(event.execution_id, [Mail("event", event.id, event.tries)])
+        return len(found)
+
+    def _children(self, now: dt.datetime) -> int:
+        found: list[WorkflowExecution] = self._take(WorkflowExecution, now)
+        for child in found:
+            self._post(child.id, [Mail("start", child.id, child.tries)])
+        return len(found)
+
+    def _actions(self, now: dt.datetime) -> int:
+        sends: list[tuple[str | None, Mapping[str, Any]]] = []
+        mails: list[tuple[str, Mail]] = []
+
+        def work(conn: sa.Connection) -> int:
+            sends.clear()
+            mails.clear()
+            found: list[ActionExecution] = store.due(conn, ActionExecution, now, SWEEP_SIZE)
+            parents = _executions(conn, found)
+            for action_ex in found:
+                self._look_at(conn, action_ex, parents, now, sends, mails)
+            rows.update(conn, found)
+            return len(found)
+
+        count = self._db.write(work)
+        self._queue.send(sends)
+        for execution_id, mail in mails:
+            self._post(execution_id, [mail])
+        return count
+
+    def _look_at(
+        self,
+        conn: sa.Connection,
+        action_ex: ActionExecution,
+        parents: Mapping[str, WorkflowExecution],
+        now: dt.datetime,
+        sends: list[tuple[str | None, Mapping[str, Any]]],
+        mails: list[tuple[str, Mail]],
+    ) -> None:
+        action_ex.tries += 1
+        action_ex.next_look_at = now + min(LOOK_AGAIN * action_ex.tries, LONGEST_WAIT)
+        box = action_ex.workflow_execution_id or action_ex.id
+        wf_ex = parents.get(action_ex.workflow_execution_id or "")
+        if action_ex.result_at is not None:
+            mails.append((box, Mail("delivered", action_ex.id, action_ex.tries)))
+        elif action_ex.workflow_execution_id and (wf_ex is None or states.is_completed(wf_ex.state)):
+            # nobody waits for it any more; a result from outside is still recorded
+            action_ex.next_look_at = None
+        elif action_ex.started_by is None:
+            sends.append(self._message(conn, action_ex, wf_ex))
+        elif not self._is_lost(action_ex, now):
+            action_ex.next_look_at = now + LOOK_AGAIN
+        elif action_ex.safe_rerun:
+            action_ex.started_by = action_ex.started_at = None
+            sends.append(self._message(conn, action_ex, wf_ex))
+        else:
+            outcome = results.Outcome(states.ERROR, HEARTBEAT_LOST)
+            mails.append((box, Mail("lost", action_ex.id, outcome)))
+
+    def _message(
+        self, conn: sa.Connection, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
+    ) -> tuple[str | None, Mapping[str, Any]]:
+        values = value_store.loader(conn, action_ex.root_execution_id or action_ex.id)
+        return action_ex.target, self._queue.call(action_ex, values, wf_ex)
+
+    def _is_lost(self, action_ex: ActionExecution, now: dt.datetime) -> bool:
+        limit = self._queue.options.silence_limit
+        seen = max(filter(None, (action_ex.started_at, action_ex.last_heartbeat)), default=now)
+        return limit > 0 and (now - seen).total_seconds() > limit
+
+
+def _anything_due(conn: sa.Connection, now: dt.datetime) -> bool:
+    ahead = now + HORIZON / 10
+    parts = [
+        sa.select(sa.literal(1)).where(tables.timers.c.due_at <= ahead).exists(),
+        *(
+            sa.select(sa.literal(1)).where(table.c.next_look_at <= now).exists()
+            for table in (
+                tables.execution_events,
+                tables.workflow_executions,
+                tables.action_executions,
+            )
+        ),
+    ]
+    return bool(conn.execute(sa.select(sa.or_(*parts))).scalar())
+
+
+def _executions(
+    conn: sa.Connection, actions: Sequence[ActionExecution]
+) -> dict[str, WorkflowExecution]:
+    wanted = {a.workflow_execution_id for a in actions if a.workflow_execution_id}
+    found = store.Store(conn).executions(sorted(wanted)) if wanted else []
+    return {wf_ex.id: wf_ex for wf_ex in found}

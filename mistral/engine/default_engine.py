@@ -1,0 +1,501 @@
+"""The use cases: each loads, decides, applies and commits in one transaction, then rings.
+
+Results, timers and news go through the mailbox of their execution; operators' commands too, each
+in a transaction of its own.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import functools
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.context import RequestContext, system_context
+from mistral.db import actions as action_store
+from mistral.db import definitions
+from mistral.db import values as value_store
+from mistral.db.store import Store
+from mistral.db.transaction import Database, is_duplicate
+from mistral.engine import incoming, single_actions, views, workflow_handler
+from mistral.engine import workflows as wf
+from mistral.engine.action_queue import ActionQueue, Relay
+from mistral.engine.base import Engine
+from mistral.engine.dispatcher import dispatch
+from mistral.engine.mailbox import Mail, Mailboxes
+from mistral.engine.unit import Bell, Unit
+from mistral.scheduler.timer_queue import TimerQueue
+from mistral.services.catalog import Catalog, unknown_workflow
+from mistral.utils import ids
+from mistral.utils.clock import utc_now
+from mistral.utils.faults import Faults
+from mistral.workflow.commands import Command
+from mistral.workflow.entities import Timer, WorkflowExecution
+from mistral.workflow.means import Limits
+from mistral.workflow.results import Outcome
+
+LOG = logging.getLogger(__name__)
+
+WAIT_SECONDS = 120
+"""How long a caller may wait for the handling of its mail."""
+
+Decide = Callable[[Unit], list[Command]]
+JsonDict = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class EngineOptions:
+    """Settings of an engine; times in seconds."""
+
+    threads: int = 8
+    relay_interval: float = 2.0
+    limits: Limits = Limits()
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a start needs besides the workflow's own input and parameters."""
+
+    namespace: str = ""
+    execution_id: str | None = None
+    ctx: RequestContext = dataclasses.field(default_factory=system_context)
+
+
+class DefaultEngine(Engine):
+    """An engine; any number of them work on one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        queue: ActionQueue,
+        options: EngineOptions | None = None,
+        faults: Faults | None = None,
+    ) -> None:
+        self._db = database
+        self._catalog = catalog
+        self._queue = queue
+        self._options = options or EngineOptions()
+        self._faults = faults or Faults()
+        self._mailboxes = Mailboxes(self._handle, self._options.threads)
+        self._timers = TimerQueue(self._fire)
+        self._relay = Relay(
+            database, queue, self._mailboxes.post, self._timers.add, self._options.relay_interval
+        )
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._mailboxes.start()
+        self._timers.start()
+        self._relay.start()
+
+    def stop(self) -> None:
+        """Finish what has arrived and end; what is not finished is found by another engine."""
+        self._relay.stop()
+        self._timers.stop()
+        self._mailboxes.stop()
+
+    # starts
+
+    def start_workflow(
+        self,
+        wf_identifier: str,
+        wf_input: Mapping[str, Any],
+        description: str = "",
+        start: Start | None = None,
+        /,
+        **params: Any,
+    ) -> JsonDict:
+        """Start a workflow by id or by name and namespace, and return its execution.
+
+        The id of the execution may be chosen by the caller: a repeated start with it starts
+        nothing and returns what exists.
+
+        :raises NotFoundException: unknown workflow.
+        :raises InputException: missing or unexpected input.
+        """
+        request = start or Start()
+        execution_id = request.execution_id or ids.new_id()
+        work = functools.partial(
+            self._start, wf_identifier, wf_input, description, request, execution_id, params
+        )
+        try:
+            view, ready = self._db.write(work)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            return self._db.read(lambda conn: self._existing(conn, execution_id))
+        except exc.DBDuplicateEntryError:
+            return self._db.read(lambda conn: self._existing(conn, execution_id))
+        self._faults.point("engine.after_commit")
+        self._ring(ready)
+        return view
+
+    def _start(
+        self,
+        identifier: str,
+        wf_input: Mapping[str, Any],
+        description: str,
+        request: Start,
+        execution_id: str,
+        params: Mapping[str, Any],
+        conn: sa.Connection,
+    ) -> tuple[JsonDict, _Ready]:
+        store = Store(conn)
+        if store.execution(execution_id) is not None:
+            raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
+        project_id = request.ctx.project_id
+        row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
+        if row is None:
+            raise unknown_workflow(identifier, request.namespace)
+        definition = self._catalog.stored(conn, row)
+        given = dict(params)
+        given["env"] = _environment(conn, given.get("env"), project_id)
+        blank = WorkflowExecution(
+            id=execution_id,
+            workflow_name=definition.name,
+            spec_hash=definition.spec_hash,
+            project_id=project_id,
+        )
+        unit = self._unit(store, blank)
+        workflow = wf.Workflow(definition, None, unit)
+        dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
+        ready = self._flush(unit)
+        return views.execution(unit.wf_ex, unit.values), ready
+
+    def _existing(self, conn: sa.Connection, execution_id: str) -> JsonDict:
+        wf_ex = Store(conn).execution(execution_id)
+        if wf_ex is None:
+            raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
+        return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
+
+    def start_action(
+        self,
+        action_name: str,
+        action_input: Mapping[str, Any],
+        description: str | None = None,
+        ctx: RequestContext | None = None,
+        /,
+        **params: Any,
+    ) -> JsonDict:
+        """Check and describe an action that belongs to no workflow; schedule it if it is to be.
+
+        :returns: ``action`` (its columns), ``saved``, and ``call``: what the caller has to run.
+        :raises InvalidActionException: unknown action.
+        :raises InputException: wrong parameters.
+        """
+        request = single_actions.Request(
+            action_name, action_input, description, ctx or system_context(), params
+        )
+        prepare = functools.partial(
+            single_actions.prepare, self._catalog, self._queue, self._options.limits, request
+        )
+        answer, send = self._db.write(prepare)
+        if send is not None:
+            self._queue.send([send])
+        return answer
+
+    # results
+
+    def on_action_complete(
+        self, action_ex_id: str, result: Any, wf_action: bool = False, async_: bool = False
+    ) -> JsonDict:
+        """Accept the result of an action, or the end of a sub-workflow, and go on.
+
+        :param result: an :class:`Outcome`; not needed for a sub-workflow, whose row tells it.
+        :param async_: do not wait for the handling.
+        """
+        execution_id = self._db.read(lambda conn: _owner(conn, action_ex_id, wf_action))
+        kind = "child" if wf_action else "result"
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._mailboxes.post(execution_id, [Mail(kind, action_ex_id, result, done)])
+        if not async_:
+            done.result(WAIT_SECONDS)
+        return self._db.read(lambda conn: _shown(conn, action_ex_id, wf_action))
+
+    def on_actions_complete(self, executor_id: str, reports: Sequence[JsonDict]) -> int:
+        """Store a batch of an executor's reports; those of one execution in one transaction.
+
+        :returns: how many reports are stored now; a repeat changes nothing.
+        """
+        by_execution: dict[str, list[JsonDict]] = defaultdict(list)
+        alone = []
+        for report in reports:
+            if report.get("wf_ex_id"):
+                by_execution[report["wf_ex_id"]].append(report)
+            else:
+                alone.append(report)
+        waiting = []
+        for execution_id, group in by_execution.items():
+            done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+            self._mailboxes.post(execution_id, [Mail("reports", executor_id, group, done)])
+            waiting.append(done)
+        if alone:
+            self._db.write(lambda conn: single_actions.store_reports(conn, alone, utc_now()))
+            for report in alone:
+                self.action_delivered(report["id"], None)
+        for done in waiting:
+            done.result(WAIT_SECONDS)
+        return len(reports)
+
+    def action_delivered(self, action_ex_id: str, wf_ex_id: str | None) -> None:
+        """A result was committed: handle it now instead of at the relay's next look."""
+        self._mailboxes.post(wf_ex_id or action_ex_id, [Mail("delivered", action_ex_id)])
+
+    # executors
+
+    def claim_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> list[str]:
+        """The actions that this executor, and nobody else, is to run."""
+        now = utc_now()
+        return self._db.write(lambda conn: action_store.claim(conn, executor_id, claims, now))
+
+    def executor_alive(self, executor_id: str, host: str, running: Sequence[str]) -> None:
+        """A sign of life with what is being run."""
+        now = utc_now()
+        self._db.write(lambda conn: incoming.note_executor(conn, executor_id, host, running, now))
+
+    # operators
+
+    def pause_workflow(self, wf_ex_id: str) -> JsonDict:
+        """Start nothing new in an execution."""
+        return self._command(wf_ex_id, workflow_handler.pause)
+
+    def resume_workflow(self, wf_ex_id: str, env: Mapping[str, Any] | None = None) -> JsonDict:
+        """Go on with a paused execution."""
+        return self._command(wf_ex_id, lambda unit: workflow_handler.resume(unit, env))
+
+    def stop_workflow(self, wf_ex_id: str, state: str, message: str | None = None) -> JsonDict:
+        """Put an execution into SUCCESS, ERROR or CANCELLED."""
+        return self._command(wf_ex_id, lambda unit: workflow_handler.stop(unit, state, message))
+
+    def update_env(self, wf_ex_id: str, env: Mapping[str, Any]) -> JsonDict:
+        """Change the environment of an execution that does not run."""
+        return self._command(wf_ex_id, lambda unit: workflow_handler.update_env(unit, env))
+
+    def rerun_workflow(
+        self,
+        task_ex_id: str,
+        reset: bool = True,
+        env: Mapping[str, Any] | None = None,
+        skip: bool = False,
+    ) -> JsonDict:
+        """Run a failed task again, or skip it, and go on from there."""
+        execution_id = self._db.read(lambda conn: _execution_of_task(conn, task_ex_id))
+        return self._command(
+            execution_id,
+            lambda unit: workflow_handler.rerun(unit, task_ex_id, reset, env, skip),
+        )
+
+    def rollback_workflow(self, wf_ex_id: str) -> JsonDict:
+        """Compensate what an execution has done.
+
+        :raises WorkflowException: no successful task declares a compensation.
+        """
+        return self._command(wf_ex_id, workflow_handler.rollback)
+
+    def set_action_state(self, action_ex_id: str, state: str) -> JsonDict:
+        """PAUSED or RUNNING for one asynchronous action."""
+        execution_id = self._db.read(lambda conn: _owner(conn, action_ex_id, False))
+        self._command(
+            execution_id, lambda unit: incoming.set_action_state(unit, action_ex_id, state)
+        )
+        return self._db.read(lambda conn: _shown(conn, action_ex_id, False))
+
+    def _command(self, execution_id: str, decide: Decide) -> JsonDict:
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._mailboxes.post(execution_id, [Mail("command", execution_id, decide, done)])
+        view: JsonDict = done.result(WAIT_SECONDS)
+        return view
+
+    # the one way to handle mail
+
+    def _handle(self, execution_id: str, batch: Sequence[Mail]) -> Any:
+        commands = [mail for mail in batch if mail.kind == "command"]
+        others = [mail for mail in batch if mail.kind != "command"]
+        if others:
+            self._handle_together(execution_id, others)
+        for mail in commands:
+            self._handle_command(execution_id, mail)
+
+    def _handle_command(self, execution_id: str, mail: Mail) -> None:
+        done = mail.done
+        if done is None:
+            return
+        try:
+            view = self._transact(
+                execution_id,
+                mail.content,
+                view=lambda unit: views.execution(unit.wf_ex, unit.values),
+            )
+            done.set_result(view)
+        # the one who waits gets the error; nothing was stored
+        except Exception as error:
+            done.set_exception(error)
+
+    def _handle_together(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        try:
+            self._deal_with(execution_id, mails)
+        except Exception as error:
+            self._handle_one_by_one(execution_id, mails, error)
+            return
+        for mail in mails:
+            if mail.done is not None:
+                mail.done.set_result(None)
+
+    def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        outcomes = [mail.content for mail in mails if isinstance(mail.content, Outcome)]
+
+        def alone(conn: sa.Connection) -> None:
+            single_actions.finish(conn, self._catalog, self._options.limits, execution_id, outcomes)
+
+        self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
+
+    def _handle_one_by_one(
+        self, execution_id: str, mails: Sequence[Mail], error: Exception
+    ) -> None:
+        """One event that can't be handled must not hold up the others."""
+        for mail in mails:
+            try:
+                if len(mails) == 1:
+                    raise error
+                self._deal_with(execution_id, [mail])
+            except Exception as own_error:
+                self._failed(execution_id, mail, own_error)
+                continue
+            if mail.done is not None:
+                mail.done.set_result(None)
+
+    def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
+        LOG.error(
+            "An event could not be handled [execution_id=%s, kind=%s, id=%s]",
+            execution_id,
+            mail.kind,
+            mail.id,
+            exc_info=error,
+        )
+        if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
+            cause = f"{type(error).__name__}: {error}"
+            self._transact(execution_id, lambda unit: incoming.give_up(unit, mail, cause))
+        if mail.done is not None:
+            mail.done.set_exception(error)
+
+    def _transact(
+        self,
+        execution_id: str,
+        decide: Decide,
+        otherwise: Callable[[sa.Connection], None] | None = None,
+        view: Callable[[Unit], JsonDict] | None = None,
+    ) -> JsonDict:
+        """One transaction on one execution: lock, load, decide, apply, commit, ring.
+
+        :param otherwise: what to do where there is no such execution; an error without it.
+        """
+
+        def work(conn: sa.Connection) -> tuple[JsonDict, _Ready | None]:
+            store = Store(conn)
+            wf_ex = store.lock_execution(execution_id)
+            if wf_ex is None:
+                if otherwise is None:
+                    raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
+                otherwise(conn)
+                return {}, None
+            unit = self._unit(store, wf_ex)
+            dispatch(unit, decide(unit))
+            ready = self._flush(unit)
+            return (view(unit) if view is not None else {}), ready
+
+        shown, ready = self._db.write(work)
+        if ready is not None:
+            self._faults.point("engine.after_commit")
+            self._ring(ready)
+        return shown
+
+    def _unit(self, store: Store, wf_ex: WorkflowExecution) -> Unit:
+        return Unit(store, self._catalog, self._options.limits, utc_now(), wf_ex)
+
+    def _flush(self, unit: Unit) -> _Ready:
+        bell = unit.flush()
+        calls = [
+            (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
+            for action_ex in bell.actions
+        ]
+        self._faults.point("engine.before_commit")
+        return _Ready(bell, calls)
+
+    def _ring(self, ready: _Ready) -> None:
+        bell = ready.bell
+        self._queue.send(ready.calls)
+        self._timers.add(bell.timers)
+        for child_id in bell.children:
+            self._mailboxes.post(child_id, [Mail("start", child_id)])
+        for event in bell.events:
+            self._mailboxes.post(event.execution_id, [Mail("event", event.id)])
+
+    def _fire(self, timer: Timer) -> None:
+        self._mailboxes.post(timer.execution_id, [Mail("timer", timer.id, timer.tries)])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ready:
+    """What is sent when the transaction is committed."""
+
+    bell: Bell
+    calls: list[tuple[str | None, JsonDict]]
+
+
+def _environment(conn: sa.Connection, given: Any, project_id: str) -> dict[str, Any]:
+    """The start parameter ``env``: a mapping, or the name of a stored environment (§25.1)."""
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return dict(given)
+    if isinstance(given, str):
+        found = definitions.find_environment(conn, given, project_id)
+        if found is None:
+            raise exc.WorkflowException(f"Environment is not found: {given}")
+        return dict(found)
+    raise exc.InputException(
+        f"The parameter 'env' must be a mapping or the name of an environment, "
+        f"not {type(given).__name__}"
+    )
+
+
+def _owner(conn: sa.Connection, entity_id: str, is_workflow: bool) -> str:
+    """The id under which the mail of an action, or of a child's end, is handled."""
+    store = Store(conn)
+    if is_workflow:
+        child = store.execution(entity_id)
+        if child is None or child.parent_execution_id is None:
+            raise exc.NotFoundException(f"Sub-workflow execution not found [id={entity_id}]")
+        return child.parent_execution_id
+    found = action_store.by_ids(conn, [entity_id])
+    if not found:
+        raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
+    return found[0].workflow_execution_id or entity_id
+
+
+def _shown(conn: sa.Connection, entity_id: str, is_workflow: bool) -> JsonDict:
+    if is_workflow:
+        wf_ex = Store(conn).execution(entity_id)
+        if wf_ex is None:
+            raise exc.NotFoundException(f"Execution not found [id={entity_id}]")
+        return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
+    found = action_store.by_ids(conn, [entity_id])
+    if not found:
+        raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
+    root_id = found[0].root_execution_id or entity_id
+    return views.action(found[0], value_store.loader(conn, root_id))
+
+
+def _execution_of_task(conn: sa.Connection, task_ex_id: str) -> str:
+    found = Store(conn).tasks([task_ex_id])
+    if not found:
+        raise exc.NotFoundException(f"Task execution not found [id={task_ex_id}]")
+    return found[0].workflow_execution_id
+

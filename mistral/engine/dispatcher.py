@@ -1,0 +1,189 @@
+"""The interpreter: turns commands into changes of the unit of work (design.md law 3).
+
+Commands are handled one after the other, what they lead to first. A flow command is answered by a
+handler with further commands; everything else is a row.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from mistral.engine import join_handler, task_handler, workflow_handler
+from mistral.engine.unit import Unit
+from mistral.workflow import commands as c
+from mistral.workflow import states
+
+
+def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
+    """Handle commands and all that they lead to."""
+    todo = collections.deque(commands)
+    while todo:
+        command = todo.popleft()
+        further = _ANSWERS[type(command)](unit, command)
+        if further:
+            todo.extendleft(reversed(further))
+
+
+def _lock(unit: Unit, command: Any) -> None:
+    if unit.wf_ex.id != command.execution_id:
+        raise AssertionError("One transaction handles one execution.")
+
+
+def _create_execution(unit: Unit, command: Any) -> None:
+    execution = command.execution
+    if execution.parent_execution_id is None or execution.id == unit.wf_ex.id:
+        unit.begin_new(execution)
+    else:
+        unit.new_executions.append(execution)
+
+
+def _begin_workflow(unit: Unit, command: Any) -> list[c.Command]:
+    return workflow_handler.begin(unit)
+
+
+def _update_execution(unit: Unit, command: Any) -> None:
+    unit.wf_ex.apply(command.changes)
+    if "params" in command.changes:
+        unit.forget_env()
+
+
+def _create_task(unit: Unit, command: Any) -> None:
+    unit.add_task(command.task)
+
+
+def _update_task(unit: Unit, command: Any) -> None:
+    unit.change_task(command.task_id, command.changes)
+
+
+def _create_action(unit: Unit, command: Any) -> None:
+    unit.add_action(command.action)
+
+
+def _update_action(unit: Unit, command: Any) -> None:
+    action_ex = unit.action(command.action_id)
+    if action_ex is not None:
+        action_ex.apply(command.changes)
+        action_ex.updated_at = unit.now
+
+
+def _discard(unit: Unit, command: Any) -> None:
+    unit.discard_results(command.task_id, command.failed_only)
+
+
+def _set_inbound(unit: Unit, command: Any) -> None:
+    unit.set_inbound(command.inbound)
+
+
+def _create_timer(unit: Unit, command: Any) -> None:
+    unit.add_timer(command.timer)
+
+
+def _send_event(unit: Unit, command: Any) -> None:
+    unit.add_event(command.event)
+
+
+def _run_task(unit: Unit, command: Any) -> list[c.Command] | None:
+    if _held_back(unit, command):
+        return None
+    if unit.spec.tasks[command.name].join is not None:
+        return join_handler.arrive(unit, command)
+    return task_handler.run_task(unit, command)
+
+
+def _held_back(unit: Unit, command: c.Command) -> bool:
+    """After the end nothing starts; in a pause it is remembered (§31.4)."""
+    if states.is_completed(unit.wf_ex.state):
+        return True
+    if unit.wf_ex.state == states.PAUSED:
+        stored = c.to_backlog(command)
+        unit.wf_ex.backlog = [*(unit.wf_ex.backlog or ()), stored]
+        return True
+    return False
+
+
+def _set_workflow_state(unit: Unit, command: Any) -> list[c.Command] | None:
+    if command.forced:
+        if states.is_completed(unit.wf_ex.state):
+            return None
+    elif _held_back(unit, command):
+        return None
+    return workflow_handler.set_state(unit, command)
+
+
+def _task_completed(unit: Unit, command: Any) -> list[c.Command] | None:
+    if states.is_completed(unit.wf_ex.state):
+        return None
+    if unit.spec.type == "reverse":
+        return task_handler.next_of_reverse(unit, command.task_id)
+    return join_handler.edges_not_taken(unit, command)
+
+
+def _evaluate_join(unit: Unit, command: Any) -> list[c.Command]:
+    return join_handler.evaluate(unit, command.task_id)
+
+
+def _action_completed(unit: Unit, command: Any) -> list[c.Command]:
+    return task_handler.on_action_complete(unit, command.task_id, command.action)
+
+
+def _start_task(unit: Unit, command: Any) -> list[c.Command] | None:
+    if unit.wf_ex.state != states.RUNNING:
+        return None
+    return task_handler.start_task(unit, command.task_id)
+
+
+def _rerun_task(unit: Unit, command: Any) -> list[c.Command]:
+    task_ex = unit.task(command.task_id)
+    if unit.spec.tasks[task_ex.name].join is not None:
+        return join_handler.rerun(unit, command)
+    return task_handler.rerun_task(unit, command)
+
+
+def _skip_task(unit: Unit, command: Any) -> list[c.Command]:
+    return task_handler.skip_task(unit, command.task_id)
+
+
+def _start_items(unit: Unit, command: Any) -> list[c.Command]:
+    return task_handler.continue_items(unit, unit.task(command.task_id))
+
+
+def _continue_task(unit: Unit, command: Any) -> list[c.Command]:
+    return task_handler.continue_task(unit, command.task_id)
+
+
+def _check_workflow(unit: Unit, command: Any) -> list[c.Command]:
+    return workflow_handler.check_and_complete(unit)
+
+
+_ANSWERS: Final[Mapping[type[c.Command], Callable[[Unit, Any], list[c.Command] | None]]] = (
+    MappingProxyType(
+        {
+            c.LockExecution: _lock,
+            c.CreateExecution: _create_execution,
+            c.BeginWorkflow: _begin_workflow,
+            c.UpdateExecution: _update_execution,
+            c.CreateTask: _create_task,
+            c.UpdateTask: _update_task,
+            c.CreateAction: _create_action,
+            c.UpdateAction: _update_action,
+            c.DiscardResults: _discard,
+            c.SetInbound: _set_inbound,
+            c.CreateTimer: _create_timer,
+            c.SendEvent: _send_event,
+            c.RunTask: _run_task,
+            c.StartTask: _start_task,
+            c.RerunTask: _rerun_task,
+            c.SkipTask: _skip_task,
+            c.StartItems: _start_items,
+            c.ContinueTask: _continue_task,
+            c.EvaluateJoin: _evaluate_join,
+            c.TaskCompleted: _task_completed,
+            c.ActionCompleted: _action_completed,
+            c.SetWorkflowState: _set_workflow_state,
+            c.CheckWorkflow: _check_workflow,
+        }
+    )
+)

@@ -1,0 +1,187 @@
+"""The engine's end of the message bus: RPC in, use case out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mistral.context import RequestContext
+from mistral.engine.default_engine import DefaultEngine, Start
+from mistral.rpc.base import RPCServer, Transport
+from mistral.workflow.results import Outcome
+
+LOG = logging.getLogger(__name__)
+
+TOPIC = "mistral_engine"
+SERVER_THREADS = 64
+
+JsonDict = dict[str, Any]
+
+
+class EngineServer:
+    """Receives requests for one engine and manages its life.
+
+    Only methods that take ``rpc_ctx`` can be reached by a message. ``setup_profiler`` is part of
+    the public signature; there is no profiler to set up.
+    """
+
+    def __init__(
+        self,
+        engine: DefaultEngine,
+        setup_profiler: bool = True,
+        *,
+        transport: Transport,
+        topic: str = TOPIC,
+        host: str = "engine",
+        threads: int = SERVER_THREADS,
+    ) -> None:
+        self.engine = engine
+        self._transport = transport
+        self._topic = topic
+        self._host = host
+        self._threads = threads
+        self._server: RPCServer | None = None
+
+    def start(self) -> None:
+        """Start the engine, then let messages come."""
+        self.engine.start()
+        self._server = self._transport.server(self._topic, self._host, self, self._threads)
+        self._server.start()
+        LOG.info("Engine started [host=%s]", self._host)
+
+    def stop(self, graceful: bool = False) -> None:
+        """Receive no more, finish what has arrived, end."""
+        if self._server is not None:
+            self._server.stop(graceful=graceful)
+            self._server = None
+        self.engine.stop()
+        LOG.info("Engine stopped [host=%s]", self._host)
+
+    def ping(self, rpc_ctx: Mapping[str, Any]) -> JsonDict:
+        """Tell that an engine answers."""
+        return {"engine": self._host}
+
+    # executions
+
+    def start_workflow(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        workflow_identifier: str,
+        workflow_input: Mapping[str, Any],
+        description: str = "",
+        params: Mapping[str, Any] | None = None,
+        workflow_namespace: str = "",
+        wf_ex_id: str | None = None,
+    ) -> JsonDict:
+        """Start a workflow."""
+        request = Start(workflow_namespace, wf_ex_id, RequestContext.from_dict(rpc_ctx))
+        return self.engine.start_workflow(
+            workflow_identifier, workflow_input, description, request, **(params or {})
+        )
+
+    def pause_workflow(self, rpc_ctx: Mapping[str, Any], execution_id: str) -> JsonDict:
+        """Pause an execution."""
+        return self.engine.pause_workflow(execution_id)
+
+    def resume_workflow(
+        self, rpc_ctx: Mapping[str, Any], wf_ex_id: str, env: Mapping[str, Any] | None = None
+    ) -> JsonDict:
+        """Resume an execution."""
+        return self.engine.resume_workflow(wf_ex_id, env)
+
+    def stop_workflow(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        execution_id: str,
+        state: str,
+        message: str | None = None,
+    ) -> JsonDict:
+        """Put an execution into a final state."""
+        return self.engine.stop_workflow(execution_id, state, message)
+
+    def rerun_workflow(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        task_ex_id: str,
+        reset: bool = True,
+        env: Mapping[str, Any] | None = None,
+        skip: bool = False,
+    ) -> JsonDict:
+        """Run a failed task again, or skip it."""
+        return self.engine.rerun_workflow(task_ex_id, reset, env, skip)
+
+    def rollback_workflow(self, rpc_ctx: Mapping[str, Any], execution_id: str) -> JsonDict:
+        """Compensate what an execution has done."""
+        return self.engine.rollback_workflow(execution_id)
+
+    def update_env(
+        self, rpc_ctx: Mapping[str, Any], wf_ex_id: str, env: Mapping[str, Any]
+    ) -> JsonDict:
+        """Change the environment of an execution that does not run."""
+        return self.engine.update_env(wf_ex_id, env)
+
+    # actions
+
+    def start_action(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        action_name: str,
+        action_input: Mapping[str, Any],
+        description: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> JsonDict:
+        """Check, describe and perhaps schedule a single action."""
+        ctx = RequestContext.from_dict(rpc_ctx)
+        return self.engine.start_action(
+            action_name, action_input, description, ctx, **(params or {})
+        )
+
+    def on_action_complete(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        action_ex_id: str,
+        result: Mapping[str, Any] | None,
+        wf_action: bool = False,
+    ) -> JsonDict:
+        """Accept a result: ``{"state": ..., "result": ...}``."""
+        given = result or {}
+        outcome = Outcome(given.get("state", "SUCCESS"), given.get("result"))
+        return self.engine.on_action_complete(action_ex_id, outcome, wf_action)
+
+    def action_delivered(
+        self, rpc_ctx: Mapping[str, Any], action_ex_id: str, wf_ex_id: str | None
+    ) -> None:
+        """A result was committed (a cast)."""
+        self.engine.action_delivered(action_ex_id, wf_ex_id)
+
+    def set_action_state(
+        self, rpc_ctx: Mapping[str, Any], action_ex_id: str, state: str
+    ) -> JsonDict:
+        """PAUSED or RUNNING for one asynchronous action."""
+        return self.engine.set_action_state(action_ex_id, state)
+
+    # executors
+
+    def on_actions_complete(
+        self, rpc_ctx: Mapping[str, Any], executor_id: str, results: Sequence[JsonDict]
+    ) -> JsonDict:
+        """Store a batch of reports; the answer means that they are stored."""
+        return {"stored": self.engine.on_actions_complete(executor_id, results)}
+
+    def claim_actions(
+        self, rpc_ctx: Mapping[str, Any], executor_id: str, claims: Sequence[JsonDict]
+    ) -> list[str]:
+        """Which of these actions the executor is to run."""
+        wanted = [(claim["id"], claim["attempt"]) for claim in claims]
+        return self.engine.claim_actions(executor_id, wanted)
+
+    def executor_alive(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        executor_id: str,
+        host: str,
+        running: Sequence[str],
+    ) -> None:
+        """A sign of life of an executor (a cast)."""
+        self.engine.executor_alive(executor_id, host, running)

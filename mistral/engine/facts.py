@@ -1,0 +1,205 @@
+"""What expressions may ask, answered from the rows of a transaction (:class:`Facts`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from mistral.lang import WorkflowSpec
+from mistral.utils import clock
+from mistral.workflow import states
+from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.values import Bag, Values
+
+
+class Source(Protocol):
+    """Where answers come from: the unit of work of one transaction."""
+
+    wf_ex: WorkflowExecution
+    spec: WorkflowSpec
+    values: Values
+
+    def env(self) -> Mapping[str, Any]:
+        """The environment of the root execution."""
+
+    def latest_task(self, name: str) -> TaskExecution | None:
+        """The newest task execution of a name."""
+
+    def task_result(self, task_ex: TaskExecution) -> Any:
+        """The result of a task of this execution."""
+
+    def result_elsewhere(self, task_ex: TaskExecution) -> Any:
+        """The result of a task of another execution."""
+
+    def spec_of(self, execution_id: str) -> WorkflowSpec | None:
+        """The specification of another execution."""
+
+    def find_tasks(
+        self, execution_id: str | None, recursive: bool, state: str | None
+    ) -> list[TaskExecution]:
+        """Tasks of an execution (and of those below it), or all of the project."""
+
+    def find_executions(self, **filters: Any) -> list[WorkflowExecution]:
+        """Executions of the project."""
+
+
+class Record(Mapping[str, Any]):
+    """A record whose expensive entries are made when they are read."""
+
+    __slots__ = ("_entries", "_lazy")
+
+    def __init__(
+        self, entries: dict[str, Any], lazy: Mapping[str, Callable[[], Any]]
+    ) -> None:
+        self._entries = entries
+        self._lazy = lazy
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._entries:
+            self._entries[key] = self._lazy[key]()
+        return self._entries[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._entries or key in self._lazy
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._entries
+        yield from (key for key in self._lazy if key not in self._entries)
+
+    def __len__(self) -> int:
+        return len(set(self._entries) | set(self._lazy))
+
+
+class TransactionFacts:
+    """Answers about the execution that a transaction handles, and about others as committed."""
+
+    def __init__(self, source: Source, task_ex: TaskExecution | None = None) -> None:
+        self._source = source
+        self._task_ex = task_ex
+
+    def task(self, name: str | None) -> Mapping[str, Any] | None:
+        """Record of a task; None asks for the current one."""
+        if name is None or (self._task_ex is not None and name == self._task_ex.name):
+            return self._record(self._task_ex) if self._task_ex is not None else None
+        found = self._source.latest_task(name)
+        return self._record(found) if found is not None else None
+
+    def tasks(
+        self,
+        workflow_execution_id: str | None = None,
+        recursive: bool = False,
+        state: str | None = None,
+        flat: bool = False,
+    ) -> Sequence[Mapping[str, Any]]:
+        """Records of tasks."""
+        found = self._source.find_tasks(workflow_execution_id, recursive, state)
+        if flat:
+            found = [t for t in found if not self._is_mirror(t)]
+        return [self._record(t) for t in found]
+
+    def _is_mirror(self, task_ex: TaskExecution) -> bool:
+        """Whether a task only repeats the state of its sub-execution."""
+        if task_ex.type != "WORKFLOW":
+            return False
+        children = self._source.find_executions(task_execution_id=task_ex.id)
+        return any(child.state == task_ex.state for child in children)
+
+    def execution(self) -> Mapping[str, Any]:
+        """Record of the current execution."""
+        return self._execution_record(self._source.wf_ex)
+
+    def executions(
+        self,
+        id: str | None = None,
+        root_execution_id: str | None = None,
+        state: str | None = None,
+        from_time: str | None = None,
+        to_time: str | None = None,
+    ) -> Sequence[Mapping[str, Any]]:
+        """Records of executions of the project."""
+        found = self._source.find_executions(
+            id=id,
+            root_execution_id=root_execution_id,
+            state=state,
+            from_time=from_time,
+            to_time=to_time,
+        )
+        return [self._execution_record(e) for e in found]
+
+    def env(self) -> Mapping[str, Any]:
+        """The environment of the root execution."""
+        return self._source.env()
+
+    def global_(self, name: str) -> Any:
+        """A variable of the workflow context, or null."""
+        context = self._source.wf_ex.context
+        return self._source.values.get(context, name) if name in context else None
+
+    def _record(self, task_ex: TaskExecution) -> Mapping[str, Any]:
+        source = self._source
+        own = task_ex.workflow_execution_id == source.wf_ex.id
+        spec = source.spec if own else source.spec_of(task_ex.workflow_execution_id)
+        result = source.task_result if own else source.result_elsewhere
+        task_spec = spec.tasks.get(task_ex.name) if spec else None
+        return Record(
+            {
+                "id": task_ex.id,
+                "name": task_ex.name,
+                "spec": dict(task_spec.raw) if task_spec else {},
+                "state": task_ex.state,
+                "state_info": task_ex.state_info,
+                "type": task_ex.type,
+                "workflow_execution_id": task_ex.workflow_execution_id,
+                "created_at": clock.render(task_ex.created_at),
+                "updated_at": clock.render(task_ex.updated_at),
+            },
+            {
+                "result": lambda: result(task_ex),
+                "published": lambda: self._unpack(task_ex.published),
+            },
+        )
+
+    def _execution_record(self, wf_ex: WorkflowExecution) -> Mapping[str, Any]:
+        source = self._source
+        own = wf_ex.id == source.wf_ex.id
+        spec = source.spec if own else source.spec_of(wf_ex.id)
+        return Record(
+            {
+                "id": wf_ex.id,
+                "name": wf_ex.workflow_name,
+                "spec": dict(spec.raw) if spec else {},
+                "state": wf_ex.state,
+                "root_execution_id": wf_ex.root_execution_id,
+                "created_at": clock.render(wf_ex.created_at),
+                "updated_at": clock.render(wf_ex.updated_at),
+            },
+            {
+                "input": lambda: self._unpack(wf_ex.input),
+                "params": lambda: self._unpack(wf_ex.params),
+            },
+        )
+
+    def _unpack(self, bag: Bag | None) -> dict[str, Any]:
+        return self._source.values.unpack(bag) if bag else {}
+
+
+def outcome_values(
+    task_ex: TaskExecution, children: Sequence[WorkflowExecution], values: Values
+) -> list[Any]:
+    """The outputs of the children that count, in order of index (see ``countable``)."""
+    return [values.unpack(child.output) for child in countable(task_ex, children)]
+
+
+def countable(
+    task_ex: TaskExecution, children: Sequence[WorkflowExecution]
+) -> list[WorkflowExecution]:
+    """Of each index the newest finished child, not older than the last complete reset."""
+    base = task_ex.runtime_context.get("base_attempt", 0)
+    newest: dict[int, WorkflowExecution] = {}
+    for child in children:
+        if child.task_attempt < base or not states.is_completed(child.state):
+            continue
+        other = newest.get(child.idx)
+        if other is None or other.task_attempt <= child.task_attempt:
+            newest[child.idx] = child
+    return [newest[index] for index in sorted(newest)]

@@ -1,0 +1,203 @@
+"""What arrives for an execution, each kind with its way into decisions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral.db import actions as action_store
+from mistral.db import members
+from mistral.engine import (
+    action_handler,
+    dispatcher,
+    join_handler,
+    policies,
+    task_handler,
+    workflow_handler,
+)
+from mistral.engine.mailbox import Mail
+from mistral.engine.unit import Unit
+from mistral.workflow import results, states
+from mistral.workflow.commands import ActionCompleted, Command, SetWorkflowState, UpdateTask
+from mistral.workflow.entities import ExecutionEvent, Timer
+
+MAX_TRIES = 5
+"""After so many failed tries an event ends its task, else its execution, in ERROR."""
+
+HEARTBEAT_LOOK_AFTER = dt.timedelta(seconds=6)
+
+
+def handle(unit: Unit, mails: Sequence[Mail]) -> list[Command]:
+    """Handle a batch in order of arrival; what the last one leads to is returned."""
+    _preload(unit, mails)
+    for mail in mails:
+        dispatcher.dispatch(unit, _KINDS[mail.kind](unit, mail))
+    return []
+
+
+def _preload(unit: Unit, mails: Sequence[Mail]) -> None:
+    """Read all rows that the batch is about with one look."""
+    wanted: list[str] = []
+    for mail in mails:
+        if mail.kind == "reports":
+            wanted += [report["id"] for report in mail.content]
+        elif mail.kind in ("delivered", "result", "lost"):
+            wanted.append(mail.id)
+    if wanted:
+        unit.load_actions(sorted(set(wanted)))
+
+
+def _reports(unit: Unit, mail: Mail) -> list[Command]:
+    for report in mail.content:
+        action_ex = unit.action(report["id"])
+        if action_ex is None or action_ex.attempt != report.get("attempt", action_ex.attempt):
+            continue
+        if report["kind"] == "signalled":
+            action_handler.signalled(unit, action_ex)
+            continue
+        outcome = results.Outcome(report["state"], report.get("result"))
+        results.accept(action_ex, outcome, unit.values, unit.now)
+        dispatcher.dispatch(unit, action_handler.take_result(unit, action_ex))
+    return []
+
+
+def _result(unit: Unit, mail: Mail) -> list[Command]:
+    action_ex = unit.action(mail.id)
+    if action_ex is None:
+        return []
+    results.accept(action_ex, mail.content, unit.values, unit.now)
+    return action_handler.take_result(unit, action_ex)
+
+
+def _delivered(unit: Unit, mail: Mail) -> list[Command]:
+    action_ex = unit.action(mail.id)
+    return action_handler.take_result(unit, action_ex) if action_ex is not None else []
+
+
+def _child(unit: Unit, mail: Mail) -> list[Command]:
+    child = unit.store.execution(mail.id)
+    if child is None or not states.is_completed(child.state) or child.task_execution_id is None:
+        return []
+    found = unit.tasks([child.task_execution_id])
+    if not found or found[0].attempt != child.task_attempt:
+        return []
+    return [ActionCompleted(found[0].id, child)]
+
+
+def _start(unit: Unit, mail: Mail) -> list[Command]:
+    return workflow_handler.begin(unit)
+
+
+def _event(unit: Unit, mail: Mail) -> list[Command]:
+    found: list[ExecutionEvent] = unit.store.events([mail.id])
+    if not found:
+        return []
+    unit.done_events.append(mail.id)
+    return workflow_handler.on_event(unit, found[0])
+
+
+def _timer(unit: Unit, mail: Mail) -> list[Command]:
+    found: list[Timer] = unit.store.timers([mail.id])
+    if not found:
+        return []
+    unit.done_timers.append(mail.id)
+    timer = found[0]
+    tasks = unit.tasks([timer.task_id])
+    if not tasks or states.is_completed(unit.wf_ex.state):
+        return []
+    return _DUE[timer.kind](unit, timer)
+
+
+def _wait_is_over(unit: Unit, timer: Timer) -> list[Command]:
+    task_ex = unit.task(timer.task_id)
+    if task_ex.attempt != timer.attempt or task_ex.state != states.DELAYED:
+        return []
+    if unit.wf_ex.state == states.PAUSED:
+        return task_handler.hold(task_ex, timer.kind)
+    return task_handler.start_task(unit, task_ex.id)
+
+
+def _retry(unit: Unit, timer: Timer) -> list[Command]:
+    task_ex = unit.task(timer.task_id)
+    if task_ex.attempt != timer.attempt:
+        return []
+    if task_ex.state == states.WAITING:
+        return join_handler.retry(unit, task_ex)
+    return task_handler.retry_task(unit, task_ex) if task_ex.state == states.DELAYED else []
+
+
+def _end_is_over(unit: Unit, timer: Timer) -> list[Command]:
+    task_ex = unit.task(timer.task_id)
+    if task_ex.attempt != timer.attempt or task_ex.state != states.DELAYED:
+        return []
+    state, info = timer.payload["state"], timer.payload["state_info"]
+    return task_handler.complete_task(unit, task_ex.id, state, info, published=True)
+
+
+def _timeout(unit: Unit, timer: Timer) -> list[Command]:
+    task_ex = unit.task(timer.task_id)
+    if task_ex.run != timer.attempt or states.is_completed(task_ex.state):
+        return []
+    info = f"Task timed out [timeout(s)={timer.payload['seconds']}]."
+    return task_handler.complete_task(unit, task_ex.id, states.ERROR, info)
+
+
+_DUE: Mapping[str, Callable[[Unit, Timer], list[Command]]] = {
+    policies.WAIT_BEFORE: _wait_is_over,
+    policies.WAIT_AFTER: _end_is_over,
+    policies.RETRY: _retry,
+    policies.TIMEOUT: _timeout,
+}
+
+_KINDS: Mapping[str, Callable[[Unit, Mail], list[Command]]] = {
+    "reports": _reports,
+    "result": _result,
+    "lost": _result,
+    "delivered": _delivered,
+    "child": _child,
+    "start": _start,
+    "event": _event,
+    "timer": _timer,
+}
+
+
+def set_action_state(unit: Unit, action_ex_id: str, state: str) -> list[Command]:
+    """An operator's PAUSED or RUNNING for one action."""
+    found = unit.load_actions([action_ex_id])
+    return action_handler.set_state(unit, found[0], state) if found else []
+
+
+def give_up(unit: Unit, mail: Mail, cause: str) -> list[Command]:
+    """End what an event belongs to in ERROR: it can't be handled (rerunnable)."""
+    message = f"An event could not be handled [kind={mail.kind}, id={mail.id}, cause={cause}]"
+    task_id = None
+    if mail.kind == "event":
+        unit.done_events.append(mail.id)
+        task_id = next((e.task_id for e in unit.store.events([mail.id])), None)
+    elif mail.kind == "timer":
+        unit.done_timers.append(mail.id)
+        task_id = next((t.task_id for t in unit.store.timers([mail.id])), None)
+    elif mail.kind == "start":
+        unit.wf_ex.next_look_at = None
+    else:
+        for action_ex in unit.load_actions([mail.id]):
+            action_ex.processed, action_ex.next_look_at = True, None
+            task_id = action_ex.task_execution_id
+    commands: list[Command] = []
+    for task_ex in unit.tasks([task_id] if task_id else []):
+        if not states.is_completed(task_ex.state):
+            changes = {"state": states.ERROR, "state_info": message, "processed": True}
+            commands.append(UpdateTask(task_ex.id, changes))
+    return [*commands, SetWorkflowState(states.ERROR, message, task_id, forced=True)]
+
+
+def note_executor(
+    conn: sa.Connection, executor_id: str, host: str, running: Sequence[str], now: dt.datetime
+) -> None:
+    """An executor is alive and runs these actions."""
+    members.seen(conn, executor_id, "executor", host, now)
+    action_store.heard_of(conn, running, now, now + HEARTBEAT_LOOK_AFTER)
+

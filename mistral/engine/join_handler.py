@@ -1,0 +1,206 @@
+"""The verbs on a join: arrivals, edges not taken, what can't come any more (§9, §31.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mistral.engine import task_handler
+from mistral.engine.tasks import build_task
+from mistral.engine.unit import Unit
+from mistral.workflow import data_flow, joins, states
+from mistral.workflow.commands import (
+    Command,
+    EvaluateJoin,
+    RunTask,
+    SetInbound,
+    TaskCompleted,
+    UpdateTask,
+)
+from mistral.workflow.entities import JoinInbound, TaskExecution
+from mistral.workflow.values import EMPTY
+
+
+def join_key(name: str) -> str:
+    """The unique key of a join: one execution per workflow execution."""
+    return f"join-task-{name}"
+
+
+def arrive(unit: Unit, command: RunTask) -> list[Command]:
+    """An inbound task has chosen a join."""
+    task_ex = unit.task_by_key(join_key(command.name))
+    commands: list[Command] = []
+    if task_ex is None:
+        commands, task_ex = _create(unit, command.name)
+    elif states.is_completed(task_ex.state):
+        commands = task_handler.existing(unit, task_ex).rearm()
+    trigger = command.triggered_by or (None, None)
+    inbound = JoinInbound(
+        task_execution_id=task_ex.id,
+        name=command.source_name or "",
+        state=joins.READY,
+        source_task_id=trigger[0],
+        event=trigger[1],
+        attempt=task_ex.attempt,
+    )
+    return [*commands, SetInbound(inbound), EvaluateJoin(task_ex.id)]
+
+
+def _create(unit: Unit, name: str) -> tuple[list[Command], TaskExecution]:
+    task = build_task(
+        unit.wf_ex, unit.spec, name, EMPTY, unit, unique_key=join_key(name), waiting=True
+    )
+    commands = task.defer()
+    task_ex = task.draft
+    for inbound_name in sorted(_already_decided(unit, name)):
+        commands.append(_failed(task_ex, inbound_name))
+    return commands, task_ex
+
+
+def _failed(task_ex: TaskExecution, name: str) -> Command:
+    return SetInbound(JoinInbound(task_ex.id, name, joins.FAILED, attempt=task_ex.attempt))
+
+
+def _already_decided(unit: Unit, name: str) -> set[str]:
+    """Inbound tasks that have ended without choosing the join, or that can't start any more."""
+    inbound = unit.spec.inbound(name)
+    by_name: dict[str, list[TaskExecution]] = {}
+    for task_ex in unit.tasks_named(list(inbound)):
+        by_name.setdefault(task_ex.name, []).append(task_ex)
+    failed = set()
+    for inbound_name, found in by_name.items():
+        ended = all(states.is_completed(t.state) and t.processed for t in found)
+        chose = any(n[0] == name for n in (found[-1].next_tasks or ()))
+        if ended and not chose:
+            failed.add(inbound_name)
+    missing = [n for n in inbound if n not in by_name]
+    if missing or failed:
+        unsure = [*missing, *failed]
+        return joins.dead_inbound(unit.spec, name, unsure, _active(unit))
+    return failed
+
+
+def _active(unit: Unit) -> set[str]:
+    """Unfinished tasks that do not just wait for others."""
+    unfinished = unit.tasks_in(*sorted(states.UNFINISHED))
+    names = {
+        t.name
+        for t in unfinished
+        if t.state != states.WAITING or t.runtime_context.get("waits_for_retry")
+    }
+    names |= {stored["run"] for stored in unit.wf_ex.backlog or () if "run" in stored}
+    # what ended in a pause has not chosen its followers yet
+    return names | {t.name for t in unit.unprocessed_tasks()}
+
+
+def evaluate(unit: Unit, task_id: str) -> list[Command]:
+    """Run a waiting join, fail it, or let it wait."""
+    task_ex = unit.task(task_id)
+    if task_ex.state != states.WAITING or task_ex.runtime_context.get("waits_for_retry"):
+        return []
+    if unit.wf_ex.state != states.RUNNING:
+        return []
+    ready, failed = joins.counts(task_ex)
+    total = len(unit.spec.inbound(task_ex.name))
+    verdict = joins.verdict(unit.spec.tasks[task_ex.name], total, ready, failed)
+    if verdict == joins.READY:
+        return _run(unit, task_ex)
+    if verdict == joins.FAILED:
+        blamed = [r.name for r in unit.inbounds(task_ex).values() if r.state == joins.FAILED]
+        info = f"Failed by tasks: {sorted(blamed)}"
+        return task_handler.complete_task(unit, task_id, states.ERROR, info)
+    return []
+
+
+def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+    """The join's context is that of the branches which have arrived so far."""
+    ready = [r for r in unit.inbounds(task_ex).values() if r.state == joins.READY]
+    sources = unit.tasks([r.source_task_id for r in ready if r.source_task_id])
+    triggers = [{"task_id": r.source_task_id, "event": r.event} for r in ready]
+    changes: dict[str, Any] = {
+        "in_context": data_flow.merge(sources, unit.values),
+        "runtime_context": {**task_ex.runtime_context, "triggered_by": triggers},
+    }
+    draft = task_ex.draft()
+    draft.apply(changes)
+    task = task_handler.existing(unit, draft)
+    is_retry = "retry_task_policy" in task_ex.runtime_context
+    decide = task.resume if is_retry else task.run
+    return [
+        UpdateTask(task_ex.id, changes),
+        *task_handler.guarded(task, decide, task_handler.BEFORE),
+    ]
+
+
+def edges_not_taken(unit: Unit, command: TaskCompleted) -> list[Command]:
+    """Tell joins of a task that ended without choosing them, or without leading to them."""
+    task_ex = unit.task(command.task_id)
+    spec = unit.spec
+    not_taken = [
+        name
+        for name in spec.outbound(task_ex.name)
+        if name not in command.chosen
+        and (spec.tasks[name].join is not None or spec.joins_reachable_from(name))
+    ]
+    if not not_taken or _runs_elsewhere(unit, task_ex):
+        return []
+    commands: list[Command] = []
+    distant: set[str] = set()
+    for name in not_taken:
+        if spec.tasks[name].join is None:
+            distant.update(spec.joins_reachable_from(name))
+            continue
+        join = unit.task_by_key(join_key(name))
+        if join is not None and not states.is_completed(join.state):
+            if not _is_ready(unit, join, task_ex):
+                commands.append(_failed(join, task_ex.name))
+            commands.append(EvaluateJoin(join.id))
+        distant.update(spec.joins_reachable_from(name))
+    return commands + _lost_routes(unit, distant)
+
+
+def _is_ready(unit: Unit, join: TaskExecution, source: TaskExecution) -> bool:
+    """Whether an earlier run of the task has come to the join (loops)."""
+    row = unit.inbound(join, source.name)
+    return row is not None and row.state == joins.READY and row.source_task_id != source.id
+
+
+def _runs_elsewhere(unit: Unit, task_ex: TaskExecution) -> bool:
+    """Whether the same task has another execution that may still choose otherwise."""
+    if not unit.spec.inbound(task_ex.name):
+        return False
+    others = unit.tasks_named([task_ex.name])
+    return any(not states.is_completed(t.state) for t in others if t.id != task_ex.id)
+
+
+def _lost_routes(unit: Unit, names: Iterable[str]) -> list[Command]:
+    """Inbound tasks of joins that can't start any more because of a route not taken."""
+    commands: list[Command] = []
+    active: set[str] | None = None
+    for name in sorted(names):
+        join = unit.task_by_key(join_key(name))
+        if join is None or join.state != states.WAITING:
+            continue
+        decided = unit.inbounds(join)
+        undecided = [n for n in unit.spec.inbound(name) if n not in decided]
+        if not undecided:
+            continue
+        active = _active(unit) if active is None else active
+        dead = joins.dead_inbound(unit.spec, name, undecided, active)
+        if dead:
+            commands += [_failed(join, n) for n in sorted(dead)]
+            commands.append(EvaluateJoin(join.id))
+    return commands
+
+
+def rerun(unit: Unit, command: Any) -> list[Command]:
+    """Run a join again: its preconditions are checked again."""
+    task = task_handler.existing(unit, unit.task(command.task_id))
+    waits = UpdateTask(command.task_id, {"state": states.WAITING})
+    return [*task.reset(), waits, EvaluateJoin(command.task_id)]
+
+
+def retry(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+    """The delay of a join's retry is over."""
+    kept = {k: v for k, v in task_ex.runtime_context.items() if k != "waits_for_retry"}
+    return [UpdateTask(task_ex.id, {"runtime_context": kept}), EvaluateJoin(task_ex.id)]

@@ -1,0 +1,120 @@
+"""One mailbox per execution: one worker at a time drains what was delivered (design.md §4).
+
+Workers take executions in the order in which they got mail and at most a batch at a time, so a
+wide execution starves nobody. Different processes only meet at the row's lock.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+LOG = logging.getLogger(__name__)
+
+BATCH = 100
+
+Future = concurrent.futures.Future
+
+
+@dataclasses.dataclass(frozen=True)
+class Mail:
+    """Something to handle: a kind, an id, and what came with it.
+
+    ``done`` is resolved when the transaction that handled it has ended.
+    """
+
+    kind: str
+    id: str
+    content: Any = None
+    done: Future[Any] | None = None
+
+
+Handler = Callable[[str, Sequence[Mail]], Any]
+
+
+class Mailboxes:
+    """The mailboxes of one engine process and the threads that empty them."""
+
+    def __init__(self, handle: Handler, threads: int) -> None:
+        self._handle = handle
+        self._threads = threads
+        self._boxes: dict[str, collections.deque[Mail]] = {}
+        self._ready: collections.deque[str] = collections.deque()
+        self._changed = threading.Condition()
+        self._stopped = False
+        self._workers: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Start the workers."""
+        for number in range(self._threads):
+            worker = threading.Thread(target=self._work, name=f"engine-{number}", daemon=True)
+            worker.start()
+            self._workers.append(worker)
+
+    def stop(self) -> None:
+        """Handle what has arrived, then end the workers."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+        for worker in self._workers:
+            worker.join(timeout=30)
+
+    @property
+    def waiting(self) -> int:
+        """How many executions have mail that nobody handles yet."""
+        return len(self._ready)
+
+    def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        """Deliver mail to an execution."""
+        with self._changed:
+            box = self._boxes.get(execution_id)
+            if box is None:
+                self._boxes[execution_id] = collections.deque(mails)
+                self._ready.append(execution_id)
+                self._changed.notify()
+            else:
+                box.extend(mails)
+
+    def _work(self) -> None:
+        while (taken := self._take()) is not None:
+            execution_id, batch = taken
+            self._handle_batch(execution_id, batch)
+            self._give_back(execution_id)
+
+    def _take(self) -> tuple[str, list[Mail]] | None:
+        with self._changed:
+            while not self._ready:
+                if self._stopped:
+                    return None
+                self._changed.wait()
+            execution_id = self._ready.popleft()
+            box = self._boxes[execution_id]
+            return execution_id, [box.popleft() for _ in range(min(BATCH, len(box)))]
+
+    def _give_back(self, execution_id: str) -> None:
+        with self._changed:
+            if self._boxes[execution_id]:
+                self._ready.append(execution_id)
+                self._changed.notify()
+            else:
+                del self._boxes[execution_id]
+
+    def _handle_batch(self, execution_id: str, batch: list[Mail]) -> None:
+        try:
+            answer = self._handle(execution_id, batch)
+        # the edge of a worker: whoever waits gets the error, the rows stay due for the relay
+        except Exception as error:
+            if not any(mail.done for mail in batch):
+                LOG.exception("Handling of an execution failed [execution_id=%s]", execution_id)
+            for mail in batch:
+                if mail.done is not None:
+                    mail.done.set_exception(error)
+            return
+        for mail in batch:
+            if mail.done is not None:
+                mail.done.set_result(answer)

@@ -1,0 +1,181 @@
+"""Actions that belong to no workflow: described for a caller, or scheduled and saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.context import RequestContext
+from mistral.db import actions as action_store
+from mistral.db import rows
+from mistral.db import values as value_store
+from mistral.db.store import Store
+from mistral.engine import views
+from mistral.engine.action_queue import ActionQueue
+from mistral.engine.actions import AdHocAction, PythonAction
+from mistral.engine.base import Scope
+from mistral.engine.unit import Unit
+from mistral.services.catalog import Catalog
+from mistral.utils import ids
+from mistral.utils.clock import utc_now
+from mistral.workflow import results, states
+from mistral.workflow.commands import CreateAction, UpdateAction
+from mistral.workflow.entities import ActionExecution, WorkflowExecution
+from mistral.workflow.means import ActionDefinition, Limits
+from mistral.workflow.values import Bag
+
+Send = tuple[str | None, Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A single run as it was asked for (contract rest-api §11.4)."""
+
+    name: str
+    input: Mapping[str, Any]
+    description: str | None
+    ctx: RequestContext
+    params: Mapping[str, Any]
+
+    def flag(self, name: str) -> bool:
+        """A yes-or-no parameter."""
+        return bool(self.params.get(name))
+
+
+def prepare(
+    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, conn: sa.Connection
+) -> tuple[dict[str, Any], Send | None]:
+    """Check an action and describe its run; save it where asked.
+
+    :returns: the answer for the caller, and the message to send if an executor is to run it.
+    """
+    namespace = request.params.get("namespace") or ""
+    definition = catalog.find_action(conn, [request.name], namespace, request.ctx.project_id)
+    unit = _unit(conn, catalog, limits, ids.new_id(), request.ctx.project_id, namespace)
+    action = _domain_object(unit, definition, None)
+    action_ex, waits = _described(action, request)
+    save = not waits or request.flag("save_result")
+    if save:
+        Store(conn).insert([action_ex])
+        value_store.store(conn, action_ex.id, unit.values.new)
+    call = queue.call(action_ex, unit.values, None)
+    answer = {
+        "action": views.action(action_ex, unit.values),
+        "saved": save,
+        "call": call if waits else None,
+    }
+    return answer, None if waits else (action_ex.target, call)
+
+
+def _described(action: PythonAction, request: Request) -> tuple[ActionExecution, bool]:
+    """The action's row, and whether the caller waits for its result."""
+    params = request.params
+    commands = action.run(request.input, params.get("target"), desc=request.description or "")
+    command = commands[0]
+    if not isinstance(command, CreateAction):
+        raise exc.InvalidActionException(f"Not an action: {request.name}")
+    action_ex = command.action
+    if params.get("timeout") is not None:
+        action_ex.runtime_context = {**action_ex.runtime_context, "timeout": params["timeout"]}
+    if not action_ex.is_sync and request.flag("run_sync"):
+        raise exc.InputException(
+            f"Action does not support synchronous execution [action_name={request.name}]"
+        )
+    waits = action_ex.is_sync and (request.flag("run_sync") or not request.flag("save_result"))
+    if not waits:
+        action_ex.started_by = None
+        action_ex.next_look_at = utc_now() + action_store.SEND_AGAIN_AFTER
+    return action_ex, waits
+
+
+def _unit(
+    conn: sa.Connection,
+    catalog: Catalog,
+    limits: Limits,
+    action_id: str,
+    project_id: str | None,
+    namespace: str,
+) -> Unit:
+    """A unit of work without a workflow: the large values are the action's own."""
+    blank = WorkflowExecution(
+        id="",
+        workflow_name="",
+        spec_hash="",
+        project_id=project_id,
+        workflow_namespace=namespace,
+        params=Bag({"namespace": namespace}),
+    )
+    return Unit(
+        Store(conn), catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id
+    )
+
+
+def _domain_object(
+    unit: Unit, definition: ActionDefinition, action_ex: ActionExecution | None
+) -> PythonAction:
+    kind = AdHocAction if definition.adhoc else PythonAction
+    return kind(definition, action_ex, scope=Scope(unit, unit.wf_ex, lambda value: value))
+
+
+def store_reports(
+    conn: sa.Connection, reports: Sequence[Mapping[str, Any]], now: dt.datetime
+) -> None:
+    """Store what an executor reports of such actions."""
+    for report in reports:
+        if report["kind"] == "signalled":
+            _signalled(conn, report["id"], now)
+        else:
+            outcome = results.Outcome(report["state"], report.get("result"))
+            action_store.deliver(conn, report["id"], outcome, now)
+
+
+def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
+    for action_ex in action_store.locked(conn, [action_id]):
+        if results.is_live(action_ex):
+            action_ex.signalled_at, action_ex.next_look_at = now, None
+            rows.update(conn, [action_ex])
+
+
+def finish(
+    conn: sa.Connection,
+    catalog: Catalog,
+    limits: Limits,
+    action_id: str,
+    outcomes: Sequence[results.Outcome] = (),
+) -> None:
+    """Take the stored result of such an action; an ad-hoc one transforms it."""
+    now = utc_now()
+    for outcome in outcomes:
+        action_store.deliver(conn, action_id, outcome, now)
+    for action_ex in action_store.locked(conn, [action_id]):
+        if action_ex.workflow_execution_id is not None or action_ex.processed:
+            continue
+        if action_ex.result_at is None:
+            continue
+        _finish_adhoc(conn, catalog, limits, action_ex)
+        action_store.finish_alone(action_ex)
+        rows.update(conn, [action_ex])
+
+
+def _finish_adhoc(
+    conn: sa.Connection, catalog: Catalog, limits: Limits, action_ex: ActionExecution
+) -> None:
+    if action_ex.base_name is None:
+        return
+    namespace = action_ex.workflow_namespace
+    unit = _unit(conn, catalog, limits, action_ex.id, action_ex.project_id, namespace)
+    try:
+        definition = catalog.find_action(conn, [action_ex.name], namespace, action_ex.project_id)
+        outcome = results.outcome_of(action_ex, unit.values)
+        for command in _domain_object(unit, definition, action_ex).complete(outcome):
+            if isinstance(command, UpdateAction):
+                action_ex.apply(command.changes)
+    except exc.MistralException as error:
+        action_ex.state = states.ERROR
+        action_ex.output = unit.values.pack({"result": str(error)})
+    value_store.store(conn, action_ex.id, unit.values.new)

@@ -1,0 +1,192 @@
+"""The verbs on one task. Where an error of a definition becomes a state, written once (§18.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.engine.policies import RETRY
+from mistral.engine.tasks import RegularTask, WithItemsTask, build_task
+from mistral.engine.unit import Unit
+from mistral.workflow import data_flow, reverse, states
+from mistral.workflow.commands import (
+    Command,
+    RunTask,
+    SetWorkflowState,
+    UpdateTask,
+)
+from mistral.workflow.entities import TaskExecution
+
+BEFORE = "Failed to run task"
+AFTER = "Failed to handle action completion"
+
+
+def reverse_key(name: str) -> str:
+    """The unique key of a task in a reverse workflow: it runs once."""
+    return f"reverse-task-{name}"
+
+
+def existing(unit: Unit, task_ex: TaskExecution) -> RegularTask:
+    """The domain object of a task execution."""
+    return build_task(
+        unit.wf_ex, unit.spec, task_ex.name, task_ex.in_context, unit, task_ex=task_ex
+    )
+
+
+def run_task(unit: Unit, command: RunTask) -> list[Command]:
+    """Start a new task execution."""
+    key, ctx, triggers = None, command.in_context, _triggers(command)
+    if unit.spec.type == "reverse":
+        key = reverse_key(command.name)
+        required = unit.tasks_named(list(unit.spec.tasks[command.name].requires))
+        ctx = data_flow.merge(required, unit.values)
+        triggers = [(t.id, "on-success") for t in required]
+    task = build_task(
+        unit.wf_ex,
+        unit.spec,
+        command.name,
+        ctx,
+        unit,
+        unique_key=key,
+        triggered_by=triggers,
+    )
+    return guarded(task, task.run, BEFORE)
+
+
+def _triggers(command: RunTask) -> Sequence[tuple[str, str]]:
+    return [command.triggered_by] if command.triggered_by else []
+
+
+def start_task(unit: Unit, task_id: str) -> list[Command]:
+    """Go on with a task that was held back by a delay or a pause."""
+    task_ex = unit.task(task_id)
+    if task_ex.state not in (states.IDLE, states.DELAYED, states.WAITING):
+        return []
+    task = existing(unit, task_ex)
+    return guarded(task, task.resume, BEFORE)
+
+
+def rerun_task(unit: Unit, command: Any) -> list[Command]:
+    """Run a finished task again."""
+    task = existing(unit, unit.task(command.task_id))
+    return guarded(task, lambda: task.rerun(command.reset), BEFORE)
+
+
+def skip_task(unit: Unit, task_id: str) -> list[Command]:
+    """Put a failed task into SKIPPED and go on behind it (§21.14)."""
+    task_ex = unit.task(task_id)
+    reopened = UpdateTask(
+        task_id, {"state": states.RUNNING, "error_handled": False, "processed": False}
+    )
+    draft = task_ex.draft()
+    draft.apply(reopened.changes)
+    task = existing(unit, draft)
+    done = guarded(task, lambda: task.complete(states.SKIPPED, "Task was skipped."), AFTER)
+    return [reopened, *done]
+
+
+def continue_task(unit: Unit, task_id: str) -> list[Command]:
+    """Decide what follows a task that ended during a pause."""
+    task_ex = unit.task(task_id)
+    if not states.is_completed(task_ex.state) or task_ex.processed:
+        return []
+    task = existing(unit, task_ex)
+    return guarded(task, lambda: task.follow_up(resumed=True), AFTER)
+
+
+def continue_items(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+    """Start the items that waited for the end of a pause."""
+    task = existing(unit, task_ex)
+    return guarded(task, task.start_missing, BEFORE) if isinstance(task, WithItemsTask) else []
+
+
+def complete_task(
+    unit: Unit, task_id: str, state: str, state_info: str | None, published: bool = False
+) -> list[Command]:
+    """End a task for a reason other than its action."""
+    task = existing(unit, unit.task(task_id))
+    return guarded(task, lambda: task.complete(state, state_info, published), AFTER)
+
+
+def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
+    """Let a task take the end of its action or sub-workflow."""
+    task_ex = unit.task(task_id)
+    if states.is_completed(task_ex.state) or task_ex.state == states.DELAYED:
+        return []
+    task = existing(unit, task_ex)
+    return guarded(task, lambda: task.on_action_complete(action), AFTER)
+
+
+def retry_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+    """The delay of a retry is over."""
+    if unit.wf_ex.state == states.PAUSED:
+        return hold(task_ex, RETRY)
+    return start_task(unit, task_ex.id)
+
+
+def hold(task_ex: TaskExecution, reason: str) -> list[Command]:
+    """A delay ended during a pause: the resume starts the task."""
+    info = f"Held by a pause of the workflow after '{reason}'"
+    return [UpdateTask(task_ex.id, {"state": states.IDLE, "state_info": info})]
+
+
+def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:
+    """Tasks of a reverse workflow that a finished one makes ready."""
+    task_ex = unit.task(task_id)
+    if task_ex.state not in (states.SUCCESS, states.SKIPPED):
+        return []
+    spec = unit.spec
+    target = unit.values.get(unit.wf_ex.params, "task_name")
+    wanted = reverse.needed(spec, target)
+    dependants = [n for n in wanted if task_ex.name in spec.tasks[n].requires]
+    names = {r for n in dependants for r in spec.tasks[n].requires} | set(dependants)
+    found = unit.tasks_named(sorted(names))
+    done = {t.name for t in found if t.state in (states.SUCCESS, states.SKIPPED)}
+    started = {t.name for t in found}
+    ready = reverse.ready(spec, target, done, started)
+    chosen = [name for name in ready if name in dependants]
+    commands: list[Command] = []
+    if dependants:
+        commands.append(UpdateTask(task_id, {"has_next_tasks": True}))
+    return [*commands, *(RunTask(name) for name in chosen)]
+
+
+def guarded(
+    task: RegularTask, decide: Callable[[], list[Command]], phase: str
+) -> list[Command]:
+    """Take a decision; an error in it is fatal for task and workflow (§18.4)."""
+    before = task.task_ex.draft() if task.task_ex is not None else None
+    try:
+        return decide()
+    except exc.MistralException as error:
+        if task.wf_ex.state in states.COMPLETED:
+            return _fatal(task, before, error, phase)[:-1]
+        return _fatal(task, before, error, phase)
+
+
+def _fatal(
+    task: RegularTask, before: TaskExecution | None, error: exc.MistralException, phase: str
+) -> list[Command]:
+    name = task.task_spec.name
+    message = f"{phase} [error={error}, wf={task.wf_ex.workflow_name}, task={name}]"
+    commands: list[Command] = []
+    if before is None:
+        task.task_ex = None
+        commands += task.defer()
+    task_ex = task.draft
+    commands.append(
+        UpdateTask(
+            task_ex.id,
+            {
+                "state": states.ERROR,
+                "state_info": message[: task.means.limits.state_info_chars],
+                "processed": True,
+                "error_handled": False,
+                "has_next_tasks": False,
+                "finished_at": task.means.now,
+            },
+        )
+    )
+    return [*commands, SetWorkflowState(states.ERROR, message, task_ex.id, forced=True)]
+

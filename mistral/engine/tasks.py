@@ -1,0 +1,633 @@
+"""Tasks: what starting, completing, repeating one means. Decides, never applies (law 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.engine import policies
+from mistral.engine.actions import Action, AdHocAction, PythonAction, SubWorkflowError, WorkflowAction
+from mistral.engine.base import Scope, TaskPolicy
+from mistral.expressions import DataContext
+from mistral.lang import ENGINE_COMMANDS, PublishSpec, Target, TaskSpec, WorkflowSpec
+from mistral.utils import json
+from mistral.workflow import data_flow, direct, states
+from mistral.workflow.commands import (
+    CheckWorkflow,
+    Command,
+    CreateTask,
+    DiscardResults,
+    RunTask,
+    SetWorkflowState,
+    TaskCompleted,
+    UpdateAction,
+    UpdateExecution,
+    UpdateTask,
+)
+from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.means import Means
+from mistral.workflow.results import Outcome
+from mistral.workflow.values import EMPTY, Bag
+
+_COMMAND_STATES = {"fail": states.ERROR, "succeed": states.SUCCESS, "pause": states.PAUSED}
+
+
+class Task:
+    """One task of one execution.
+
+    :param ctx: the context that a new task inherits.
+    :param task_ex: the task execution; none yet for a new task.
+    :param unique_key: set where a workflow has at most one execution of the task.
+    :param waiting: the task waits for others before it may start (joins).
+    :param triggered_by: (task execution id, event) pairs of the tasks that chose this one.
+    """
+
+    def __init__(
+        self,
+        wf_ex: WorkflowExecution,
+        wf_spec: WorkflowSpec,
+        task_spec: TaskSpec,
+        ctx: Bag,
+        task_ex: TaskExecution | None = None,
+        unique_key: str | None = None,
+        waiting: bool = False,
+        means: Means | None = None,
+        triggered_by: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self.wf_ex = wf_ex
+        self.wf_spec = wf_spec
+        self.task_spec = task_spec
+        self.ctx = ctx
+        self.task_ex = task_ex.draft() if task_ex is not None else None
+        self.unique_key = unique_key
+        self.waiting = waiting
+        self.triggered_by = triggered_by
+        self._means = means
+        self._initial_state = task_ex.state if task_ex is not None else None
+
+    # questions
+
+    def is_completed(self) -> bool:
+        """Whether the task has ended."""
+        return self.task_ex is not None and states.is_completed(self.task_ex.state)
+
+    def is_waiting(self) -> bool:
+        """Whether the task waits for others."""
+        return self.waiting
+
+    def is_created(self) -> bool:
+        """Whether the task has an execution."""
+        return self.task_ex is not None
+
+    def is_state_changed(self) -> bool:
+        """Whether decisions taken through this object changed the task's state."""
+        return self.task_ex is not None and self.task_ex.state != self._initial_state
+
+    @property
+    def means(self) -> Means:
+        """The surroundings of decisions; an error for an object built without."""
+        if self._means is None:
+            raise exc.MistralException("The task was built without its surroundings.")
+        return self._means
+
+    @property
+    def draft(self) -> TaskExecution:
+        """The task execution as the decisions so far would leave it."""
+        if self.task_ex is None:
+            raise exc.MistralException(f"The task '{self.task_spec.name}' has no execution yet.")
+        return self.task_ex
+
+    # starting
+
+    def defer(self) -> list[Command]:
+        """Let the task wait: created, or put back, in state WAITING."""
+        if self.task_ex is None:
+            return self._create(states.WAITING)
+        return self.set_state(states.WAITING, "Task is waiting.", processed=False)
+
+    def run(self) -> list[Command]:
+        """Start the task: a new one, or one that was held back."""
+        commands = self._create(states.IDLE) if self.task_ex is None else []
+        commands += self._do(
+            UpdateTask(
+                self.draft.id,
+                {
+                    "state": states.RUNNING,
+                    "state_info": None,
+                    "started_at": self.draft.started_at or self.means.now,
+                },
+            )
+        )
+        commands += self._before_policies()
+        if self.draft.state == states.RUNNING:
+            commands += self._schedule_or_fail()
+        return commands
+
+    def resume(self) -> list[Command]:
+        """Go on after a delay or a pause: policies before the start are done."""
+        changes: dict[str, Any] = {"state": states.RUNNING, "state_info": None}
+        return self._do(UpdateTask(self.draft.id, changes)) + self._schedule_or_fail()
+
+    def _create(self, state: str) -> list[Command]:
+        means = self.means
+        self.task_ex = TaskExecution(
+            id=means.new_id(),
+            name=self.task_spec.name,
+            workflow_execution_id=self.wf_ex.id,
+            type="WORKFLOW" if self.task_spec.workflow else "ACTION",
+            state=state,
+            unique_key=self.unique_key,
+            in_context=self.ctx,
+            runtime_context=self._triggers(),
+            tags=list(self.task_spec.tags),
+            project_id=self.wf_ex.project_id,
+            created_at=means.now,
+            updated_at=means.now,
+        )
+        return [CreateTask(self.task_ex.draft())]
+
+    def _triggers(self) -> dict[str, Any]:
+        pairs = [{"task_id": task_id, "event": event} for task_id, event in self.triggered_by]
+        return {"triggered_by": pairs} if pairs else {}
+
+    def _before_policies(self) -> list[Command]:
+        found = policies.before_policies(self.task_spec)
+        if not found:
+            return []
+        scope = self._scope(self._context())
+        commands: list[Command] = []
+        for policy in found:
+            commands += self._do(*policy.before_task_start(self.draft, self.task_spec, scope))
+        return commands
+
+    def _schedule_or_fail(self) -> list[Command]:
+        try:
+            commands = self.schedule_actions()
+        except SubWorkflowError as error:
+            return self.complete(states.ERROR, str(error))
+        return commands
+
+    def schedule_actions(self) -> list[Command]:
+        """Create what the task runs."""
+        raise exc.MistralException(f"{type(self).__name__} runs nothing by itself.")
+
+    # completing
+
+    def on_action_complete(self, action_ex: Any) -> list[Command]:
+        """Handle the end of an action or of a sub-workflow of this task."""
+        raise exc.MistralException(f"{type(self).__name__} has no actions.")
+
+    def complete(
+        self, state: str, state_info: str | None = None, published: bool = False
+    ) -> list[Command]:
+        """End the task: publish, ask the policies, choose what follows.
+
+        :param published: publishing happened before (the end was only delayed).
+        """
+        if self.is_completed():
+            return []
+        commands = self._do(
+            UpdateTask(
+                self.draft.id,
+                {"state": state, "state_info": self._cut(state_info), "updated_at": self.means.now},
+            )
+        )
+        if not published:
+            commands += self._publish()
+            commands += self._forget_result()
+        if state != states.SKIPPED:
+            commands += self._after_policies()
+        if not self.is_completed():
+            return commands
+        commands += self._do(UpdateTask(self.draft.id, {"finished_at": self.means.now}))
+        return commands + self.follow_up()
+
+    def follow_up(self, resumed: bool = False) -> list[Command]:
+        """Decide what follows a task that has ended, unless the workflow is paused.
+
+        :param resumed: the decision was put off by a pause, so ``pause`` commands are void.
+        """
+        chosen = self._choose()
+        is_paused = self.wf_ex.state == states.PAUSED
+        names = [c for c in chosen if c.name not in ENGINE_COMMANDS]
+        commands = self._do(
+            UpdateTask(
+                self.draft.id,
+                {
+                    "has_next_tasks": bool(names),
+                    "next_tasks": [[c.name, c.event] for c in chosen] or None,
+                    "error_handled": any(c.event == direct.ON_ERROR for c in chosen),
+                    "processed": not is_paused,
+                },
+            )
+        )
+        if is_paused:
+            return commands
+        commands.append(TaskCompleted(self.draft.id, tuple(c.name for c in names)))
+        context = data_flow.outbound(self.draft)
+        following = [
+            command
+            for item in chosen
+            if (command := self._command(item, context, resumed)) is not None
+        ]
+        return commands + following + [CheckWorkflow()]
+
+    def _choose(self) -> list[direct.Chosen]:
+        if self.task_spec.type == "reverse":
+            return []
+        conditions = self._context(data_flow.outbound(self.draft))
+
+        def holds(target: Target) -> bool:
+            return bool(self._evaluate(target.condition, conditions))
+
+        return direct.choose(self.task_spec, self.draft.state, holds)
+
+    def _command(self, item: direct.Chosen, context: Bag, resumed: bool) -> Command | None:
+        if item.name == "noop" or (resumed and item.name == "pause"):
+            return None
+        if item.name in ENGINE_COMMANDS:
+            params = self._evaluate(dict(item.params), self._context(context))
+            message = params.get("msg")
+            text = None if message is None else str(message)
+            return SetWorkflowState(_COMMAND_STATES[item.name], text, self.draft.id)
+        return RunTask(item.name, context, (self.draft.id, item.event), self.task_spec.name)
+
+    def _after_policies(self) -> list[Command]:
+        found = policies.after_policies(self.task_spec)
+        commands: list[Command] = []
+        for policy in found:
+            commands += self._ask_after(policy)
+            if not self.is_completed():
+                break
+        return commands
+
+    def _ask_after(self, policy: TaskPolicy) -> list[Command]:
+        scope = self._scope(self._context(data_flow.outbound(self.draft)))
+        return self._do(*policy.after_task_complete(self.draft, self.task_spec, scope))
+
+    # publishing
+
+    def _publish(self) -> list[Command]:
+        state = self.draft.state
+        clauses = direct.publish_clauses(self.task_spec, state)
+        plain = direct.plain_publish(self.task_spec, state)
+        if not plain and not clauses:
+            return []
+        branch, shared = self._published(plain, [c.publish for c in clauses if c.publish])
+        values, limits = self.means.values, self.means.limits
+        published = values.pack(branch)
+        data_flow.check_size("TaskExecution", "published", published, limits)
+        changes: dict[str, Any] = {"published": published}
+        commands: list[Command] = []
+        if shared:
+            bag = values.pack(shared)
+            data_flow.check_size("TaskExecution", "published_global", bag, limits)
+            changes["published_global"] = bag
+            commands += self._publish_globally(shared)
+        return self._do(UpdateTask(self.draft.id, changes)) + commands
+
+    def _published(
+        self, plain: Mapping[str, Any], clauses: Iterable[PublishSpec]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Branch and global variables, all evaluated against the context before publishing."""
+        context = self._context(self.draft.in_context)
+        branch: dict[str, Any] = {}
+        shared: dict[str, Any] = {}
+        for publish in clauses:
+            branch |= self._evaluate(dict(publish.branch), context)
+            shared |= self._evaluate(dict(publish.global_), context)
+        branch |= self._evaluate(dict(plain), context)
+        return branch, shared
+
+    def _publish_globally(self, shared: Mapping[str, Any]) -> list[Command]:
+        values = self.means.values
+        merged = {}
+        for name, value in shared.items():
+            old = values.get(self.wf_ex.context, name) if name in self.wf_ex.context else None
+            both = isinstance(old, Mapping) and isinstance(value, Mapping)
+            merged[name] = data_flow.merge_mappings(old, value) if both else value
+        context = self.wf_ex.context.updated(values.pack(merged))
+        self.wf_ex = self.wf_ex.draft()
+        self.wf_ex.context = context
+        return [UpdateExecution({"context": context})]
+
+    def _forget_result(self) -> list[Command]:
+        if self.task_spec.workflow or self.task_spec.keep_result in (True, None):
+            return []
+        if self._evaluate(self.task_spec.keep_result, self._context()):
+            return []
+        return [
+            UpdateAction(action_ex.id, {"output": EMPTY})
+            for action_ex in self.means.accepted_actions(self.draft)
+        ]
+
+    # repeating
+
+    def reset(self) -> list[Command]:
+        """Make the task as good as new: another attempt, nothing remembered of the last run."""
+        attempt = self.draft.attempt + 1
+        kept = {
+            key: self.draft.runtime_context[key]
+            for key in ("triggered_by", "join")
+            if key in self.draft.runtime_context
+        }
+        commands: list[Command] = [DiscardResults(self.draft.id)]
+        return commands + self._do(
+            UpdateTask(self.draft.id, self._rerun_changes(attempt, {**kept, "base_attempt": attempt}))
+        )
+
+    def _rerun_changes(self, attempt: int, runtime_context: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "state": states.IDLE,
+            "state_info": None,
+            "attempt": attempt,
+            "run": self.draft.run + 1,
+            "runtime_context": dict(runtime_context),
+            "published": EMPTY,
+            "published_global": None,
+            "processed": False,
+            "has_next_tasks": False,
+            "next_tasks": None,
+            "error_handled": False,
+            "started_at": None,
+            "finished_at": None,
+        }
+
+    def rerun(self, reset: bool = True) -> list[Command]:
+        """Run the task again."""
+        return self.reset() + self.run()
+
+    def rearm(self) -> list[Command]:
+        """Let a join that has ended wait again: another inbound task has come (§9.11)."""
+        kept = {
+            key: self.draft.runtime_context[key]
+            for key in ("base_attempt", "join")
+            if key in self.draft.runtime_context
+        }
+        changes = self._rerun_changes(self.draft.attempt + 1, kept)
+        return self._do(UpdateTask(self.draft.id, changes | {"state": states.WAITING}))
+
+    def set_state(
+        self, state: str, state_info: str | None = None, processed: bool | None = None
+    ) -> list[Command]:
+        """Set the state without anything that would follow."""
+        changes: dict[str, Any] = {"state": state, "state_info": self._cut(state_info)}
+        if processed is not None:
+            changes["processed"] = processed
+        return self._do(UpdateTask(self.draft.id, changes))
+
+    # evaluating
+
+    def _do(self, *commands: Command) -> list[Command]:
+        """Let commands take effect on the draft and pass them on."""
+        for command in commands:
+            if isinstance(command, UpdateTask) and command.task_id == self.draft.id:
+                self.draft.apply(command.changes)
+        return list(commands)
+
+    def _context(
+        self, branch: Bag | None = None, item: Mapping[str, Any] | None = None
+    ) -> DataContext:
+        own = self.draft.in_context if branch is None else branch
+        return data_flow.context(
+            self.means, self.wf_ex, task_ex=self.draft, branch=own, item=item
+        )
+
+    def _evaluate(self, value: Any, context: DataContext) -> Any:
+        return self.means.expressions.evaluate_recursively(value, context)
+
+    def _scope(self, context: DataContext) -> Scope:
+        return Scope(self.means, self.wf_ex, lambda value: self._evaluate(value, context))
+
+    def _cut(self, text: str | None) -> str | None:
+        return text[: self.means.limits.state_info_chars] if text else text
+
+
+class RegularTask(Task):
+    """A task with one action or one sub-workflow."""
+
+    def run(self) -> list[Command]:
+        """Start the task."""
+        return super().run()
+
+    def schedule_actions(self) -> list[Command]:
+        """Create the action or the sub-workflow."""
+        return self._schedule(self._context(), 0)
+
+    def _schedule(self, context: DataContext, index: int) -> list[Command]:
+        spec = self.task_spec
+        action = self._build_action(context)
+        input_dict = self._input(context)
+        target = self._evaluate(spec.target, context) if spec.target else None
+        safe = bool(self._evaluate(spec.safe_rerun, context)) if spec.safe_rerun else False
+        timeout = self.draft.runtime_context.get("timeout")
+        return action.schedule(
+            input_dict, target, index, spec.description or "", safe_rerun=safe, timeout=timeout
+        )
+
+    def _build_action(self, context: DataContext) -> Action:
+        spec = self.task_spec
+        scope = self._scope(context)
+        if spec.workflow:
+            name = self._evaluate(spec.workflow, context)
+            workflow = self.means.find_workflow(str(name))
+            if workflow is None:
+                raise SubWorkflowError(f"Workflow not found [name={name}]")
+            return WorkflowAction(workflow, task_ex=self.draft, scope=scope)
+        name = self._evaluate(spec.action, context) if spec.action else None
+        definition = self.means.find_action(str(name) if name else "std.noop")
+        kind = AdHocAction if definition.adhoc else PythonAction
+        return kind(definition, task_ex=self.draft, scope=scope)
+
+    def _input(self, context: DataContext) -> dict[str, Any]:
+        raw = self.task_spec.input
+        value = self._evaluate(raw if isinstance(raw, str) else dict(raw or {}), context)
+        if not isinstance(value, Mapping):
+            raise exc.InputException(
+                f"Wrong dynamic input for task: {self.task_spec.name}. Field 'input' must evaluate "
+                f"to a mapping, not {type(value).__name__}"
+            )
+        return {**value, **self._evaluate(dict(self.task_spec.params or {}), context)}
+
+    def on_action_complete(self, action_ex: Any) -> list[Command]:
+        """The task ends as its action did."""
+        return self.complete(action_ex.state, self._error_text(action_ex))
+
+    def _error_text(self, action_ex: Any) -> str | None:
+        if action_ex.state != states.ERROR:
+            return None
+        if isinstance(action_ex, WorkflowExecution):
+            default = f"Failed subworkflow [execution_id={action_ex.id}]"
+            return action_ex.state_info or default
+        output = action_ex.output
+        value = self.means.values.get(output, "result") if output and "result" in output else None
+        return None if value is None else str(value)
+
+
+class WithItemsTask(RegularTask):
+    """A task that runs once per item (contract language §10)."""
+
+    def is_with_items_completed(self) -> bool:
+        """Whether nothing of the items is left to wait for."""
+        counts = self._counts
+        return bool(counts) and (counts["done"] >= counts["count"] or counts["cancelled"] > 0)
+
+    @property
+    def _counts(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.draft.runtime_context.get("with_items") or {}
+        return found
+
+    def schedule_actions(self) -> list[Command]:
+        """Create as many items as may run at a time."""
+        items = self._items()
+        counts = self._counts
+        redo = counts.get("redo")
+        count = len(items)
+        limit = int(self.draft.runtime_context.get("concurrency") or 0)
+        left = count if redo is None else len(redo)
+        fresh = {
+            "count": count,
+            "capacity": limit or left,
+            "next": 0,
+            "done": count - left,
+            "failed": 0,
+            "cancelled": 0,
+        }
+        if redo is not None:
+            fresh["redo"] = redo
+        commands = self._set_counts(fresh)
+        if not left:
+            return commands + self.complete(states.SUCCESS)
+        return commands + self._schedule_next(items)
+
+    def _items(self) -> list[dict[str, Any]]:
+        context = self._context()
+        columns: dict[str, list[Any]] = {}
+        for name, source in self.task_spec.with_items:
+            value = self._evaluate(source, context)
+            if not isinstance(value, Iterable):
+                raise exc.InputException(
+                    f"Wrong input format for with-items: '{name}' must be iterable, "
+                    f"not {type(value).__name__}"
+                )
+            columns[name] = list(value)
+        if len({len(column) for column in columns.values()}) > 1:
+            raise exc.InputException(
+                "Wrong input format for with-items: all lists must have the same length"
+            )
+        names = list(columns)
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+    def _schedule_next(self, items: list[dict[str, Any]]) -> list[Command]:
+        counts = dict(self._counts)
+        redo = counts.get("redo")
+        indexes: list[int] = list(range(counts["count"])) if redo is None else redo
+        first, room = counts["next"], counts["capacity"]
+        chosen = indexes[first : first + room]
+        commands: list[Command] = []
+        for index in chosen:
+            commands += self._schedule(self._context(item=items[index]), index)
+        counts["next"] = first + len(chosen)
+        counts["capacity"] = room - len(chosen)
+        return self._set_counts(counts) + commands
+
+    def _set_counts(self, counts: Mapping[str, Any]) -> list[Command]:
+        runtime_context = {**self.draft.runtime_context, "with_items": dict(counts)}
+        return self._do(UpdateTask(self.draft.id, {"runtime_context": runtime_context}))
+
+    def on_action_complete(self, action_ex: Any) -> list[Command]:
+        """Count an item; start the next one, or end when all have ended."""
+        counts = dict(self._counts)
+        counts["done"] += 1
+        counts["capacity"] += 1
+        if action_ex.state == states.ERROR:
+            counts["failed"] += 1
+        elif action_ex.state == states.CANCELLED:
+            counts["cancelled"] += 1
+        commands = self._set_counts(counts)
+        if self.is_completed():
+            return commands
+        if counts["cancelled"]:
+            info = "One or more actions was cancelled."
+            return commands + self.complete(states.CANCELLED, info)
+        if self.is_with_items_completed():
+            if counts["failed"]:
+                info = "One or more actions had failed."
+                return commands + self.complete(states.ERROR, info)
+            return commands + self.complete(states.SUCCESS)
+        # while the workflow is paused nothing new starts; a resume looks again
+        if self.wf_ex.state == states.RUNNING:
+            commands += self.start_missing()
+        return commands
+
+    def start_missing(self) -> list[Command]:
+        """Start the items that may start and that nobody has started yet."""
+        counts = self._counts
+        if not counts:
+            return []
+        redo = counts.get("redo")
+        total = counts["count"] if redo is None else len(redo)
+        may_start = counts["next"] < total and counts["capacity"] > 0
+        return self._schedule_next(self._items()) if may_start else []
+
+    def rerun(self, reset: bool = True) -> list[Command]:
+        """Run all items again, or without ``reset`` those that did not succeed."""
+        if reset or not self._counts:
+            return super().rerun(reset)
+        done = self._successful_indexes()
+        redo = [i for i in range(self._counts["count"]) if i not in done]
+        kept = {
+            key: self.draft.runtime_context[key]
+            for key in ("triggered_by", "base_attempt", "concurrency")
+            if key in self.draft.runtime_context
+        }
+        kept["with_items"] = {**self._counts, "redo": redo}
+        commands: list[Command] = [DiscardResults(self.draft.id, failed_only=True)]
+        commands += self._do(
+            UpdateTask(self.draft.id, self._rerun_changes(self.draft.attempt + 1, kept))
+        )
+        return commands + self.run()
+
+    def _successful_indexes(self) -> set[int]:
+        if self.task_spec.workflow:
+            children = self.means.children(self.draft)
+            return {c.idx for c in children if c.state == states.SUCCESS}
+        accepted = self.means.accepted_actions(self.draft)
+        return {a.idx for a in accepted if a.state == states.SUCCESS}
+
+
+def build_task(
+    wf_ex: WorkflowExecution,
+    wf_spec: WorkflowSpec,
+    name: str,
+    ctx: Bag,
+    means: Means,
+    task_ex: TaskExecution | None = None,
+    unique_key: str | None = None,
+    waiting: bool = False,
+    triggered_by: Sequence[tuple[str, str]] = (),
+) -> RegularTask:
+    """The task object of the right kind."""
+    task_spec = wf_spec.tasks[name]
+    kind = WithItemsTask if task_spec.with_items else RegularTask
+    return kind(
+        wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, waiting, means, triggered_by
+    )
+
+
+def result_of(
+    task_spec: TaskSpec, outcomes: Sequence[Outcome | Any], in_items: bool | None = None
+) -> Any:
+    """The result of a task from the values of its accepted actions or children (§16.8)."""
+    found = list(outcomes)
+    if in_items if in_items is not None else bool(task_spec.with_items):
+        return found
+    if not found:
+        return []
+    return found[0] if len(found) == 1 else found
+
+
+def error_text(value: Any) -> str:
+    """A value as text for a message, whatever it is."""
+    return value if isinstance(value, str) else json.dumps(value)

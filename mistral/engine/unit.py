@@ -1,0 +1,475 @@
+"""The unit of work: what one transaction knows and changes of one workflow execution.
+
+It answers the domain's questions (:class:`~mistral.engine.workflows.WorkflowMeans`), keeps the
+rows that were read so that each is read once, and writes the differences at the end.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.db.store import Store
+from mistral.engine import facts as engine_facts
+from mistral.engine.tasks import result_of
+from mistral.expressions import Expressions
+from mistral.lang import WorkflowSpec
+from mistral.scheduler.timer_queue import HORIZON
+from mistral.services.catalog import Catalog
+from mistral.utils import ids, json
+from mistral.workflow import joins, states
+from mistral.workflow.entities import (
+    ActionExecution,
+    ExecutionEvent,
+    JoinInbound,
+    TaskExecution,
+    Timer,
+    WorkflowExecution,
+)
+from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
+from mistral.workflow.values import Values
+
+
+EVENT_LOOK_AFTER = dt.timedelta(seconds=3)
+"""When the relay looks at news that the target has not handled."""
+
+
+TIMER_CLAIM = dt.timedelta(seconds=6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bell:
+    """What to ring when the transaction is committed."""
+
+    actions: tuple[ActionExecution, ...] = ()
+    children: tuple[str, ...] = ()
+    events: tuple[ExecutionEvent, ...] = ()
+    timers: tuple[Timer, ...] = ()
+
+
+class Unit:
+    """One transaction's view of one execution. Not shared between threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        limits: Limits,
+        now: dt.datetime,
+        wf_ex: WorkflowExecution,
+        root_id: str | None = None,
+        new_id: Callable[[], str] = ids.new_id,
+    ) -> None:
+        self.store = store
+        self.catalog = catalog
+        self.limits = limits
+        self.now = now
+        self.wf_ex = wf_ex
+        self.new_id = new_id
+        self.values: Values = store.values(root_id or wf_ex.root_id)
+        self.expressions: Expressions = catalog.expressions
+        self._tasks: dict[str, TaskExecution] = {}
+        self._actions: dict[str, ActionExecution] = {}
+        self._inbounds: dict[str, dict[str, JoinInbound]] = {}
+        self._children: dict[str, list[WorkflowExecution]] = {}
+        self._others: dict[str, WorkflowExecution | None] = {}
+        self._env: Mapping[str, Any] | None = None
+        self._definitions: dict[str, ActionDefinition] = {}
+        self.is_new = False
+        self.new_executions: list[WorkflowExecution] = []
+        self.new_tasks: dict[str, TaskExecution] = {}
+        self.new_actions: dict[str, ActionExecution] = {}
+        self.new_inbounds: list[JoinInbound] = []
+        self.new_timers: list[Timer] = []
+        self.new_events: list[ExecutionEvent] = []
+        self.done_timers: list[str] = []
+        self.done_events: list[str] = []
+
+    # definitions
+
+    @functools.cached_property
+    def spec(self) -> WorkflowSpec:
+        """The specification that the execution keeps."""
+        return self.catalog.spec(self.store.conn, self.wf_ex.spec_hash)
+
+    @property
+    def definition(self) -> WorkflowDefinition:
+        """The execution's definition as it was at its start."""
+        w = self.wf_ex
+        return WorkflowDefinition(
+            w.workflow_id,
+            w.workflow_name,
+            w.workflow_namespace,
+            w.spec_hash,
+            self.spec,
+            w.workbook_name,
+            w.project_id,
+            tuple(w.tags or ()),
+        )
+
+    def _names(self, name: str) -> list[str]:
+        """Inside a workbook its own members come first (§2.2)."""
+        workbook = self.wf_ex.workbook_name
+        return [f"{workbook}.{name}", name] if workbook else [name]
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the root execution, by which names are looked up."""
+        params = self.wf_ex.params
+        return self.values.get(params, "namespace") if "namespace" in params else ""
+
+    def find_action(self, name: str) -> ActionDefinition:
+        """What an action's name means here."""
+        found = self._definitions.get(name)
+        if found is None:
+            found = self.catalog.find_action(
+                self.store.conn, self._names(name), self.namespace, self.wf_ex.project_id, name
+            )
+            self._definitions[name] = found
+        return found
+
+    def find_workflow(self, name: str) -> WorkflowDefinition | None:
+        """What a workflow's name means here."""
+        return self.catalog.find_workflow(
+            self.store.conn, self._names(name), self.namespace, self.wf_ex.project_id
+        )
+
+    # questions of expressions and decisions
+
+    def facts(self, task_ex: TaskExecution | None = None) -> engine_facts.TransactionFacts:
+        """What expressions may ask."""
+        return engine_facts.TransactionFacts(self, task_ex)
+
+    def env(self) -> Mapping[str, Any]:
+        """The environment of the root execution, read once a transaction."""
+        if self._env is None:
+            root = self.wf_ex
+            if root.root_execution_id is not None:
+                root = self._other(root.root_execution_id) or root
+            value = self.values.get(root.params, "env") if "env" in root.params else {}
+            self._env = value if isinstance(value, Mapping) else {}
+        return self._env
+
+    def forget_env(self) -> None:
+        """The environment was changed in this transaction."""
+        self._env = None
+
+    def _other(self, execution_id: str) -> WorkflowExecution | None:
+        if execution_id not in self._others:
+            self._others[execution_id] = self.store.execution(execution_id)
+        return self._others[execution_id]
+
+    def spec_of(self, execution_id: str) -> WorkflowSpec | None:
+        """The specification of another execution."""
+        other = self._other(execution_id)
+        return self.catalog.spec(self.store.conn, other.spec_hash) if other else None
+
+    def command_number(self) -> int:
+        """The next number of an operator's command."""
+        return self.store.command_number()
+
+    def live_children(self) -> list[str]:
+        """Ids of the direct sub-executions that have not ended."""
+        unfinished = sorted(states.UNFINISHED)
+        stored = self.store.children_in(self.wf_ex.id, unfinished)
+        return stored + [child.id for child in self.new_executions]
+
+    def end_tasks(self) -> list[TaskExecution]:
+        """Finished tasks that nothing followed."""
+        return self._seen(
+            self.store.end_tasks(self.wf_ex.id),
+            lambda t: states.is_completed(t.state) and not t.has_next_tasks,
+        )
+
+    def failed_tasks(self) -> list[TaskExecution]:
+        """Tasks in ERROR that nothing handled."""
+        return self._seen(
+            self.store.tasks_in(self.wf_ex.id, [states.ERROR]),
+            lambda t: t.state == states.ERROR and not t.error_handled,
+        )
+
+    def cancelled_tasks(self) -> list[TaskExecution]:
+        """Tasks in CANCELLED."""
+        return self.tasks_in(states.CANCELLED)
+
+    def tasks_in(self, *wanted: str) -> list[TaskExecution]:
+        """Tasks in one of some states."""
+        return self._seen(
+            self.store.tasks_in(self.wf_ex.id, wanted), lambda t: t.state in wanted
+        )
+
+    def unprocessed_tasks(self) -> list[TaskExecution]:
+        """Finished tasks whose followers were not decided because of a pause."""
+        return self._seen(
+            self.store.unprocessed_tasks(self.wf_ex.id),
+            lambda t: states.is_completed(t.state) and not t.processed,
+        )
+
+    def _seen(
+        self, stored: Sequence[TaskExecution], fits: Callable[[TaskExecution], bool]
+    ) -> list[TaskExecution]:
+        """Stored rows corrected by what this transaction has changed so far."""
+        found = {t.id: self._tasks.setdefault(t.id, t) for t in stored}
+        found |= {t.id: t for t in self._tasks.values()}
+        return [found[key] for key in sorted(found) if fits(found[key])]
+
+    def failed_parts(self, task_ex: TaskExecution) -> list[str]:
+        """One line for each failed action or sub-execution of a task."""
+        if task_ex.type == "WORKFLOW":
+            return [
+                f"[wf_ex_id={child.id}, idx={child.idx}]: {child.state_info}"
+                for child in self.children(task_ex)
+                if child.state == states.ERROR
+            ]
+        return [
+            f"[action_ex_id={a.id}, idx={a.idx}]: "
+            + json.dumps(self.values.unpack(a.output) if a.output else {})
+            for a in self.accepted_actions(task_ex)
+            if a.state == states.ERROR
+        ]
+
+    def latest_task(self, name: str) -> TaskExecution | None:
+        """The newest task execution of a name."""
+        found = self.tasks_named([name])
+        return found[-1] if found else None
+
+    def tasks_named(self, names: Sequence[str]) -> list[TaskExecution]:
+        """Tasks of some names, oldest first."""
+        wanted = set(names)
+        return self._seen(
+            self.store.tasks_by_name(self.wf_ex.id, names), lambda t: t.name in wanted
+        )
+
+    def accepted_actions(self, task_ex: TaskExecution) -> list[ActionExecution]:
+        """Accepted actions of a task in order of index."""
+        known = {a.id: a for a in self._actions.values() if a.task_execution_id == task_ex.id}
+        if not self._knows_all(task_ex, known):
+            for row in self.store.results_of_tasks([task_ex.id]):
+                known.setdefault(row.id, self._actions.setdefault(row.id, row))
+        return sorted((a for a in known.values() if a.accepted), key=lambda a: (a.idx, a.id))
+
+    def _knows_all(self, task_ex: TaskExecution, known: Mapping[str, ActionExecution]) -> bool:
+        """Whether the one action that a plain task can have is at hand already."""
+        spec = self.spec.tasks.get(task_ex.name)
+        return (
+            spec is not None
+            and not spec.with_items
+            and spec.join is None
+            and any(a.attempt == task_ex.attempt and a.accepted for a in known.values())
+        )
+
+    def children(self, task_ex: TaskExecution) -> list[WorkflowExecution]:
+        """Sub-executions of a task that count, in order of index."""
+        if task_ex.id not in self._children:
+            self._children[task_ex.id] = self.store.children_of_task(task_ex.id)
+        return engine_facts.countable(task_ex, self._children[task_ex.id])
+
+    def task_result(self, task_ex: TaskExecution) -> Any:
+        """The result of a task of this execution (§16.8)."""
+        task_spec = self.spec.tasks[task_ex.name]
+        if task_ex.type == "WORKFLOW":
+            outputs = [self.values.unpack(c.output) for c in self.children(task_ex)]
+            return result_of(task_spec, outputs)
+        return result_of(task_spec, self._outputs(self.accepted_actions(task_ex)))
+
+    def result_elsewhere(self, task_ex: TaskExecution) -> Any:
+        """The result of a task of another execution, as committed."""
+        spec = self.spec_of(task_ex.workflow_execution_id)
+        task_spec = spec.tasks.get(task_ex.name) if spec else None
+        if task_spec is None:
+            return None
+        other = self._other(task_ex.workflow_execution_id)
+        values = self.store.values(other.root_id) if other else self.values
+        if task_ex.type == "WORKFLOW":
+            stored = self.store.children_of_task(task_ex.id)
+            return result_of(task_spec, engine_facts.outcome_values(task_ex, stored, values))
+        accepted = self.store.results_of_tasks([task_ex.id])
+        return result_of(
+            task_spec, [values.get(a.output, "result") if a.output else None for a in accepted]
+        )
+
+    def _outputs(self, accepted: Sequence[ActionExecution]) -> list[Any]:
+        outputs = [a.output for a in accepted if a.output]
+        if len(outputs) > 1:
+            self.values.prefetch(outputs)
+        return [
+            self.values.get(a.output, "result") if a.output and "result" in a.output else None
+            for a in accepted
+        ]
+
+    def inbound_outcome(self, task_ex: TaskExecution) -> tuple[TaskExecution, ...]:
+        """The tasks that triggered a join, as they are now."""
+        sources = [r.source_task_id for r in self.inbounds(task_ex).values() if r.source_task_id]
+        return tuple(self.tasks([s for s in sources if s]))
+
+    def find_tasks(
+        self, execution_id: str | None, recursive: bool, state: str | None
+    ) -> list[TaskExecution]:
+        """Tasks of an execution, of those below it too, or all of the project."""
+        return self.store.find_tasks(self.wf_ex.project_id, execution_id, recursive, state)
+
+    def find_executions(self, **filters: Any) -> list[WorkflowExecution]:
+        """Executions of the project."""
+        return self.store.find_executions(self.wf_ex.project_id, filters)
+
+    # rows
+
+    def tasks(self, task_ids: Sequence[str]) -> list[TaskExecution]:
+        """Tasks by id, in that order; unknown ones are left out."""
+        missing = [i for i in task_ids if i not in self._tasks]
+        if missing:
+            for row in self.store.tasks(missing):
+                self._tasks[row.id] = row
+        return [self._tasks[i] for i in task_ids if i in self._tasks]
+
+    def task(self, task_id: str) -> TaskExecution:
+        """A task by id."""
+        found = self.tasks([task_id])
+        if not found:
+            raise exc.DBEntityNotFoundError(f"Task execution not found [id={task_id}]")
+        return found[0]
+
+    def task_by_key(self, key: str) -> TaskExecution | None:
+        """The task of a unique key."""
+        for task_ex in self._tasks.values():
+            if task_ex.unique_key == key:
+                return task_ex
+        row = None if self.is_new else self.store.task_by_key(self.wf_ex.id, key)
+        return self._tasks.setdefault(row.id, row) if row is not None else None
+
+    def load_actions(self, action_ids: Sequence[str]) -> list[ActionExecution]:
+        """Lock and read actions, with their tasks."""
+        missing = [i for i in action_ids if i not in self._actions]
+        if missing:
+            for row in self.store.lock_actions(missing):
+                self._actions[row.id] = row
+        found = [self._actions[i] for i in action_ids if i in self._actions]
+        self.tasks(list({a.task_execution_id for a in found if a.task_execution_id}))
+        return found
+
+    def action(self, action_id: str) -> ActionExecution | None:
+        """An action that this transaction has read or made."""
+        return self._actions.get(action_id)
+
+    def inbound(self, task_ex: TaskExecution, name: str) -> JoinInbound | None:
+        """What is decided about one inbound task of a join."""
+        known = self._inbounds.setdefault(task_ex.id, {})
+        if name not in known and task_ex.id not in self.new_tasks:
+            for row in self.store.inbounds(task_ex.id, [name]):
+                known[row.name] = row
+        return known.get(name)
+
+    def inbounds(self, task_ex: TaskExecution) -> dict[str, JoinInbound]:
+        """What is decided about all inbound tasks of a join, by name."""
+        known = self._inbounds.setdefault(task_ex.id, {})
+        if task_ex.id not in self.new_tasks:
+            for row in self.store.inbounds(task_ex.id):
+                known.setdefault(row.name, row)
+        return known
+
+    # changes
+
+    def begin_new(self, execution: WorkflowExecution) -> None:
+        """The execution of this transaction is a new one."""
+        self.is_new = True
+        self.wf_ex = execution
+
+    def add_timer(self, timer: Timer) -> None:
+        """Something becomes due; soon enough, this process keeps it in memory."""
+        if timer.due_at - self.now <= HORIZON:
+            timer.claimed_until = timer.due_at + TIMER_CLAIM
+        self.new_timers.append(timer)
+
+    def add_event(self, event: ExecutionEvent) -> None:
+        """News for another execution; the relay looks after it if nobody handles it soon."""
+        event.next_look_at = self.now + EVENT_LOOK_AFTER
+        self.new_events.append(event)
+
+    def add_task(self, task_ex: TaskExecution) -> None:
+        """A new task."""
+        self.new_tasks[task_ex.id] = self._tasks[task_ex.id] = task_ex
+        self._count(task_ex, +1)
+
+    def change_task(self, task_id: str, changes: Mapping[str, Any]) -> None:
+        """Change a task and what its execution counts."""
+        task_ex = self.task(task_id)
+        self._count(task_ex, -1)
+        task_ex.apply(changes)
+        if "state" in changes:
+            task_ex.updated_at = self.now
+        self._count(task_ex, +1)
+
+    def _count(self, task_ex: TaskExecution, sign: int) -> None:
+        wf_ex, state = self.wf_ex, task_ex.state
+        if not states.is_completed(state):
+            wf_ex.unfinished += sign
+        elif state == states.CANCELLED:
+            wf_ex.cancelled += sign
+        elif state == states.ERROR and not task_ex.error_handled:
+            wf_ex.unhandled_errors += sign
+
+    def add_action(self, action_ex: ActionExecution) -> None:
+        """A new action."""
+        self.new_actions[action_ex.id] = self._actions[action_ex.id] = action_ex
+
+    def discard_results(self, task_id: str, failed_only: bool) -> None:
+        """Results that a task has do not count any more."""
+        self.store.discard_results(task_id, failed_only)
+        for action_ex in self._actions.values():
+            if action_ex.task_execution_id == task_id and not (
+                failed_only and action_ex.state == states.SUCCESS
+            ):
+                action_ex.accepted = False
+
+    def set_inbound(self, inbound: JoinInbound) -> None:
+        """Record what an inbound task means for a join, and count it there."""
+        task_ex = self.task(inbound.task_execution_id)
+        old = self.inbound(task_ex, inbound.name)
+        context = joins.recounted(task_ex, old.state if old else None, inbound.state)
+        self.change_task(task_ex.id, {"runtime_context": context})
+        if old is None:
+            self._inbounds[task_ex.id][inbound.name] = inbound
+            self.new_inbounds.append(inbound)
+        else:
+            old.apply(
+                {k: getattr(inbound, k) for k in ("state", "source_task_id", "event", "attempt")}
+            )
+
+    # the end
+
+    def flush(self) -> Bell:
+        """Write everything: the execution first, then tasks, actions, timers, values."""
+        store, wf_ex = self.store, self.wf_ex
+        wf_ex.version += 1
+        if self.is_new:
+            store.insert([wf_ex])
+        else:
+            wf_ex.updated_at = self.now
+            store.update([wf_ex])
+        store.insert(self.new_executions)
+        store.insert(list(self.new_tasks.values()))
+        store.update([t for t in self._tasks.values() if t.id not in self.new_tasks])
+        store.insert(list(self.new_actions.values()))
+        store.update([a for a in self._actions.values() if a.id not in self.new_actions])
+        fresh = {id(row) for row in self.new_inbounds}
+        store.insert(self.new_inbounds)
+        store.update(
+            [r for rows in self._inbounds.values() for r in rows.values() if id(r) not in fresh]
+        )
+        store.insert(self.new_timers)
+        if self.done_timers:
+            store.delete_timers(self.done_timers)
+        store.insert(self.new_events)
+        if self.done_events:
+            store.delete_events(self.done_events)
+        store.save_values(wf_ex.root_id, self.values.new)
+        return Bell(
+            tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
+            tuple(child.id for child in self.new_executions),
+            tuple(self.new_events),
+            tuple(self.new_timers),
+        )

@@ -1,0 +1,275 @@
+"""The verbs on one workflow. Where an error in its output becomes a state, written once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.engine import workflows as wf
+from mistral.engine.unit import Unit
+from mistral.workflow import states
+from mistral.workflow.commands import (
+    ActionCompleted,
+    CheckWorkflow,
+    Command,
+    ContinueTask,
+    EvaluateJoin,
+    SetWorkflowState,
+    SkipTask,
+    StartItems,
+    UpdateTask,
+)
+from mistral.workflow.entities import ExecutionEvent
+
+
+def existing(unit: Unit) -> wf.Workflow:
+    """The domain object of the execution that the transaction handles."""
+    return wf.Workflow(unit.definition, unit.wf_ex, unit)
+
+
+def begin(unit: Unit) -> list[Command]:
+    """Let a created execution run.
+
+    An error in a sub-workflow is its own; an error in a root execution is that of the request.
+    """
+    if unit.wf_ex.state != states.IDLE:
+        return []
+    workflow = existing(unit)
+    if unit.wf_ex.parent_execution_id is None:
+        return workflow.begin()
+    try:
+        return workflow.begin()
+    except exc.MistralException as error:
+        message = f"Failed to start workflow [error={error}, wf={unit.wf_ex.workflow_name}]"
+        return existing(unit).fail(message)
+
+
+def check_and_complete(unit: Unit) -> list[Command]:
+    """Complete the workflow if nothing of it is unfinished."""
+    return _completing(unit, existing(unit).check_and_complete)
+
+
+def _completing(unit: Unit, decide: Callable[[], list[Command]]) -> list[Command]:
+    try:
+        return decide()
+    except exc.InvalidStateException:
+        raise
+    except exc.MistralException as error:
+        message = f"Failed to check and complete [error={error}, wf={unit.wf_ex.workflow_name}]"
+        return existing(unit).fail(message)
+
+
+def set_state(unit: Unit, command: SetWorkflowState) -> list[Command]:
+    """An engine command of the language, or a fatal error of a task."""
+    workflow = existing(unit)
+    if command.state == states.PAUSED:
+        _take_number(unit)
+        return workflow.pause(command.message, unit.wf_ex.command_number)
+    if command.state == states.ERROR:
+        return workflow.fail(command.message)
+    return _completing(unit, lambda: workflow.stop(command.state, command.message))
+
+
+def _take_number(unit: Unit) -> None:
+    """Take a number for a command that may spread to other executions."""
+    unit.wf_ex.command_number = unit.command_number()
+
+
+# operators' commands --------------------------------------------------------
+
+
+def pause(unit: Unit) -> list[Command]:
+    """Pause by an operator's command."""
+    if unit.wf_ex.state == states.PAUSED:
+        return []
+    _take_number(unit)
+    return existing(unit).pause(None, unit.wf_ex.command_number)
+
+
+def resume(
+    unit: Unit, env: Mapping[str, Any] | None = None, came_from: str | None = None
+) -> list[Command]:
+    """Resume; ``came_from`` is the execution that passed the command on."""
+    if unit.wf_ex.state not in (states.PAUSED, states.IDLE):
+        return []
+    if came_from is None:
+        _take_number(unit)
+    held = unit.tasks_in(states.IDLE)
+    commands = existing(unit).resume(env, unit.wf_ex.command_number, came_from, held)
+    paused = unit.tasks_in(states.PAUSED)
+    commands += [UpdateTask(t.id, {"state": states.RUNNING}) for t in paused]
+    commands += [ContinueTask(t.id) for t in unit.unprocessed_tasks()]
+    for task_ex in unit.tasks_in(states.RUNNING):
+        if task_ex.runtime_context.get("with_items"):
+            commands.append(StartItems(task_ex.id))
+    for task_ex in unit.tasks_in(states.WAITING):
+        commands.append(EvaluateJoin(task_ex.id))
+    return [*commands, CheckWorkflow()]
+
+
+def stop(unit: Unit, state: str, message: str | None) -> list[Command]:
+    """Put the execution into a final state by an operator's command."""
+    number = 0
+    if state == states.CANCELLED and not states.is_completed(unit.wf_ex.state):
+        number = unit.wf_ex.command_number = unit.command_number()
+    workflow = existing(unit)
+    return _completing(unit, lambda: workflow.stop(state, message, number))
+
+
+def update_env(unit: Unit, env: Mapping[str, Any]) -> list[Command]:
+    """Change the environment of an execution that does not run."""
+    allowed = (states.IDLE, states.PAUSED, states.ERROR)
+    if unit.wf_ex.state not in allowed:
+        raise exc.NotAllowedException(
+            f"The environment can only be updated when the workflow execution is in one of "
+            f"{', '.join(allowed)} [execution_id={unit.wf_ex.id}, state={unit.wf_ex.state}]"
+        )
+    return existing(unit).update_env(env)
+
+
+def rerun(
+    unit: Unit, task_id: str, reset: bool, env: Mapping[str, Any] | None, skip: bool
+) -> list[Command]:
+    """Run a failed task again, or skip it."""
+    task_ex = unit.task(task_id)
+    if unit.wf_ex.state == states.PAUSED:
+        return []
+    if task_ex.state != states.ERROR:
+        raise exc.WorkflowException(
+            f"Only tasks in ERROR can be rerun or skipped [task={task_ex.name}, "
+            f"task_ex_id={task_ex.id}, state={task_ex.state}]"
+        )
+    if not reset and not skip and not unit.spec.tasks[task_ex.name].with_items:
+        raise exc.WorkflowException(
+            "Only with-items tasks can be rerun without reset "
+            f"[task={task_ex.name}, task_ex_id={task_ex.id}]"
+        )
+    if not states.is_valid_transition(unit.wf_ex.state, states.RUNNING):
+        existing(unit).set_state(states.RUNNING)
+    workflow = existing(unit)
+    if not skip:
+        return workflow.rerun(task_ex, reset, env)
+    commands = workflow.update_env(env) if env else []
+    return [*commands, *workflow.revive(), SkipTask(task_id)]
+
+
+def rollback(unit: Unit) -> list[Command]:
+    """Compensate what was done.
+
+    :raises WorkflowException: no successful task declares a compensation.
+    """
+    declared = [name for name, task in unit.spec.tasks.items() if task.rollback]
+    done = [t.name for t in unit.tasks_named(declared) if t.state == states.SUCCESS]
+    if not done:
+        raise exc.WorkflowException(
+            f"There is nothing to roll back: no successful task of the workflow "
+            f"'{unit.wf_ex.workflow_name}' declares 'rollback' [execution_id={unit.wf_ex.id}]"
+        )
+    raise exc.WorkflowException(
+        "Compensations are not run by this version yet "
+        f"[execution_id={unit.wf_ex.id}, tasks={sorted(set(done))}]"
+    )
+
+
+# news from relatives --------------------------------------------------------
+
+
+def on_event(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    """News from a child or from the parent."""
+    return _NEWS[event.kind](unit, event)
+
+
+def _is_old(unit: Unit, event: ExecutionEvent) -> bool:
+    """Whether a newer command than this one was carried out already."""
+    if event.number <= unit.wf_ex.command_number:
+        return True
+    unit.wf_ex.command_number = event.number
+    return False
+
+
+def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    found = unit.tasks([event.task_id] if event.task_id else [])
+    child = unit.store.execution(event.source_id) if event.source_id else None
+    if not found or child is None or found[0].attempt != event.attempt:
+        return []
+    if child.attempt != event.payload.get("attempt") or not states.is_completed(child.state):
+        return []
+    return [ActionCompleted(found[0].id, child)]
+
+
+def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    """A child that had ended runs again: so do its task and this execution (§21.4)."""
+    found = unit.tasks([event.task_id] if event.task_id else [])
+    if not found or found[0].attempt != event.attempt or unit.wf_ex.state == states.SUCCESS:
+        return []
+    task_ex = found[0]
+    if task_ex.state in (states.SUCCESS, states.SKIPPED):
+        return []
+    changes: dict[str, Any] = {
+        "state": states.RUNNING,
+        "state_info": None,
+        "processed": False,
+        "error_handled": False,
+        "has_next_tasks": False,
+        "next_tasks": None,
+        "finished_at": None,
+    }
+    counts = task_ex.runtime_context.get("with_items")
+    if counts:
+        changed = {**counts, "done": counts["done"] - 1, "failed": max(counts["failed"] - 1, 0)}
+        changed["cancelled"] = 0
+        changed["capacity"] = counts["capacity"] - 1
+        changes["runtime_context"] = {**task_ex.runtime_context, "with_items": changed}
+    return [UpdateTask(task_ex.id, changes), *existing(unit).revive()]
+
+
+def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+        return []
+    found = unit.tasks([event.task_id] if event.task_id else [])
+    commands: list[Command] = [
+        UpdateTask(t.id, {"state": states.PAUSED}) for t in found if t.state == states.RUNNING
+    ]
+    return commands + existing(unit).pause(None, event.number, event.source_id)
+
+
+def _child_resumed(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+        return []
+    found = unit.tasks([event.task_id] if event.task_id else [])
+    commands: list[Command] = [
+        UpdateTask(t.id, {"state": states.RUNNING}) for t in found if t.state == states.PAUSED
+    ]
+    others = [t for t in unit.tasks_in(states.PAUSED) if t.id != event.task_id]
+    return commands if others else commands + resume(unit, None, event.source_id)
+
+
+def _paused_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+        return []
+    return existing(unit).pause(None, event.number, event.source_id)
+
+
+def _resumed_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+        return []
+    return resume(unit, None, event.source_id)
+
+
+def _cancelled_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+        return []
+    message = event.payload.get("message")
+    return existing(unit).stop(states.CANCELLED, message, event.number)
+
+
+_NEWS: Mapping[str, Callable[[Unit, ExecutionEvent], list[Command]]] = {
+    wf.CHILD_FINISHED: _child_finished,
+    wf.CHILD_RUNNING: _child_running,
+    wf.CHILD_PAUSED: _child_paused,
+    wf.CHILD_RESUMED: _child_resumed,
+    wf.PAUSE: _paused_from_above,
+    wf.RESUME: _resumed_from_above,
+    wf.CANCEL: _cancelled_from_above,
+}

@@ -1,0 +1,466 @@
+"""Workflows: start, completion, operators' commands. Decides, never applies (law 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, cast
+
+from mistral import exceptions as exc
+from mistral.expressions import DataContext, Facts
+from mistral.lang import WorkflowSpec
+from mistral.workflow import data_flow, reverse, states
+from mistral.workflow.commands import (
+    BeginWorkflow,
+    CheckWorkflow,
+    Command,
+    CreateExecution,
+    LockExecution,
+    RerunTask,
+    RunTask,
+    SendEvent,
+    StartTask,
+    UpdateExecution,
+    from_backlog,
+)
+from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
+from mistral.workflow.means import Means, WorkflowDefinition
+from mistral.workflow.values import EMPTY, Bag
+
+CHILD_FINISHED = "child-finished"
+CHILD_RUNNING = "child-running"
+CHILD_PAUSED = "child-paused"
+CHILD_RESUMED = "child-resumed"
+PAUSE = "pause"
+RESUME = "resume"
+CANCEL = "cancel"
+
+
+class WorkflowMeans(Means, Protocol):
+    """What decisions about a whole workflow ask besides."""
+
+    def end_tasks(self) -> list[TaskExecution]:
+        """Finished tasks that nothing followed."""
+
+    def failed_tasks(self) -> list[TaskExecution]:
+        """Tasks in ERROR that nothing handled."""
+
+    def cancelled_tasks(self) -> list[TaskExecution]:
+        """Tasks in CANCELLED."""
+
+    def failed_parts(self, task_ex: TaskExecution) -> list[str]:
+        """One line for each failed action or sub-execution of a task."""
+
+    def live_children(self) -> list[str]:
+        """Ids of the direct sub-executions that have not ended."""
+
+    def command_number(self) -> int:
+        """The next number of an operator's command."""
+
+
+class Workflow:
+    """One execution of a workflow, existing or about to be."""
+
+    def __init__(
+        self,
+        wf_def: WorkflowDefinition,
+        wf_ex: WorkflowExecution | None = None,
+        means: WorkflowMeans | None = None,
+    ) -> None:
+        self.wf_def = wf_def
+        self.wf_ex = wf_ex
+        self._means = means
+
+    @property
+    def spec(self) -> WorkflowSpec:
+        """The specification that this execution keeps."""
+        return self.wf_def.spec
+
+    @property
+    def means(self) -> WorkflowMeans:
+        """The surroundings of decisions; an error for an object built without."""
+        if self._means is None:
+            raise exc.MistralException("The workflow was built without its surroundings.")
+        return self._means
+
+    @property
+    def draft(self) -> WorkflowExecution:
+        """The execution as the decisions so far would leave it."""
+        if self.wf_ex is None:
+            raise exc.MistralException(f"The workflow '{self.wf_def.name}' has not been started.")
+        return self.wf_ex
+
+    # questions
+
+    def is_completed(self) -> bool:
+        """Whether the execution has ended."""
+        return states.is_completed(self.draft.state)
+
+    # start
+
+    def start(
+        self,
+        input_dict: Mapping[str, Any],
+        desc: str = "",
+        params: Mapping[str, Any] | None = None,
+        wf_ex_id: str | None = None,
+        project_id: str | None = None,
+    ) -> list[Command]:
+        """Create and begin a root execution.
+
+        :raises InputException: missing or unexpected input.
+        """
+        given = dict(params or {})
+        wf_input = self.validate_input(input_dict)
+        values, limits, definition = self.means.values, self.means.limits, self.wf_def
+        given["env"] = self._evaluated_env(given)
+        given["namespace"] = definition.namespace
+        execution = WorkflowExecution(
+            id=wf_ex_id or self.means.new_id(),
+            workflow_name=definition.name,
+            spec_hash=definition.spec_hash,
+            workflow_id=definition.id,
+            workflow_namespace=definition.namespace,
+            workbook_name=definition.workbook_name,
+            project_id=project_id,
+            description=desc,
+            tags=list(definition.tags),
+            input=values.pack(wf_input),
+            params=values.pack(given),
+            created_at=self.means.now,
+            updated_at=self.means.now,
+        )
+        data_flow.check_size("WorkflowExecution", "input", execution.input, limits)
+        data_flow.check_size("WorkflowExecution", "params", execution.params, limits)
+        self.wf_ex = execution
+        return [CreateExecution(execution.draft()), BeginWorkflow()]
+
+    def validate_input(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """The given input with the declared defaults (§3.1-3.4)."""
+        declared = self.spec.input
+        names = {p.name for p in declared}
+        missing = [p.name for p in declared if not p.has_default and p.name not in input_dict]
+        unexpected = [name for name in input_dict if name not in names]
+        if missing or unexpected:
+            parts = [f"workflow={self.wf_def.name}"]
+            if missing:
+                parts.append(f"missing={missing}")
+            if unexpected:
+                parts.append(f"unexpected={unexpected}")
+            raise exc.InputException(f"Invalid input [{', '.join(parts)}]")
+        return {p.name: p.default for p in declared if p.has_default} | dict(input_dict)
+
+    def _evaluated_env(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        env = params.get("env") or {}
+        if not env or params.get("evaluate_env") is False:
+            return dict(env)
+        context = DataContext(
+            data={}, facts=cast(Facts, _EnvFacts(self.means.facts(), env)), variables={"__env": env}
+        )
+        result: dict[str, Any] = self.means.expressions.evaluate_recursively(dict(env), context)
+        return result
+
+    def begin(self) -> list[Command]:
+        """Let a created execution run: its variables, its first tasks."""
+        if self.spec.type == "reverse":
+            reverse.needed(self.spec, self._target())
+        context = self._initial_context()
+        commands = self._do(
+            UpdateExecution(
+                {
+                    "state": states.RUNNING,
+                    "context": context,
+                    "next_look_at": None,
+                    "started_at": self.means.now,
+                }
+            )
+        )
+        return commands + [RunTask(name) for name in self._first_tasks()] + [CheckWorkflow()]
+
+    def _target(self) -> str | None:
+        params = self.draft.params
+        return self.means.values.get(params, "task_name") if "task_name" in params else None
+
+    def _first_tasks(self) -> Sequence[str]:
+        if self.spec.type == "reverse":
+            return reverse.ready(self.spec, self._target(), (), ())
+        return self.spec.start_tasks
+
+    def _initial_context(self) -> Bag:
+        base = self.means.values.pack({"__execution": {"id": self.draft.id}})
+        if not self.spec.vars:
+            return base
+        context = data_flow.context(self.means, self.draft)
+        evaluated = self.means.expressions.evaluate_recursively(dict(self.spec.vars), context)
+        return base.updated(self.means.values.pack(evaluated))
+
+    # completion
+
+    def check_and_complete(self) -> list[Command]:
+        """Complete the workflow if nothing of it is unfinished (§31.7)."""
+        if self.draft.state != states.RUNNING or self.draft.unfinished > 0:
+            return []
+        if self.draft.cancelled:
+            names = ", ".join(sorted({t.name for t in self.means.cancelled_tasks()}))
+            return self._cancel(f"Cancelled tasks: {names}")
+        if self.draft.unhandled_errors:
+            return self.fail(self._error_message())
+        return self._succeed(None)
+
+    def _error_message(self) -> str:
+        failed = self.means.failed_tasks()
+        names = ", ".join(sorted({t.name for t in failed}))
+        lines = [f"Failure caused by error in tasks: {names}", ""]
+        for task_ex in sorted(failed, key=lambda t: (t.name, t.id)):
+            lines.append(f"  {task_ex.name} [task_ex_id={task_ex.id}] -> {task_ex.state_info}")
+            lines += [f"    {part}" for part in self.means.failed_parts(task_ex)]
+            lines.append("")
+        return "\n".join(lines)
+
+    def _succeed(self, message: str | None) -> list[Command]:
+        values = self.means.values
+        final = self._final_context()
+        output: Mapping[str, Any] = {}
+        if self.spec.output:
+            output = self._evaluate_output(self.spec.output, final)
+        bag = values.pack(output) if output else final
+        data_flow.check_size("WorkflowExecution", "output", bag, self.means.limits)
+        return self._finish(states.SUCCESS, message, bag)
+
+    def fail(self, message: str | None) -> list[Command]:
+        """End in ERROR with a message (§3.10, §3.11)."""
+        values = self.means.values
+        final = self._final_context()
+        try:
+            if self.spec.output_on_error:
+                bag = values.pack(self._evaluate_output(self.spec.output_on_error, final))
+            else:
+                bag = final
+            data_flow.check_size("WorkflowExecution", "output", bag, self.means.limits)
+        except exc.MistralException as error:
+            message = f"Failed to evaluate 'output-on-error': {error}; the cause was: {message}"
+            bag = EMPTY
+        text = self._cut(message)
+        return self._finish(states.ERROR, text, values.pack({"result": text}).updated(bag))
+
+    def _cancel(self, message: str | None) -> list[Command]:
+        text = self._cut(message)
+        return self._finish(states.CANCELLED, text, self.means.values.pack({"result": text}))
+
+    def _final_context(self) -> Bag:
+        if self.spec.type == "reverse":
+            target = self._target()
+            ends = [t for t in self.means.end_tasks() if t.name == target]
+        else:
+            ends = self.means.end_tasks()
+        return data_flow.merge(ends, self.means.values)
+
+    def _evaluate_output(self, section: Mapping[str, Any], final: Bag) -> Mapping[str, Any]:
+        context = data_flow.context(self.means, self.draft, branch=final)
+        result: Mapping[str, Any] = self.means.expressions.evaluate_recursively(
+            dict(section), context
+        )
+        return result
+
+    def _finish(self, state: str, message: str | None, output: Bag) -> list[Command]:
+        commands = self.set_state(state, message)
+        commands += self._do(
+            UpdateExecution(
+                {
+                    "output": output,
+                    "accepted": True,
+                    "finished_at": self.means.now,
+                    "next_look_at": None,
+                    "backlog": None,
+                }
+            )
+        )
+        return commands + self._tell_parent(CHILD_FINISHED)
+
+    # operators' commands
+
+    def lock(self) -> list[Command]:
+        """Serialise with everybody else who handles this execution."""
+        return [LockExecution(self.draft.id)]
+
+    def set_state(self, state: str, state_info: str | None = None) -> list[Command]:
+        """Change the state by the transition table.
+
+        :raises InvalidStateException: for a change that the table does not allow.
+        """
+        old = self.draft.state
+        if not states.is_valid_transition(old, state):
+            raise exc.InvalidStateException(
+                f"Can't change workflow execution state from {old} to {state}. "
+                f"[workflow={self.draft.workflow_name}, execution_id={self.draft.id}]"
+            )
+        changes = {"state": state, "state_info": state_info, "updated_at": self.means.now}
+        return self._do(UpdateExecution(changes))
+
+    def stop(self, state: str, msg: str | None = None, number: int = 0) -> list[Command]:
+        """Put the execution into a final state by command (§20.9-20.15)."""
+        if state == states.SUCCESS:
+            if self.draft.state == states.SUCCESS:
+                return self._do(UpdateExecution({"state_info": self._cut(msg)})) if msg else []
+            self._refuse_unless_allowed(state)
+            return self._succeed(self._cut(msg))
+        if self.is_completed():
+            return []
+        if state == states.ERROR:
+            return self.fail(msg)
+        if state == states.CANCELLED:
+            return self._cancel(msg) + self._tell_children(CANCEL, number, {"message": msg})
+        raise exc.WorkflowException(f"Can't stop an execution with state {state}.")
+
+    def _refuse_unless_allowed(self, state: str) -> None:
+        if not states.is_valid_transition(self.draft.state, state):
+            self.set_state(state)
+
+    def pause(
+        self, message: str | None = None, number: int = 0, came_from: str | None = None
+    ) -> list[Command]:
+        """Start nothing new; what runs goes on (§20.1, §20.5).
+
+        :param came_from: the execution that passed the command on; it does not get it back.
+        """
+        if self.draft.state == states.PAUSED:
+            return []
+        if self.draft.state == states.IDLE and self.draft.parent_execution_id:
+            # a child that has not begun: it begins when it is resumed
+            return self._do(UpdateExecution({"state": states.PAUSED, "next_look_at": None}))
+        commands = self.set_state(states.PAUSED, self._cut(message))
+        commands += self._tell_children(PAUSE, number, {}, came_from)
+        if came_from != self.draft.parent_execution_id:
+            commands += self._tell_parent(CHILD_PAUSED, number)
+        return commands
+
+    def resume(
+        self,
+        env: Mapping[str, Any] | None = None,
+        number: int = 0,
+        came_from: str | None = None,
+        held: Sequence[TaskExecution] = (),
+    ) -> list[Command]:
+        """Go on: held tasks, undecided followers, the backlog (§20.3).
+
+        :param held: tasks in IDLE, in order of creation.
+        """
+        if self.draft.state not in (states.PAUSED, states.IDLE):
+            return []
+        commands = self.update_env(env) if env else []
+        if self.draft.started_at is None:
+            return commands + self.begin()
+        commands += self.set_state(states.RUNNING)
+        commands += self._tell_children(RESUME, number, {}, came_from)
+        if came_from != self.draft.parent_execution_id:
+            commands += self._tell_parent(CHILD_RESUMED, number)
+        backlog = [from_backlog(stored) for stored in self.draft.backlog or ()]
+        commands += self._do(UpdateExecution({"backlog": None}))
+        return commands + [StartTask(task_ex.id) for task_ex in held] + backlog
+
+    def rerun(
+        self, task_ex: TaskExecution, reset: bool = True, env: Mapping[str, Any] | None = None
+    ) -> list[Command]:
+        """Run a failed task again, and with it the workflow and its ancestors (§21)."""
+        commands = self.update_env(env) if env else []
+        return [*commands, *self.revive(), RerunTask(task_ex.id, reset)]
+
+    def revive(self) -> list[Command]:
+        """Let a finished execution run again and tell its ancestors."""
+        if self.draft.state == states.RUNNING:
+            return []
+        was_completed = self.is_completed()
+        commands = self.set_state(states.RUNNING)
+        commands += self._do(
+            UpdateExecution(
+                {
+                    "accepted": False,
+                    "finished_at": None,
+                    "output": EMPTY,
+                    "attempt": self.draft.attempt + int(was_completed),
+                }
+            )
+        )
+        return commands + self._tell_parent(CHILD_RUNNING)
+
+    def update_env(self, env: Mapping[str, Any]) -> list[Command]:
+        """Merge new entries into the environment (§20.8)."""
+        values, params = self.means.values, self.draft.params
+        old = values.get(params, "env") if "env" in params else {}
+        merged = data_flow.merge_mappings(old or {}, env)
+        bag = params.updated(values.pack({"env": merged}))
+        data_flow.check_size("WorkflowExecution", "params", bag, self.means.limits)
+        return self._do(UpdateExecution({"params": bag, "updated_at": self.means.now}))
+
+    # relations
+
+    def _tell_parent(self, kind: str, number: int = 0) -> list[Command]:
+        own = self.draft
+        if own.parent_execution_id is None:
+            return []
+        return [
+            SendEvent(
+                ExecutionEvent(
+                    id=self.means.new_id(),
+                    execution_id=own.parent_execution_id,
+                    kind=kind,
+                    source_id=own.id,
+                    task_id=own.task_execution_id,
+                    attempt=own.task_attempt,
+                    number=number,
+                    payload={"attempt": own.attempt},
+                    created_at=self.means.now,
+                )
+            )
+        ]
+
+    def _tell_children(
+        self, kind: str, number: int, payload: Mapping[str, Any], came_from: str | None = None
+    ) -> list[Command]:
+        return [
+            SendEvent(
+                ExecutionEvent(
+                    id=self.means.new_id(),
+                    execution_id=child_id,
+                    kind=kind,
+                    source_id=self.draft.id,
+                    number=number,
+                    payload=dict(payload),
+                    created_at=self.means.now,
+                )
+            )
+            for child_id in self.means.live_children()
+            if child_id != came_from
+        ]
+
+    def _do(self, *commands: Command) -> list[Command]:
+        if self.wf_ex is not None:
+            self.wf_ex = self.wf_ex.draft()
+        for command in commands:
+            if isinstance(command, UpdateExecution):
+                self.draft.apply(command.changes)
+        return list(commands)
+
+    def _cut(self, text: str | None) -> str | None:
+        if not text:
+            return text
+        limits = self.means.limits
+        room = limits.state_info_chars
+        if limits.field_size_kb >= 0:
+            # the text is also part of the output, in bytes
+            room = min(room, max(limits.field_size_kb * 1024 // 4, 256))
+        return text[:room]
+
+
+class _EnvFacts:
+    """Facts at start: ``env()`` is the raw environment (§25.2)."""
+
+    def __init__(self, behind: Facts, env: Mapping[str, Any]) -> None:
+        self._behind = behind
+        self._env = env
+
+    def env(self) -> Mapping[str, Any]:
+        """The environment as it was given."""
+        return self._env
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind, name)

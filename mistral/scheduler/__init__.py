@@ -1,0 +1,1 @@
+"""Durable timers: the row is the truth, a heap in memory makes them exact."""
