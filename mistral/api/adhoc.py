@@ -6,6 +6,7 @@ that calls the executor and, when the run is saved, delivers the result as any o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from mistral.db import actions
 from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
+
+LOG = logging.getLogger(__name__)
 
 _UNSAVED = ("id", "project_id", "created_at", "updated_at")
 
@@ -39,6 +42,7 @@ class AdhocRunner:
         :returns: the action execution by the names of its columns.
         """
         params = dict(values.get("params") or {})
+        _check_timeout(params)
         if values.get("workflow_namespace"):
             params["namespace"] = values["workflow_namespace"]
         started = self._engine.ask(
@@ -52,9 +56,10 @@ class AdhocRunner:
         row, call = dict(started["action"]), started.get("call")
         if call is None:
             return self._stored(ctx, row)
-        outcome = self._execute(ctx, call)
+        outcome = self._execute(ctx, call, row.get("target"))
         if started["saved"]:
-            return self._deliver(ctx, row, outcome)
+            self._deliver(ctx, row, outcome)
+            return self._stored(ctx, row)
         return {
             **row,
             **dict.fromkeys(_UNSAVED),
@@ -62,14 +67,14 @@ class AdhocRunner:
             "output": {"result": outcome.value},
         }
 
-    def _execute(self, ctx: RequestContext, call: Mapping[str, Any]) -> Outcome:
+    def _execute(self, ctx: RequestContext, call: Mapping[str, Any], target: str | None) -> Outcome:
         limit = call.get("timeout")
         try:
             result = self._executor.call(
                 "run_action",
                 ctx,
                 timeout=limit or self._timeout,
-                target=call.get("target"),
+                target=target,
                 action_ex_id=call["id"],
                 action_class_str=call["action_class"],
                 attributes=call["attributes"],
@@ -84,13 +89,22 @@ class AdhocRunner:
             raise exc.UnavailableException("No executor answered in time, try again.") from error
         return _outcome(result)
 
-    def _deliver(
-        self, ctx: RequestContext, row: dict[str, Any], outcome: Outcome
-    ) -> dict[str, Any]:
+    def _deliver(self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome) -> None:
         self._database.write(
             lambda conn: actions.deliver(conn, row["id"], outcome, clock.utc_now())
         )
-        return self._stored(ctx, row)
+        if not row.get("base_name"):
+            return
+        try:
+            # what its definition makes of the result is evaluated by an engine
+            self._engine.ask(
+                "on_action_complete",
+                ctx,
+                action_ex_id=row["id"],
+                result={"state": outcome.state, "result": outcome.value},
+            )
+        except exc.EngineUnavailableException:
+            LOG.warning("The result of %s waits for the relay", row["id"])
 
     def _stored(self, ctx: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
         names = ACTION_EXECUTION.plan(ACTION_EXECUTION.shown).columns
@@ -101,8 +115,14 @@ class AdhocRunner:
         return dict(zip(names, self._database.read(read), strict=True))
 
 
-def _outcome(result: Mapping[str, Any]) -> Outcome:
-    state = result.get("state", states.SUCCESS)
-    if state == states.ERROR:
-        return Outcome(state, result.get("error") or result.get("result") or UNKNOWN_ERROR)
-    return Outcome(state, result.get("result"))
+def _outcome(report: Mapping[str, Any]) -> Outcome:
+    state, value = report["state"], report.get("result")
+    return Outcome(state, (value or UNKNOWN_ERROR) if state == states.ERROR else value)
+
+
+def _check_timeout(params: Mapping[str, Any]) -> None:
+    timeout = params.get("timeout")
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
+        raise exc.InputException("Invalid params.timeout: a positive number is expected.")

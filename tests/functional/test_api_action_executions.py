@@ -197,7 +197,6 @@ def _described(row: Any, *, saved: bool, runs: bool) -> Any:
         "attributes": {},
         "input": {"output": 1},
         "safe_rerun": False,
-        "target": None,
         "timeout": None,
         "context": {},
     }
@@ -219,7 +218,7 @@ ROW = {
     ("report", "state", "result"),
     [
         ({"kind": "result", "state": "SUCCESS", "result": {"a": 1}}, "SUCCESS", {"a": 1}),
-        ({"kind": "result", "state": "ERROR", "result": None, "error": "bad"}, "ERROR", "bad"),
+        ({"kind": "result", "state": "ERROR", "result": "bad"}, "ERROR", "bad"),
     ],
 )
 def test_an_unsaved_run(
@@ -267,4 +266,19 @@ def test_runs_that_nobody_answers(api: Any, engine: Any, executor: Any) -> None:
     shown = api("POST", "/v2/action_executions", {"name": "std.echo"}).json
     assert shown["state"] == "ERROR"
     assert "2 seconds" in shown["output"]
-    assert api("POST", "/v2/action_executions", {"input": {}}).status_int == 400
+    for body in ({"input": {}}, {"name": "std.echo", "params": {"timeout": "x"}}):
+        assert api("POST", "/v2/action_executions", body).status_int == 400
+
+
+def test_an_engine_transforms_results_of_adhoc_actions(
+    api: Any, engine: Any, executor: Any, stored: Any
+) -> None:
+    row = stored.action(is_sync=True, name="mine", base_name="std.echo")
+    described = {**ROW, "id": row.id, "base_name": "std.echo", "target": "h"}
+    engine.answers["start_action"] = _described(described, saved=True, runs=True)
+    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 5}
+    assert api("POST", "/v2/action_executions", {"name": "mine"}).status_int == 201
+    assert engine.sent[1] == (
+        "on_action_complete",
+        {"action_ex_id": row.id, "result": {"state": "SUCCESS", "result": 5}},
+    )

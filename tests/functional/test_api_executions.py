@@ -136,8 +136,8 @@ def test_one_execution(api: Any, stored: Any) -> None:
         ("RUNNING", {"state": "PAUSED", "params": {"env": {"a": 1}}}, 400, []),
         ("RUNNING", {"params": {"env": {"a": 1}}}, 403, []),
         ("SUCCESS", {"params": {"env": {"a": 1}}}, 403, []),
-        ("PAUSED", {"params": {"env": {"a": 1}}}, 200, ["update_environment"]),
-        ("ERROR", {"params": '{"env": {"a": 1}}'}, 200, ["update_environment"]),
+        ("PAUSED", {"params": {"env": {"a": 1}}}, 200, ["update_env"]),
+        ("ERROR", {"params": '{"env": {"a": 1}}'}, 200, ["update_env"]),
         ("PAUSED", {"params": {"env": "name"}}, 400, []),
         ("RUNNING", {"state": "IDLE"}, 400, []),
         ("IDLE", {"state": "RUNNING"}, 200, ["resume_workflow"]),
@@ -189,7 +189,7 @@ def test_describing(api: Any, engine: Any, stored: Any) -> None:
     assert shown["description"] == "new"
     assert shown["updated_at"] is not None
     api("PUT", path, {"description": "newer", "params": {"env": {"a": 1}}})
-    assert engine.methods() == ["update_environment"]
+    assert engine.methods() == ["update_env"]
     assert api.get(path)["description"] == "newer"
 
 

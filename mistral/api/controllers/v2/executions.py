@@ -167,9 +167,7 @@ class ExecutionsController:
             self._steer(request, execution_id, current, target, env, values.get("state_info"))
         else:
             if env:
-                self._engine.ask(
-                    "update_environment", request.caller, execution_id=execution_id, env=env
-                )
+                self._engine.ask("update_env", request.caller, wf_ex_id=execution_id, env=env)
             if description:
                 self._database.write(lambda conn: _describe(conn, execution_id, description))
         return answer(self._stored(request, execution_id))
