@@ -7,6 +7,7 @@ One function a component. What several components of one process share is in
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
 from oslo_config import cfg
@@ -16,14 +17,19 @@ from mistral.api.app import WsgiApp, create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.cmd import parts
 from mistral.db import schema
+from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer
 from mistral.engine.executor_server import ExecutorServer
 from mistral.exceptions import ConfigurationError
+from mistral.rpc.clients import ExecutorClient
 from mistral.service.base import ServiceGroup, Startable
 from mistral.service.http import HttpOptions, HttpServer, TlsFiles
+from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
+from mistral.utils.faults import Faults
+from mistral.workflow.means import Limits
 
 LOG = logging.getLogger(__name__)
 
@@ -82,17 +88,26 @@ class Components:
     def engine(self) -> EngineServer:
         """Runs workflows."""
         conf = self._conf
+        catalog = Catalog(self._parts.expressions, self._parts.registry)
+        heartbeat = conf.action_heartbeat
+        queue = ActionQueue(
+            ExecutorClient(self._parts.executor_transport.client(conf.executor.topic)),
+            catalog,
+            SendOptions(
+                callback_url=callback_base_url(conf),
+                silence_limit=heartbeat.check_interval * heartbeat.max_missed_heartbeats,
+            ),
+        )
+        limits = Limits(
+            field_size_kb=conf.engine.execution_field_size_limit_kb,
+            merge_strategy=conf.engine.merge_strategy,
+        )
         engine = DefaultEngine(
             self._parts.database,
-            self._parts.expressions,
-            self._parts.registry,
-            self._parts.executor_transport.client(conf.executor.topic),
-            EngineOptions(
-                merge_strategy=conf.engine.merge_strategy,
-                field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
-                relay_interval=conf.engine.relay_interval,
-                callback_base_url=callback_base_url(conf),
-            ),
+            catalog,
+            queue,
+            EngineOptions(relay_interval=conf.engine.relay_interval, limits=limits),
+            Faults.from_environment(os.environ),
         )
         return EngineServer(
             engine,

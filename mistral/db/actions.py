@@ -96,6 +96,21 @@ def claim(
     return granted
 
 
+def release(
+    conn: sa.Connection, executor_id: str, claims: Sequence[tuple[str, int]], now: dt.datetime
+) -> None:
+    """Take actions back that an executor has claimed and not begun; they are due at once."""
+    attempts = dict(claims)
+    changed = []
+    for action_ex in locked(conn, attempts):
+        is_own = action_ex.started_by == executor_id
+        if is_own and results.is_live(action_ex) and action_ex.attempt == attempts[action_ex.id]:
+            action_ex.started_by = action_ex.started_at = None
+            action_ex.next_look_at = now
+            changed.append(action_ex)
+    rows.update(conn, changed)
+
+
 _ALIVE = (
     sa.update(_A)
     .where(_A.c.id.in_(sa.bindparam("ids", expanding=True)), _A.c.result_at.is_(None))

@@ -255,6 +255,11 @@ class DefaultEngine(Engine):
         now = utc_now()
         return self._db.write(lambda conn: action_store.claim(conn, executor_id, claims, now))
 
+    def release_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> None:
+        """An executor that stops has not begun these: another one may run them."""
+        now = utc_now()
+        self._db.write(lambda conn: action_store.release(conn, executor_id, claims, now))
+
     def executor_alive(self, executor_id: str, host: str, running: Sequence[str]) -> None:
         """A sign of life with what is being run."""
         now = utc_now()
@@ -315,7 +320,7 @@ class DefaultEngine(Engine):
 
     # the one way to handle mail
 
-    def _handle(self, execution_id: str, batch: Sequence[Mail]) -> Any:
+    def _handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
         commands = [mail for mail in batch if mail.kind == "command"]
         others = [mail for mail in batch if mail.kind != "command"]
         if others:

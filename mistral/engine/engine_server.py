@@ -176,6 +176,13 @@ class EngineServer:
         wanted = [(claim["id"], claim["attempt"]) for claim in claims]
         return self.engine.claim_actions(executor_id, wanted)
 
+    def release_actions(
+        self, rpc_ctx: Mapping[str, Any], executor_id: str, claims: Sequence[JsonDict]
+    ) -> None:
+        """An executor gives back what it has claimed and not begun."""
+        given = [(claim["id"], claim["attempt"]) for claim in claims]
+        self.engine.release_actions(executor_id, given)
+
     def executor_alive(
         self,
         rpc_ctx: Mapping[str, Any],

@@ -25,7 +25,7 @@ Future = concurrent.futures.Future
 class Mail:
     """Something to handle: a kind, an id, and what came with it.
 
-    ``done`` is resolved when the transaction that handled it has ended.
+    The handler resolves ``done`` when the transaction that handled the mail has ended.
     """
 
     kind: str
@@ -34,7 +34,7 @@ class Mail:
     done: Future[Any] | None = None
 
 
-Handler = Callable[[str, Sequence[Mail]], Any]
+Handler = Callable[[str, Sequence[Mail]], None]
 
 
 class Mailboxes:
@@ -106,15 +106,10 @@ class Mailboxes:
 
     def _handle_batch(self, execution_id: str, batch: list[Mail]) -> None:
         try:
-            answer = self._handle(execution_id, batch)
+            self._handle(execution_id, batch)
         # the edge of a worker: whoever waits gets the error, the rows stay due for the relay
         except Exception as error:
-            if not any(mail.done for mail in batch):
-                LOG.exception("Handling of an execution failed [execution_id=%s]", execution_id)
+            LOG.exception("Handling of an execution failed [execution_id=%s]", execution_id)
             for mail in batch:
-                if mail.done is not None:
+                if mail.done is not None and not mail.done.done():
                     mail.done.set_exception(error)
-            return
-        for mail in batch:
-            if mail.done is not None:
-                mail.done.set_result(answer)
