@@ -17,7 +17,7 @@ def ignored(option: type[cfg.Opt], name: str, default: object = None) -> cfg.Opt
     return option(name, default=default, help=IGNORED)
 
 
-SCHEDULER_OPTS = [
+SCHEDULER_OPTS: list[cfg.Opt] = [
     cfg.FloatOpt("fixed_delay", default=1.0, min=0.1, help="Seconds between two polls."),
     cfg.FloatOpt("random_delay", default=0, min=0, help="Most seconds added at random."),
     cfg.IntOpt("batch_size", min=1, help="Jobs taken at a time; unset: no limit."),
@@ -36,13 +36,13 @@ SCHEDULER_OPTS = [
     cfg.IntOpt("in_memory_workers", default=10, min=1, help="Threads that run near jobs."),
 ]
 
-CRON_TRIGGER_OPTS = [
+CRON_TRIGGER_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("enabled", default=True, help="Whether cron triggers fire at all."),
     cfg.IntOpt("execution_interval", default=1, min=1, help="Seconds between two looks."),
     cfg.BoolOpt("run_in_api", default=True, help="Whether the API process fires them."),
 ]
 
-EVENT_ENGINE_OPTS = [
+EVENT_ENGINE_OPTS: list[cfg.Opt] = [
     cfg.StrOpt("host", default="0.0.0.0", help="Name of this event engine."),
     cfg.StrOpt("listener_pool_name", default="events", help="Pool the listeners share."),
     cfg.StrOpt("topic", default="mistral_event_engine", help="Topic of the event engines."),
@@ -53,7 +53,7 @@ EVENT_ENGINE_OPTS = [
     ),
 ]
 
-NOTIFIER_OPTS = [
+NOTIFIER_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "type",
         default="remote",
@@ -65,7 +65,7 @@ NOTIFIER_OPTS = [
     cfg.StrOpt("notify", help="JSON list of publishers that every execution's events are sent to."),
 ]
 
-EXPIRATION_OPTS = [
+EXPIRATION_OPTS: list[cfg.Opt] = [
     cfg.IntOpt("evaluation_interval", min=1, help="Minutes between two runs; unset: off."),
     cfg.IntOpt("older_than", min=1, help="Minutes after its last change an execution is kept."),
     cfg.IntOpt("max_finished_executions", default=0, min=0, help="Newest kept; 0 = no limit."),
@@ -73,20 +73,20 @@ EXPIRATION_OPTS = [
     cfg.ListOpt("ignored_states", default=[], item_type=_TERMINAL, help="Never deleted."),
 ]
 
-HEARTBEAT_OPTS = [
+HEARTBEAT_OPTS: list[cfg.Opt] = [
     cfg.IntOpt("max_missed_heartbeats", default=15, min=0, help="0 = off."),
     cfg.IntOpt("check_interval", default=20, min=0, help="Seconds between checks; 0 = off."),
     cfg.IntOpt("batch_size", default=10, min=0, help="Actions per check; 0 = no limit."),
     cfg.IntOpt("first_heartbeat_timeout", default=3600, min=0, help="Grace before the first."),
 ]
 
-ACTION_LOGGING_OPTS = [
+ACTION_LOGGING_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("hide_response_body", default=False, help="Do not log bodies of answers."),
     cfg.BoolOpt("hide_request_body", default=False, help="Do not log bodies of requests."),
     cfg.ListOpt("sensitive_headers", default=[], help="Headers never logged."),
 ]
 
-STD_HTTP_OPTS = [
+STD_HTTP_OPTS: list[cfg.Opt] = [
     cfg.ListOpt("allowed_hosts", default=[], help="Only these hosts; empty: any not denied."),
     cfg.ListOpt(
         "denied_cidrs",
@@ -97,12 +97,12 @@ STD_HTTP_OPTS = [
     cfg.IntOpt("max_response_size_bytes", default=5 * 1024 * 1024, min=0, help="0 = off."),
 ]
 
-ACTION_PROVIDERS_OPTS = [
+ACTION_PROVIDERS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt("allowlist", default=[], help="Providers of actions that load; empty: all."),
     cfg.ListOpt("denylist", default=[], help="Providers of actions that do not load."),
 ]
 
-LEGACY_PROVIDER_OPTS = [
+LEGACY_PROVIDER_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("load_action_plugins", default=True, help="Load group mistral.actions."),
     cfg.BoolOpt("load_action_generators", default=True, help="Load group mistral.generators."),
     cfg.BoolOpt("only_builtin_actions", default=False, help="Only actions shipped with us."),
@@ -110,7 +110,7 @@ LEGACY_PROVIDER_OPTS = [
     cfg.ListOpt("denylist", default=[], help="Actions that do not load."),
 ]
 
-YAQL_OPTS = [
+YAQL_OPTS: list[cfg.Opt] = [
     cfg.IntOpt(
         "limit_iterators",
         default=1_000_000,
@@ -132,7 +132,7 @@ YAQL_OPTS = [
     cfg.BoolOpt("allow_delegates", default=False, help="Allow delegate expressions."),
 ]
 
-EXPRESSIONS_OPTS = [
+EXPRESSIONS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         "allowed_languages",
         default=["yaql", "jinja"],
@@ -141,12 +141,12 @@ EXPRESSIONS_OPTS = [
     ),
 ]
 
-CONTEXT_VERSIONING_OPTS = [
+CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("enabled", default=True, help="The newer write of a variable wins at joins."),
     cfg.BoolOpt("hash_version_keys", default=True, help="False shows the keys for debugging."),
 ]
 
-KEYCLOAK_OPTS = [
+KEYCLOAK_OPTS: list[cfg.Opt] = [
     cfg.StrOpt("auth_url", help="Base URL of the Keycloak server."),
     cfg.StrOpt("certfile", help="Client certificate (PEM)."),
     cfg.StrOpt("keyfile", help="Client key (PEM)."),
@@ -165,12 +165,12 @@ KEYCLOAK_OPTS = [
     cfg.StrOpt("keycloak_iss", help="Issuer that tokens must name; %s is the realm."),
 ]
 
-COORDINATION_OPTS = [
+COORDINATION_OPTS: list[cfg.Opt] = [
     ignored(cfg.StrOpt, "backend_url"),
     ignored(cfg.FloatOpt, "heartbeat_interval", 5.0),
 ]
 
-PROFILER_OPTS = [ignored(cfg.StrOpt, "profiler_log_name", "profiler_trace")]
+PROFILER_OPTS: list[cfg.Opt] = [ignored(cfg.StrOpt, "profiler_log_name", "profiler_trace")]
 
 GROUPS: dict[str, list[cfg.Opt]] = {
     "scheduler": SCHEDULER_OPTS,

@@ -13,7 +13,7 @@ from mistral.config.feature_options import IGNORED, ignored
 
 COMPONENTS = ("api", "engine", "executor", "event-engine", "notifier", "periodic")
 
-SERVER_CLI_OPTS = [
+SERVER_CLI_OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         "server",
         default=["all"],
@@ -23,7 +23,7 @@ SERVER_CLI_OPTS = [
     cfg.BoolOpt("use-debugger", default=False, help=IGNORED),
 ]
 
-DEFAULT_OPTS = [
+DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "rpc_implementation",
         default="oslo",
@@ -75,7 +75,7 @@ DEFAULT_OPTS = [
 ]
 
 #: Owned by oslo.messaging when it is used; the in-process transport reads them from here.
-MESSAGING_OPTS = [
+MESSAGING_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "transport_url",
         default="rabbit://",
@@ -90,7 +90,7 @@ MESSAGING_OPTS = [
     ),
 ]
 
-DATABASE_OPTS = [
+DATABASE_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "connection",
         default="sqlite:///mistral.sqlite",
@@ -110,7 +110,7 @@ DATABASE_OPTS = [
     cfg.StrOpt("connection_parameters", default="", help="Appended to the URL's query."),
 ]
 
-API_OPTS = [
+API_OPTS: list[cfg.Opt] = [
     cfg.HostAddressOpt("host", default="0.0.0.0", help="Address the API listens on."),
     cfg.PortOpt("port", default=8989, help="Port the API listens on."),
     cfg.IntOpt("max_limit", default=1000, min=1, help="Largest page of a list."),
@@ -149,20 +149,20 @@ API_OPTS = [
     cfg.IntOpt("threads", default=16, min=1, help="Threads of the built-in HTTP server."),
 ]
 
-SSL_OPTS = [
+SSL_OPTS: list[cfg.Opt] = [
     cfg.StrOpt("cert_file", help="Certificate of the HTTPS server (PEM)."),
     cfg.StrOpt("key_file", help="Private key of the HTTPS server (PEM)."),
     cfg.StrOpt("ca_file", help="Certificates that clients must be signed by (PEM)."),
 ]
 
-PECAN_OPTS = [
+PECAN_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("auth_enable", default=True, help="Whether callers must authenticate."),
     ignored(cfg.BoolOpt, "debug", False),
     ignored(cfg.StrOpt, "root"),
     ignored(cfg.ListOpt, "modules"),
 ]
 
-ENGINE_OPTS = [
+ENGINE_OPTS: list[cfg.Opt] = [
     ignored(cfg.StrOpt, "engine", "default"),
     cfg.StrOpt("host", default="0.0.0.0", help="Name of this engine among the servers."),
     cfg.StrOpt("topic", default="mistral_engine", help="Topic of the engines."),
@@ -208,7 +208,7 @@ ENGINE_OPTS = [
     ),
 ]
 
-EXECUTOR_OPTS = [
+EXECUTOR_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "type",
         default="remote",

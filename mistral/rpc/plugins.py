@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from oslo_config import cfg
 from stevedore import driver
 from stevedore.exception import NoMatches
@@ -26,6 +28,9 @@ def create_transport(conf: cfg.ConfigOpts) -> Transport:
 def load_transport(name: str, conf: cfg.ConfigOpts) -> Transport:
     """A transport by name; ConfigurationError when it is not installed."""
     try:
-        return driver.DriverManager(GROUP, name, invoke_on_load=True, invoke_args=(conf,)).driver
+        transport: Any = driver.DriverManager(
+            GROUP, name, invoke_on_load=True, invoke_args=(conf,)
+        ).driver
     except NoMatches:
         raise ConfigurationError(f"There is no transport '{name}' for messages.") from None
+    return cast(Transport, transport)

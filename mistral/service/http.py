@@ -37,12 +37,12 @@ class HttpOptions:
     port: int = 8989
     threads: int = 16
     tls: TlsFiles | None = None
-    grace: float = 60.0
+    grace: int = 60
     #: Connections that wait to be accepted: bursts of callbacks come from many senders at once.
     backlog: int = 1024
     #: Idle connections kept for their clients' next request, and for how long.
     idle_connections: int = 2000
-    idle_timeout: float = 30.0
+    idle_timeout: int = 30
 
 
 class HttpServer(MistralService):
@@ -90,7 +90,7 @@ class HttpServer(MistralService):
         self._server.serve()
 
 
-class _Server(wsgi.Server):  # type: ignore[misc]
+class _Server(wsgi.Server):
     """cheroot with its complaints in our log."""
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:

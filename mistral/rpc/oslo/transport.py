@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kombu.exceptions import KombuError
@@ -36,6 +38,7 @@ _UNDELIVERED = (
 #: A broken connection is tried again once: senders must not hang while the broker is away.
 _RETRIES = 1
 _START_PATIENCE = 10.0
+_CLOSE_PATIENCE = 1.0
 
 
 class OsloTransport(base.Transport):
@@ -60,12 +63,13 @@ class OsloTransport(base.Transport):
     def server(self, topic: str, host: str, endpoint: object, threads: int) -> base.RPCServer:
         target = messaging.Target(topic=topic, server=host, exchange=self._exchange)
         dispatcher = _LibraryDispatcher(base.Dispatcher(endpoint))
-        server = messaging.rpc.server.RPCServer(self._transport, target, dispatcher)
+        server = _LibraryServer(self._transport, target, dispatcher)
         return OsloServer(server, threads, self._grace)
 
     def close(self) -> None:
         if self._ready.may_clean_up():
-            self._transport.cleanup()
+            # the thread that reads answers may sleep; the end of the process ends it as well
+            _run_for(self._transport.cleanup, _CLOSE_PATIENCE)
 
 
 class OsloClient(base.RPCClient):
@@ -156,9 +160,18 @@ class OsloServer(base.RPCServer):
         self._server.stop()
         if graceful:
             # the library waits without a limit for what its threads run
-            waiting = threading.Thread(target=self._server.wait, name="rpc-stop", daemon=True)
-            waiting.start()
-            waiting.join(self._grace)
+            _run_for(self._server.wait, self._grace)
+
+
+class _LibraryServer(messaging.rpc.server.RPCServer):  # type: ignore[name-defined]
+    """The library's server on the standard library's pool of threads.
+
+    Each idle thread of its own pool wakes up every second, and its queue takes longer to pass.
+    """
+
+    def __init__(self, transport: Any, target: Any, dispatcher: _LibraryDispatcher) -> None:
+        super().__init__(transport, target, dispatcher)
+        self._executor_cls = ThreadPoolExecutor
 
 
 class _LibraryDispatcher:
@@ -217,6 +230,12 @@ class _ReplyQueue:
         except _UNDELIVERED:
             LOG.debug("The queue for answers exists.")
         self._done.set()
+
+
+def _run_for(work: Callable[[], object], seconds: float) -> None:
+    thread = threading.Thread(target=work, name="rpc-stop", daemon=True)
+    thread.start()
+    thread.join(seconds)
 
 
 def library_conf(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
