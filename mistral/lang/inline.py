@@ -16,6 +16,7 @@ _COMMAND = re.compile(r"(\w+)\s*\(")
 _LITERAL = re.compile(r"true|false|null|[0-9]+")
 _BLANK = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
+_MAX_BAD_LISTS = 100
 _BRACKETS = (("<%", "%>"), ("{{", "}}"))
 
 
@@ -50,6 +51,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
         self._missing: dict[str, int] = {}
+        self._bad_lists = 0
 
     def params(self) -> dict[str, Any]:
         """All parameters, the last of a name wins."""
@@ -89,11 +91,15 @@ class _Scanner:
         return (literal.end(), _decoded(literal.group())) if literal else None
 
     def _list(self, start: int) -> tuple[int, Any] | None:
-        try:
-            value, end = _DECODER.raw_decode(self._text, start)
-        except (ValueError, RecursionError):
-            return self._until("]", start)
-        return end, value
+        if self._find("]", start) < 0:
+            return None
+        if self._bad_lists < _MAX_BAD_LISTS:
+            try:
+                value, end = _DECODER.raw_decode(self._text, start)
+                return end, value
+            except (ValueError, RecursionError):
+                self._bad_lists += 1  # each error costs a walk over the text
+        return self._until("]", start)
 
     def _until(self, closer: str, start: int, limit: int = -1) -> tuple[int, str] | None:
         end = self._find(closer, start, limit)

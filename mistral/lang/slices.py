@@ -62,9 +62,9 @@ class WorkbookSlices:
         first, last = key.start_mark.line, value.end_mark.line
         if self._lines[first][:column].strip(" "):
             return None  # written in one line with something else
+        if value.end_mark.column <= column and last > first:
+            last -= 1  # the value ends where the next one begins, or after the text
         lines = self._lines[first : last + 1]
-        if value.end_mark.column <= column and len(lines) > 1:
-            lines.pop()
         while len(lines) > 1 and _is_outside(lines[-1], column):
             lines.pop()
         return "\n".join(_moved(line, column) for line in lines) + "\n"
