@@ -24,6 +24,9 @@ from mistral.workflow.results import UNKNOWN_ERROR, Outcome
 
 LOG = logging.getLogger(__name__)
 
+EXECUTOR_GRACE = 2.0
+"""Seconds that an executor gets beyond the action's own deadline to say that it has passed."""
+
 _UNSAVED = ("id", "project_id", "created_at", "updated_at")
 
 
@@ -73,7 +76,7 @@ class AdhocRunner:
             result = self._executor.call(
                 "run_action",
                 ctx,
-                timeout=limit or self._timeout,
+                timeout=limit + EXECUTOR_GRACE if limit else self._timeout,
                 target=target,
                 action_ex_id=call["id"],
                 action_class_str=call["action_class"],
@@ -81,7 +84,7 @@ class AdhocRunner:
                 params=call["input"],
                 safe_rerun=call["safe_rerun"],
                 name=call["name"],
-                context=call["context"],
+                execution_context=call["context"],
             )
         except exc.RPCException as error:
             if limit:

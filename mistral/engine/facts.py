@@ -92,10 +92,18 @@ class TransactionFacts:
         flat: bool = False,
     ) -> Sequence[Mapping[str, Any]]:
         """Records of tasks."""
-        found = self._source.find_tasks(workflow_execution_id, recursive, state)
+        found = self._with_draft(
+            self._source.find_tasks(workflow_execution_id, recursive, None), state
+        )
         if flat:
             found = [t for t in found if not self._is_mirror(t)]
         return [self._record(t) for t in found]
+
+    def _with_draft(self, found: Sequence[TaskExecution], state: str | None) -> list[TaskExecution]:
+        """The tasks with the current one as the decision under way would leave it."""
+        draft = self._task_ex
+        drafted = [draft if draft is not None and t.id == draft.id else t for t in found]
+        return [t for t in drafted if state in (None, t.state)]
 
     def _is_mirror(self, task_ex: TaskExecution) -> bool:
         """Whether a task only repeats the state of its sub-execution."""

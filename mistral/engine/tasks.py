@@ -433,7 +433,7 @@ class RegularTask(Task):
             name = self._evaluate(spec.workflow, context)
             workflow = self.means.find_workflow(str(name))
             if workflow is None:
-                raise SubWorkflowError(f"Workflow not found [name={name}]")
+                raise SubWorkflowError(f"Failed to find workflow [name={name}]")
             return WorkflowAction(workflow, task_ex=self.draft, scope=scope)
         name = self._evaluate(spec.action, context) if spec.action else None
         definition = self.means.find_action(str(name) if name else "std.noop")

@@ -310,7 +310,11 @@ class Unit:
         self, execution_id: str | None, recursive: bool, state: str | None
     ) -> list[TaskExecution]:
         """Tasks of an execution, of those below it too, or all of the project."""
-        return self.store.find_tasks(self.wf_ex.project_id, execution_id, recursive, state)
+        stored = self.store.find_tasks(self.wf_ex.project_id, execution_id, recursive, state)
+        found = {t.id: self._tasks.get(t.id, t) for t in stored}
+        if execution_id in (None, self.wf_ex.id):
+            found |= self._tasks
+        return [found[i] for i in sorted(found) if state in (None, found[i].state)]
 
     def find_executions(self, **filters: Any) -> list[WorkflowExecution]:
         """Executions of the project."""

@@ -183,7 +183,7 @@ class ExecutorClient:
         safe_rerun: bool,
         *,
         name: str = "",
-        context: Mapping[str, Any] | None = None,
+        execution_context: Mapping[str, Any] | None = None,
         dry_run: bool = False,
         target: str | None = None,
         timeout: float | None = None,
@@ -200,6 +200,6 @@ class ExecutorClient:
             params=params,
             safe_rerun=safe_rerun,
             name=name,
-            context=context,
+            execution_context=execution_context,
             dry_run=dry_run,
         )

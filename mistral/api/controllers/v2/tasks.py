@@ -110,8 +110,8 @@ def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None
     target = values.get("state")
     if target not in (states.RUNNING, states.SKIPPED):
         raise exc.WorkflowException(
-            f"Invalid task state '{target}'. Only updating task to rerun or skip is supported: "
-            f"{states.RUNNING}, {states.SKIPPED}."
+            f"Invalid task state '{target}': a task can only be set to "
+            f"{states.RUNNING} or {states.SKIPPED} (rerun or skip)."
         )
     if current["state"] != states.ERROR:
         raise exc.WorkflowException(
