@@ -17,6 +17,10 @@ from mistral.service.base import MistralService
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds after which a stopping server no longer reads from clients who have not said everything;
+#: requests that are being handled are not affected.
+_SILENT_CLIENTS = 1
+
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -56,7 +60,7 @@ class HttpServer(MistralService):
             numthreads=options.threads,
             request_queue_size=options.backlog,
             timeout=options.idle_timeout,
-            shutdown_timeout=options.grace,
+            shutdown_timeout=_SILENT_CLIENTS,
             server_name="mistral",
         )
         self._server.keep_alive_conn_limit = options.idle_connections
@@ -80,11 +84,13 @@ class HttpServer(MistralService):
         LOG.info("The API listens on %s:%d", *self.address)
 
     def stop(self, graceful: bool = False) -> None:
-        if not graceful:
-            self._server.shutdown_timeout = 0
-        self._server.stop()
-        if self._thread.ident is not None:
-            self._thread.join(self._options.grace)
+        if self._thread.ident is None:
+            return
+        # cheroot waits for its threads without a limit
+        stopping = threading.Thread(target=self._server.stop, name="http-stop", daemon=True)
+        stopping.start()
+        stopping.join(self._options.grace if graceful else _SILENT_CLIENTS)
+        self._thread.join(_SILENT_CLIENTS)
 
     def _serve(self) -> None:
         self._server.serve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -91,3 +92,17 @@ def test_bad_certificates_are_a_configuration_error(app: App, tmp_path: Any) -> 
     files = TlsFiles(str(tmp_path / "x.pem"), str(tmp_path / "x.pem"))
     with pytest.raises(ConfigurationError, match="ssl"):
         HttpServer(app, HttpOptions(port=0, tls=files))
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT"], ids=["nothing", "half a request"])
+def test_silent_clients_do_not_hold_up_a_stop(server: HttpServer, app: App, said: bytes) -> None:
+    with socket.create_connection(server.address) as silent:
+        silent.sendall(said)
+        connection = connect(server)
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        connection.close()
+        stopping = threading.Thread(target=server.stop, kwargs={"graceful": True})
+        stopping.start()
+        stopping.join(PATIENCE / 3)
+        assert not stopping.is_alive()
