@@ -51,7 +51,7 @@ def build_service(conf: cfg.ConfigOpts) -> ServiceGroup:
         prepare_embedded_database(conf)
     shared = parts.Parts(conf)
     if {"engine", "api"} & set(components(conf)):
-        shared.check_schema()
+        shared.check_database()
     built = Components(shared)
     makers: dict[str, Callable[[], Startable]] = {
         "engine": built.engine,
@@ -68,7 +68,9 @@ def build_wsgi_application(conf: cfg.ConfigOpts) -> WsgiApp:
     """Only the REST API, for a WSGI server."""
     if config.is_embedded(conf):
         prepare_embedded_database(conf)
-    return Components(parts.Parts(conf)).wsgi_application()
+    shared = parts.Parts(conf)
+    shared.check_database()
+    return Components(shared).wsgi_application()
 
 
 def prepare_embedded_database(conf: cfg.ConfigOpts) -> None:

@@ -137,7 +137,7 @@ def _populate_actions(conf: cfg.ConfigOpts) -> None:
     """Standard actions are read from plug-ins by each process; what can be done is to check."""
     shared = parts.Parts(conf)
     try:
-        shared.check_schema()
+        shared.check_database()
         print(f"{len(shared.registry.find_all())} standard actions are available.")
     finally:
         shared.close()

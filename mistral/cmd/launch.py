@@ -40,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             service, functools.partial(logs.reload, conf), conf.graceful_shutdown_timeout
         )
         process.run()
-    except ConfigurationError as error:
-        print(f"mistral-server: {error}", file=sys.stderr)
+    except (ConfigurationError, sa.exc.OperationalError) as error:
+        print(f"mistral-server: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0
 

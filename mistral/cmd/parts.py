@@ -24,7 +24,11 @@ def make_data_directory(conf: cfg.ConfigOpts) -> None:
     """The directory of an SQLite file."""
     url = sa.make_url(conf.database.connection)
     if url.get_backend_name() == "sqlite" and url.database:
-        pathlib.Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        directory = pathlib.Path(url.database).parent
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(f"Can't make the data directory: {error}") from error
 
 
 class Parts:
@@ -35,22 +39,20 @@ class Parts:
 
     @functools.cached_property
     def database(self) -> Database:
-        """The database; its settings are checked."""
+        """The database."""
         options = self.conf.database
-        database = Database(
+        return Database(
             options.connection,
             pool_size=options.max_pool_size,
             max_overflow=options.max_overflow,
             pool_timeout=options.pool_timeout,
             recycle=options.connection_recycle_time,
         )
-        database.check()
-        return database
 
-    def check_schema(self) -> None:
-        """ConfigurationError unless the database has this version's tables."""
+    def check_database(self) -> None:
+        """ConfigurationError unless it can be used: its settings, and this version's tables."""
+        self.database.check()
         if not schema.is_current(self.conf.database.connection):
-            self.database.check()
             raise ConfigurationError(
                 "The database's schema is not that of this version: run "
                 "'mistral-db-manage upgrade head'."
