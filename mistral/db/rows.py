@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db import hotpath, tables
 from mistral.workflow import entities
 
 E = TypeVar("E", bound=entities.Entity)
@@ -31,9 +31,8 @@ def load(conn: sa.Connection, kind: type[E], statement: Any, params: dict[str, A
     """Entities of a SELECT that lists a table's columns in order."""
     names = _column_names(kind)
     from_row = kind.from_row
-    return [
-        from_row(dict(zip(names, row, strict=True))) for row in conn.execute(statement, params)
-    ]
+    found = hotpath.select(conn, statement, params)
+    return [from_row(dict(zip(names, row, strict=True))) for row in found]
 
 
 @functools.cache
@@ -41,26 +40,19 @@ def _column_names(kind: type[entities.Entity]) -> tuple[str, ...]:
     return tuple(TABLES[kind].c.keys())
 
 
+@functools.cache
+def _key_names(kind: type[entities.Entity]) -> tuple[str, ...]:
+    return tuple(column.name for column in TABLES[kind].primary_key)
+
+
 def insert(conn: sa.Connection, rows: Sequence[entities.Entity]) -> None:
     """Insert entities of one kind with one statement."""
     if not rows:
         return
     kind = type(rows[0])
-    names = _column_names(kind)
-    values = [{name: row.__dict__[name] for name in names} for row in rows]
-    # PyMySQL rewrites a batch into one INSERT by itself
-    batch = len(values) > 1 and conn.dialect.name in ("postgresql", "sqlite")
-    conn.execute(_insert_statement(kind, batch), values)
+    hotpath.insert(conn, TABLES[kind], _column_names(kind), [row.__dict__ for row in rows])
     for row in rows:
         row.__dict__["changed"].clear()
-
-
-@functools.cache
-def _insert_statement(kind: type[entities.Entity], batch: bool) -> Any:
-    table = TABLES[kind]
-    statement = sa.insert(table)
-    # RETURNING makes SQLAlchemy send many rows as one INSERT instead of one each
-    return statement.returning(*table.primary_key.columns) if batch else statement
 
 
 def update(conn: sa.Connection, rows: Iterable[entities.Entity]) -> None:
@@ -72,22 +64,8 @@ def update(conn: sa.Connection, rows: Iterable[entities.Entity]) -> None:
             groups[frozenset(changed)].append(row)
     for changed_names, group in groups.items():
         kind = type(group[0])
-        keys = [c.name for c in TABLES[kind].primary_key]
-        params = [
-            {f"key_{key}": row.__dict__[key] for key in keys}
-            | {name: row.__dict__[name] for name in changed_names}
-            for row in group
-        ]
-        conn.execute(_update_statement(kind, changed_names), params if len(params) > 1 else params[0])
+        names = tuple(sorted(changed_names))
+        values = [row.__dict__ for row in group]
+        hotpath.update(conn, TABLES[kind], names, _key_names(kind), values)
         for row in group:
             row.__dict__["changed"].clear()
-
-
-@functools.lru_cache(maxsize=512)
-def _update_statement(kind: type[entities.Entity], names: frozenset[str]) -> Any:
-    table = TABLES[kind]
-    return (
-        sa.update(table)
-        .where(*[column == sa.bindparam(f"key_{column.name}") for column in table.primary_key])
-        .values({name: sa.bindparam(name) for name in sorted(names)})
-    )
