@@ -211,7 +211,7 @@ def _join(conn: sa.Connection, spec: WorkflowSpec, task_ex: TaskExecution) -> It
         text = f"join '{task_ex.name}' waits, although its inbound tasks make it {verdict}"
         yield Violation("join-without-reason", *where, text)
         return
-    undecided = set(inbound) - set(decided)
+    undecided = {name for name in inbound if decided.get(name, joins.WAITING) == joins.WAITING}
     active = _active(conn, task_ex.workflow_execution_id)
     if joins.dead_inbound(spec, task_ex.name, undecided, active) == undecided:
         text = (

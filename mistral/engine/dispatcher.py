@@ -18,10 +18,17 @@ from mistral.workflow import states
 
 
 def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
-    """Handle commands and all that they lead to."""
+    """Handle commands and all that they lead to.
+
+    Whether the workflow has ended is asked last: what still waits here may start something.
+    """
     todo = collections.deque(commands)
     while todo:
         command = todo.popleft()
+        if isinstance(command, c.CheckWorkflow) and todo:
+            if not isinstance(todo[-1], c.CheckWorkflow):
+                todo.append(command)
+            continue
         further = _ANSWERS[type(command)](unit, command)
         if further:
             todo.extendleft(reversed(further))

@@ -33,7 +33,10 @@ def arrive(unit: Unit, command: RunTask) -> list[Command]:
     if task_ex is None:
         commands, task_ex = _create(unit, command.name)
     elif states.is_completed(task_ex.state):
-        commands = task_handler.existing(unit, task_ex).rearm()
+        commands = [
+            *task_handler.existing(unit, task_ex).rearm(),
+            *_expected_again(unit, task_ex, command.source_name or ""),
+        ]
     trigger = command.triggered_by or (None, None)
     inbound = JoinInbound(
         task_execution_id=task_ex.id,
@@ -55,6 +58,18 @@ def _create(unit: Unit, name: str) -> tuple[list[Command], TaskExecution]:
     for inbound_name in sorted(_already_decided(unit, name)):
         commands.append(_failed(task_ex, inbound_name))
     return commands, task_ex
+
+
+def _expected_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]:
+    """In a loop a join that runs again waits for those that are on their way once more."""
+    decided = {n: r for n, r in unit.inbounds(task_ex).items() if n != source}
+    dead = joins.dead_inbound(unit.spec, task_ex.name, decided, _active(unit))
+    return [
+        SetInbound(
+            JoinInbound(task_ex.id, name, joins.WAITING, attempt=task_ex.attempt + 1)
+        )
+        for name in sorted(decided.keys() - dead)
+    ]
 
 
 def _failed(task_ex: TaskExecution, name: str) -> Command:
@@ -182,7 +197,11 @@ def _lost_routes(unit: Unit, names: Iterable[str]) -> list[Command]:
         if join is None or join.state != states.WAITING:
             continue
         decided = unit.inbounds(join)
-        undecided = [n for n in unit.spec.inbound(name) if n not in decided]
+        undecided = [
+            n
+            for n in unit.spec.inbound(name)
+            if n not in decided or decided[n].state == joins.WAITING
+        ]
         if not undecided:
             continue
         active = _active(unit) if active is None else active
