@@ -13,8 +13,15 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import cluster
+import flows as flows_client
+import processes
 import pytest
 import services
+
+from mistral.db import invariants
+from mistral.db.transaction import Database
+from mistral.utils import clock
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -103,3 +110,47 @@ def fresh_mariadb_url(mariadb: services.Service) -> Iterator[str]:
 def fresh_sqlite_url(tmp_path: Path) -> str:
     """An SQLite database for one test; the file does not exist yet."""
     return f"sqlite:///{tmp_path / 'mistral.sqlite'}"
+
+
+def assert_nothing_is_stuck(database_url: str) -> None:
+    """Every live row has a reason to move on (design law 6)."""
+    database = Database(database_url)
+    try:
+        found = database.read(lambda conn: invariants.check(conn, clock.utc_now()))
+    finally:
+        database.close()
+    assert found == [], "\n".join(str(violation) for violation in found)
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[cluster.Cluster]:
+    """The embedded service as one process, for all tests that only need some service.
+
+    At the end it has to stop by itself and to leave nothing behind that is stuck.
+    """
+    run_dir = tmp_path_factory.mktemp("embedded")
+    url = f"sqlite:///{run_dir / 'mistral.sqlite'}"
+    sections = cluster.embedded_sections(processes.free_port(), url)
+    with cluster.Cluster(run_dir, sections) as installation:
+        installation.prepare_database()
+        installation.start("mistral", "all")
+        installation.wait_ready()
+        installation.wait_working()
+        yield installation
+        installation.require_alive()
+        assert_nothing_is_stuck(url)
+        assert installation.stop_all() == [], installation.log_tails()
+
+
+@pytest.fixture
+def flows(embedded: cluster.Cluster) -> flows_client.Flows:
+    """A client of the embedded service, in a namespace of its own."""
+    return flows_client.Flows(embedded.url)
+
+
+@pytest.fixture
+def embedded_database(embedded: cluster.Cluster) -> Iterator[Database]:
+    """The embedded service's database, to look at."""
+    database = Database(str(embedded.sections["database"]["connection"]))
+    yield database
+    database.close()

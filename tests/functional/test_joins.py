@@ -1,0 +1,147 @@
+"""Tasks that wait for other tasks."""
+
+from __future__ import annotations
+
+import pytest
+from flows import Flows
+
+BRANCHES = """
+main:
+  tasks:
+    a: {{action: std.async_noop, on-success: j}}
+    b: {{action: std.async_noop, on-success: j}}
+    c: {{action: std.async_noop, on-success: j}}
+    j: {{action: std.noop, join: {join}}}
+"""
+
+
+@pytest.mark.parametrize(("join", "needed"), [("all", 3), ("one", 1), (2, 2)])
+def test_a_join_waits_for_as_many_as_it_says(flows: Flows, join: object, needed: int) -> None:
+    run = flows.launch(BRANCHES.format(join=join))
+    for name in "abc"[: needed - 1]:
+        run.finish(name)
+        run.wait_task(name, "SUCCESS")
+        run.wait_task("j", "WAITING")
+    run.finish("abc"[needed - 1])
+    run.wait_task("j", "SUCCESS")
+    for name in "abc"[needed:]:
+        run.finish(name)
+    run.wait()
+    assert run.names() == ["a", "b", "c", "j"]
+
+
+def test_a_join_of_all_merges_what_its_branches_published(flows: Flows) -> None:
+    run = flows.run("""
+    main:
+      output:
+        all: <% [$.a, $.b, $.both, $.old] %>
+      tasks:
+        s: {publish: {old: 1, both: {s: 0}}, on-success: [a, b]}
+        a: {publish: {a: 1, both: {a: 1}}, on-success: j}
+        b: {publish: {b: 2, both: {b: 2}}, on-success: j}
+        j: {action: std.echo output=<% $.both %>, join: all}
+    """)
+    assert run.output["all"][:2] == [1, 2]
+    both = run.task("j")["result"]
+    assert (both["a"], both["b"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("join", "state"), [("all", "ERROR"), ("one", "SUCCESS"), (2, "SUCCESS"), (3, "ERROR")]
+)
+def test_a_branch_that_fails(flows: Flows, join: object, state: str) -> None:
+    run = flows.run(
+        f"""
+    main:
+      tasks:
+        a: {{action: std.noop, on-success: j}}
+        b: {{action: std.fail, on-success: j}}
+        c: {{action: std.noop, on-success: j}}
+        j: {{action: std.noop, join: {join}}}
+    """,
+        ends="ERROR",
+    )
+    joined = run.task("j")
+    assert joined["state"] == state
+    if state == "ERROR":
+        assert joined["state_info"] == "Failed by tasks: ['b']"
+        assert run.actions("j") == []
+
+
+def test_an_error_that_leads_to_the_join_is_ready(flows: Flows) -> None:
+    run = flows.run("""
+    main:
+      tasks:
+        a: {action: std.noop, on-success: j}
+        b: {action: std.fail, on-error: j}
+        j: {action: std.noop, join: all}
+    """)
+    assert run.states()["j"] == "SUCCESS"
+
+
+def test_a_branch_that_can_not_come_any_more(flows: Flows) -> None:
+    run = flows.run("""
+    main:
+      tasks:
+        a: {action: std.noop, on-success: j}
+        b: {action: std.noop, on-success: [{b2: <% false %>}]}
+        b2: {action: std.noop, on-success: b3}
+        b3: {action: std.noop, on-success: j}
+        j: {action: std.noop, join: all, on-error: k}
+        k: {action: std.noop}
+    """)
+    assert run.states() == {"a": "SUCCESS", "b": "SUCCESS", "j": "ERROR", "k": "SUCCESS"}
+    assert run.task("j")["state_info"] == "Failed by tasks: ['b3']"
+
+
+def test_a_join_that_nobody_reaches_does_not_exist(flows: Flows) -> None:
+    run = flows.run("""
+    main:
+      tasks:
+        a: {action: std.noop, on-success: [{j: <% false %>}]}
+        b: {action: std.noop, on-success: [{j: <% false %>}]}
+        j: {action: std.noop, join: all}
+    """)
+    assert run.names() == ["a", "b"]
+
+
+def test_nested_joins(flows: Flows) -> None:
+    text = """
+    main:
+      input: [b]
+      tasks:
+        a: {action: std.noop, on-success: inner}
+        b: {action: <% $.b %>, on-success: inner}
+        c: {action: std.noop, on-success: outer}
+        inner: {action: std.noop, join: all, on-success: outer}
+        outer: {action: std.noop, join: all}
+    """
+    assert flows.run(text, {"b": "std.noop"}).states() == dict.fromkeys(
+        ("a", "b", "c", "inner", "outer"), "SUCCESS"
+    )
+    failed = flows.start("main", {"b": "std.fail"}).wait("ERROR")
+    assert failed.task("outer")["state_info"] == "Failed by tasks: ['inner']"
+
+
+def test_a_join_in_a_loop_runs_in_each_pass(flows: Flows) -> None:
+    run = flows.run("""
+    main:
+      output: {n: <% $.n %>}
+      tasks:
+        start: {publish: {n: 0}, on-success: fork}
+        fork: {publish: {n: <% $.n + 1 %>}, on-success: [left, right]}
+        left: {action: std.noop, on-success: j}
+        right: {action: std.noop, on-success: j}
+        j: {action: std.noop, join: all, on-success: [{fork: <% $.n < 3 %>}]}
+    """)
+    assert run.output["n"] == 3
+    assert len(run.actions("j")) == 3
+    assert run.names().count("fork") == 3
+
+
+def test_a_wide_join(flows: Flows) -> None:
+    names = [f"t{n}" for n in range(60)]
+    tasks = "\n".join(f"    {n}: {{action: std.noop, on-success: j}}" for n in names)
+    run = flows.run(f"main:\n  tasks:\n{tasks}\n    j: {{action: std.noop, join: all}}\n")
+    assert run.names() == sorted([*names, "j"])
+    assert len(run.actions("j")) == 1

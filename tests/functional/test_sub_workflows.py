@@ -1,0 +1,132 @@
+"""Workflows as tasks."""
+
+from __future__ import annotations
+
+from flows import Flows
+
+SUB = """
+sub:
+  input: [a, b: 2]
+  output: {sum: <% $.a + $.b %>}
+  output-on-error: {why: <% $.a %>}
+  tasks:
+    t: {action: std.noop, on-success: [{fail(msg="no"): <% $.a = 0 %>}]}
+"""
+
+
+def test_a_child_gives_its_output(flows: Flows) -> None:
+    flows.define(SUB)
+    run = flows.run(
+        """
+    main:
+      output: {s: <% $.s %>}
+      tasks:
+        t: {workflow: sub a=1 extra=5, publish: {s: <% task().result.sum %>}}
+    """,
+        env={"e": 1},
+    )
+    assert run.output == {"s": 3}
+    (child,) = run.children("t")
+    row = child.row
+    assert row["root_execution_id"] == run.id
+    assert row["task_execution_id"] == run.task("t")["id"]
+    assert row["input"] == {"a": 1, "b": 2}
+    assert (row["params"]["extra"], row["params"]["env"]) == (5, {"e": 1})
+    assert run.task("t")["type"] == "WORKFLOW"
+
+
+def test_a_child_that_fails(flows: Flows) -> None:
+    flows.define(SUB)
+    run = flows.run("""
+    main:
+      output: {why: <% $.why %>}
+      tasks:
+        t:
+          workflow: sub a=0
+          publish-on-error: {why: <% task().result.why %>}
+          on-error: noop
+    """)
+    assert run.output == {"why": 0}
+    assert run.task("t")["state_info"] == "no"
+
+
+def test_children_that_can_not_start(flows: Flows) -> None:
+    flows.define(SUB)
+    run = flows.run("""
+    main:
+      tasks:
+        missing_input: {workflow: sub, on-error: noop}
+        missing_workflow: {workflow: no_such_workflow, on-error: noop}
+    """)
+    assert set(run.states().values()) == {"ERROR"}
+    assert run.children("missing_input") == run.children("missing_workflow") == []
+    assert "no_such_workflow" in run.task("missing_workflow")["state_info"]
+
+
+def test_three_levels_and_a_name_that_is_computed(flows: Flows) -> None:
+    run = flows.run(
+        """
+    bottom:
+      input: [n]
+      output: {r: <% $.n + env().plus %>}
+      tasks: {t: {action: std.noop}}
+    middle:
+      input: [n, which]
+      output: {r: <% task(t).result.r %>}
+      tasks: {t: {workflow: <% $.which %>, input: {n: <% $.n %>}}}
+    main:
+      output: {r: <% task(t).result.r %>}
+      tasks: {t: {workflow: middle, input: {n: 1, which: bottom}}}
+    """,
+        env={"plus": 10},
+    )
+    assert run.output == {"r": 11}
+    (middle,) = run.children("t")
+    (bottom,) = middle.children("t")
+    assert bottom.row["root_execution_id"] == run.id
+
+
+def test_many_children_are_joined(flows: Flows) -> None:
+    tasks = "\n".join(f"    c{n}: {{workflow: sub a={n}, on-success: j}}" for n in range(1, 9))
+    flows.define(SUB)
+    run = flows.run(f"main:\n  tasks:\n{tasks}\n    j: {{action: std.noop, join: all}}\n")
+    assert len(run.actions("j")) == 1
+
+
+def test_a_reverse_workflow_as_a_child(flows: Flows) -> None:
+    run = flows.run("""
+    back:
+      type: reverse
+      output: {r: <% $.r %>}
+      tasks:
+        first: {publish: {f: 1}}
+        last: {requires: first, publish: {r: <% $.f + 1 %>}}
+        unused: {action: std.fail}
+    main:
+      output: {r: <% task(t).result.r %>}
+      tasks: {t: {workflow: "back task_name='last'"}}
+    """)
+    assert run.output == {"r": 2}
+    (child,) = run.children("t")
+    assert child.names() == ["first", "last"]
+
+
+def test_reverse_workflows(flows: Flows) -> None:
+    flows.define("""
+    main:
+      type: reverse
+      input: [kind: std.noop]
+      output: {r: <% $.r %>}
+      tasks:
+        a: {publish: {x: {a: 1}}}
+        b: {action: <% $.kind %>, publish: {x: {b: 2}}}
+        c: {requires: [a, b], publish: {r: <% $.x %>}}
+    """)
+    assert flows.start("main", task_name="c").wait().output == {"r": {"a": 1, "b": 2}}
+    # the output is not there, because only what the target needs has run
+    assert flows.start("main", task_name="a").wait("ERROR").names() == ["a"]
+    failed = flows.start("main", {"kind": "std.fail"}, task_name="c").wait("ERROR")
+    assert "c" not in failed.names()
+    body = {"workflow_name": "main", "workflow_namespace": flows.namespace}
+    for params in ({}, {"task_name": "no"}):
+        assert flows.request("POST", "/executions", body | {"params": params})[0] == 400
