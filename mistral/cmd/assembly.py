@@ -108,7 +108,11 @@ class Components:
             self._parts.database,
             catalog,
             queue,
-            EngineOptions(relay_interval=conf.engine.relay_interval, limits=limits),
+            EngineOptions(
+                threads=conf.engine.threads,
+                relay_interval=conf.engine.relay_interval,
+                limits=limits,
+            ),
             Faults.from_environment(os.environ),
         )
         return EngineServer(
@@ -116,7 +120,7 @@ class Components:
             transport=self._parts.transport,
             host=conf.engine.host,
             topic=conf.engine.topic,
-            threads=conf.engine.threads,
+            threads=conf.executor_thread_pool_size,
         )
 
     def executor(self) -> ExecutorServer:

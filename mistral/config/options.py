@@ -199,7 +199,7 @@ ENGINE_OPTS: list[cfg.Opt] = [
         choices=["replace", "merge"],
         help="How a join combines the data of its branches: by key, or deeply.",
     ),
-    cfg.IntOpt("threads", default=8, min=1, help="Worker threads of one engine process."),
+    cfg.IntOpt("threads", default=4, min=1, help="Worker threads of one engine process."),
     cfg.FloatOpt(
         "relay_interval",
         default=2.0,

@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import tables
+from mistral.db import hotpath, tables
 from mistral.db.base import Repository, insert_absent, nearest_first
 from mistral.utils import json
 from mistral.utils.ids import looks_like_uuid
@@ -172,9 +172,12 @@ def _look_up(
     names: Sequence[str],
     namespaces: Sequence[str],
     project_id: str,
-) -> sa.RowMapping | None:
+) -> dict[str, Any] | None:
     params = {"names": list(names), "namespaces": list(namespaces), "project_id": project_id}
-    found = conn.execute(statement, params).mappings().all()
+    columns = statement.selected_columns.keys()
+    found = [
+        dict(zip(columns, row, strict=True)) for row in hotpath.select(conn, statement, params)
+    ]
     # min keeps the first of equals, which is the nearest one
     return min(
         found,

@@ -82,7 +82,9 @@ class Database:
     """A database and the ways to work on it.
 
     :param url: SQLAlchemy URL; a plain ``postgresql://`` or ``mysql://`` gets our driver.
-    :param pool_size: connections kept open; ``max_overflow`` more may be opened under load.
+    :param pool_size: with ``max_overflow`` the number of connections that may be open. They are
+        opened when needed and kept, the last used one first: under load, opening and closing
+        them again and again costs more than the work itself.
     """
 
     def __init__(
@@ -105,10 +107,11 @@ class Database:
                 self._writer = self._reader = sa.create_engine(
                     self.url,
                     isolation_level="READ COMMITTED",
-                    pool_size=pool_size,
-                    max_overflow=max_overflow,
+                    pool_size=pool_size + max_overflow,
+                    max_overflow=0,
                     pool_timeout=pool_timeout,
                     pool_recycle=recycle,
+                    pool_use_lifo=True,
                 )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise exc.ConfigurationError(f"[database] connection can't be used: {error}") from error

@@ -20,6 +20,7 @@ from mistral import exceptions as exc
 from mistral.db import rows, store, tables
 from mistral.db import values as value_store
 from mistral.db.transaction import Database
+from mistral.engine.batch_sender import BatchSender
 from mistral.engine.mailbox import Mail
 from mistral.rpc.clients import ExecutorClient
 from mistral.scheduler.timer_queue import HORIZON
@@ -67,6 +68,16 @@ class ActionQueue:
         self._executors = executors
         self._catalog = catalog
         self.options = options
+        self._sender = BatchSender("actions", self._deliver, threads=1, max_batch=MESSAGE_SIZE)
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._sender.start()
+
+    def stop(self) -> None:
+        """Send what waits and end; what could not be sent is found by the relay."""
+        self._sender.wait_empty(5.0)
+        self._sender.stop()
 
     def call(
         self, action_ex: ActionExecution, values: Values, wf_ex: WorkflowExecution | None
@@ -110,16 +121,19 @@ class ActionQueue:
         }
 
     def send(self, calls: Iterable[tuple[str | None, Mapping[str, Any]]]) -> None:
-        """Send messages, one per target; a failure is left to the relay."""
+        """Send soon; what is handed over meanwhile travels in the same message."""
+        self._sender.put(calls)
+
+    def _deliver(self, calls: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+        """One message per target; a failure is left to the relay."""
         by_target: dict[str | None, list[Mapping[str, Any]]] = defaultdict(list)
         for target, call in calls:
             by_target[target].append(call)
         for target, group in by_target.items():
-            for start in range(0, len(group), MESSAGE_SIZE):
-                try:
-                    self._executors.run_actions(group[start : start + MESSAGE_SIZE], target=target)
-                except exc.RPCException as error:
-                    LOG.warning("Actions could not be sent, the relay will: %s", error)
+            try:
+                self._executors.run_actions(group, target=target)
+            except exc.RPCException as error:
+                LOG.warning("Actions could not be sent, the relay will: %s", error)
 
 
 class Relay:

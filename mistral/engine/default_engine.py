@@ -10,6 +10,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import logging
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -53,7 +54,7 @@ JsonDict = dict[str, Any]
 class EngineOptions:
     """Settings of an engine; times in seconds."""
 
-    threads: int = 8
+    threads: int = 4
     relay_interval: float = 2.0
     limits: Limits = Limits()
 
@@ -83,6 +84,7 @@ class DefaultEngine(Engine):
         self._queue = queue
         self._options = options or EngineOptions()
         self._faults = faults or Faults()
+        self._starts = threading.BoundedSemaphore(self._options.threads)
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
         self._timers = TimerQueue(self._fire)
         self._relay = Relay(
@@ -91,6 +93,7 @@ class DefaultEngine(Engine):
 
     def start(self) -> None:
         """Begin to work."""
+        self._queue.start()
         self._mailboxes.start()
         self._timers.start()
         self._relay.start()
@@ -100,6 +103,7 @@ class DefaultEngine(Engine):
         self._relay.stop()
         self._timers.stop()
         self._mailboxes.stop()
+        self._queue.stop()
 
     # starts
 
@@ -126,12 +130,11 @@ class DefaultEngine(Engine):
             self._start, wf_identifier, wf_input, description, request, execution_id, params
         )
         try:
-            view, ready = self._db.write(work)
+            with self._starts:
+                view, ready = self._db.write(work)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            return self._db.read(lambda conn: self._existing(conn, execution_id))
-        except exc.DBDuplicateEntryError:
             return self._db.read(lambda conn: self._existing(conn, execution_id))
         self._faults.point("engine.after_commit")
         self._ring(ready)
@@ -148,8 +151,6 @@ class DefaultEngine(Engine):
         conn: sa.Connection,
     ) -> tuple[JsonDict, _Ready]:
         store = Store(conn)
-        if store.execution(execution_id) is not None:
-            raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
         project_id = request.ctx.project_id
         row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
         if row is None:
