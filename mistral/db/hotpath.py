@@ -46,7 +46,7 @@ def select(
     for name, convert in query.binds.items():
         if values[name] is not None:
             values[name] = convert(values[name])
-    arguments: Any = list(values.values()) if query.is_positional else values
+    arguments: Any = [values[n] for n in query.names] if query.is_positional else values
     rows = [list(row) for row in _run(conn, query.sql, arguments, fetch=True)]
     for position, convert in query.results:
         for row in rows:
