@@ -14,6 +14,8 @@ from mistral.lang.specs import ENGINE_COMMANDS
 _NAME = re.compile(r"""(?:<%.*?%>|\{\{.*?\}\}|\{%.*%\}|[^\s=("<{])+""")
 _COMMAND = re.compile(r"(\w+)\s*\(")
 _LITERAL = re.compile(r"true|false|null|[0-9]+")
+# the documented example writes url=http://my.webservice.com
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s<{]+")
 _BLANK = re.compile(r"\s")
 _DECODER = json.JSONDecoder()
 _MAX_BAD_LISTS = 100
@@ -52,6 +54,7 @@ class _Scanner:
         self._text = text
         self._missing: dict[str, int] = {}
         self._bad_lists = 0
+        self._no_url_before = 0
 
     def params(self) -> dict[str, Any]:
         """All parameters, the last of a name wins."""
@@ -87,8 +90,23 @@ class _Scanner:
                 return None
             end = text.rfind("%}") + 2
             return end, text[start:end]
+        if (url := self._url(start)) is not None:
+            return url
         literal = _LITERAL.match(text, start)
         return (literal.end(), _decoded(literal.group())) if literal else None
+
+    def _url(self, start: int) -> tuple[int, str] | None:
+        """A whole address; one that an expression ends is no value."""
+        if start < self._no_url_before:
+            return None
+        found = _URL.match(self._text, start)
+        if found is None:
+            return None
+        end = found.end()
+        if end < len(self._text) and not self._text[end].isspace():
+            self._no_url_before = end
+            return None
+        return end, found.group()
 
     def _list(self, start: int) -> tuple[int, Any] | None:
         if self._find("]", start) < 0:

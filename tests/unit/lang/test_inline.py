@@ -26,6 +26,15 @@ from mistral.lang import inline
         ("a x=[one] y=4", "a", {"x": "[one]", "y": 4}),
         ('a x=-1 y=1.5 z={"a": 1} w=word k=2', "a", {"y": 1, "k": 2}),
         ("a x=007", "a", {"x": "007"}),
+        (
+            "a x=http://my.web-service.com:80/b?c=d&e=1 y=2",
+            "a",
+            {
+                "x": "http://my.web-service.com:80/b?c=d&e=1",
+                "y": 2,
+            },
+        ),
+        ("a x=http://h/<% $.a %> y=2", "a", {"y": 2}),
         ("a x=", "a", {}),
         ("a key-with-dash=1 größe=2", "a", {"key-with-dash": 1, "größe": 2}),
         ('a x="<% $.get("k") %>"', "a", {"x": "<% $.get("}),
