@@ -128,7 +128,15 @@ action_executions: Final = Listing(
         **_columns(_ACTION, "task_execution_id", Kind.UUID),
         **_columns(_ACTION, "tags", Kind.TAGS),
         **_columns(_ACTION, "input output", Kind.BAG),
-        **_columns(_ACTION, "accepted is_sync", Kind.FLAG),
+        **_columns(_ACTION, "is_sync", Kind.FLAG),
+        # a repeated delivery shows what the first one showed, processed meanwhile or not
+        "accepted": Column(
+            sa.or_(
+                _ACTION.c.accepted,
+                sa.and_(_ACTION.c.result_at.is_not(None), sa.not_(_ACTION.c.processed)),
+            ),
+            Kind.FLAG,
+        ),
         **_columns(_ACTION, "created_at updated_at", Kind.MOMENT),
         "workflow_name": _joined(_OF_WORKFLOW, _WF.c.workflow_name),
         "task_name": _joined(_OF_TASK, _TASK.c.name),

@@ -73,7 +73,8 @@ def _update_action(unit: Unit, command: Any) -> None:
     action_ex = unit.action(command.action_id)
     if action_ex is not None:
         action_ex.apply(command.changes)
-        action_ex.updated_at = unit.now
+        if not command.changes.keys().isdisjoint(("state", "output")):
+            action_ex.updated_at = unit.now
 
 
 def _discard(unit: Unit, command: Any) -> None:

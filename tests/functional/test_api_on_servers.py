@@ -69,7 +69,7 @@ def test_results_trees_and_deletion(api: Any, stored: Any) -> None:
     assert api("PUT", path, body).json == first.json
     assert api("PUT", path, {"state": "ERROR"}).status_int == 409
 
-    found = api.get("/v2/action_executions?workflow_name=wf&task_name=t&accepted=false")
+    found = api.get("/v2/action_executions?workflow_name=wf&task_name=t&accepted=true")
     assert [a["id"] for a in found["action_executions"]] == [action.id]
     assert _ids(api.get(f"/v2/executions/{top.id}/executions")) == [top.id, child.id]
     report = api.get(f"/v2/executions/{top.id}/report")
