@@ -1,0 +1,49 @@
+"""A package of somebody else brings actions; installing it is all that it takes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cluster
+import processes
+from flows import Flows
+
+PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
+
+
+def test_an_installed_package_brings_actions(tmp_path: Path) -> None:
+    # building leaves files behind, so a copy is built
+    source, target = tmp_path / "source", tmp_path / "site"
+    shutil.copytree(PLUGIN, source)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    # the environment's own setuptools builds it: nothing is fetched
+    command += ["--no-build-isolation", "--no-index", "--target", str(target), str(source)]
+    subprocess.run(command, check=True, timeout=100, env=processes.clean_environment())
+    run_dir = tmp_path / "run"
+    url = f"sqlite:///{run_dir / 'mistral.sqlite'}"
+    sections = cluster.embedded_sections(processes.free_port(), url)
+    with cluster.Cluster(run_dir, sections) as installation:
+        installation.prepare_database()
+        installation.start("mistral", "all", environment={"PYTHONPATH": str(target)})
+        installation.wait_ready()
+        flows = Flows(installation.url)
+        run = flows.launch("""
+        main:
+          output: {greeting: <% task(greet).result %>, answer: <% task(ask).result %>}
+          tasks:
+            greet: {action: plugin.greet name="World", on-success: ask}
+            ask: {action: plugin.ask question="Why", on-success: impossible}
+            impossible: {action: plugin.ask question="impossible", on-error: noop}
+        """)
+        run.finish("ask", "because")
+        run.wait()
+        assert run.output == {
+            "greeting": {"text": "Hello, World!", "workflow": "main"},
+            "answer": "because",
+        }
+        assert run.task("impossible")["state_info"] == "Nobody can answer that."
+        found = flows.ok("GET", "/actions/plugin.greet")
+        assert found["input"] == 'name, greeting="Hello"'
