@@ -88,9 +88,7 @@ def _compiled(
         convert = _result_processor(column.type, dialect)
         if convert is not None:
             results.append((position, convert))
-    return Query(
-        state.statement, ordered, bool(state.positiontup), binds, tuple(results), fixed
-    )
+    return Query(state.statement, ordered, bool(state.positiontup), binds, tuple(results), fixed)
 
 
 def _bind_processor(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect) -> Convert | None:

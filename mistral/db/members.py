@@ -13,13 +13,9 @@ _M = tables.service_members
 
 def seen(conn: sa.Connection, member_id: str, kind: str, host: str, now: dt.datetime) -> None:
     """Note that a process is alive."""
-    updated = conn.execute(
-        sa.update(_M).where(_M.c.id == member_id).values(last_seen_at=now)
-    )
+    updated = conn.execute(sa.update(_M).where(_M.c.id == member_id).values(last_seen_at=now))
     if updated.rowcount == 0:
-        conn.execute(
-            sa.insert(_M).values(id=member_id, kind=kind, host=host, last_seen_at=now)
-        )
+        conn.execute(sa.insert(_M).values(id=member_id, kind=kind, host=host, last_seen_at=now))
         forget(conn, now - dt.timedelta(days=1))
 
 

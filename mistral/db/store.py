@@ -116,7 +116,9 @@ class Store:
 
     def lock_execution(self, execution_id: str) -> WorkflowExecution | None:
         """Serialise with everybody who handles this execution."""
-        return _first(rows.load(self.conn, WorkflowExecution, _EXECUTION_LOCKED, {"id": execution_id}))
+        return _first(
+            rows.load(self.conn, WorkflowExecution, _EXECUTION_LOCKED, {"id": execution_id})
+        )
 
     def execution(self, execution_id: str) -> WorkflowExecution | None:
         """Another execution as it was last committed, only to read."""
@@ -284,9 +286,7 @@ def _moment(text: Any) -> dt.datetime:
     try:
         return dt.datetime.fromisoformat(str(text))
     except ValueError as error:
-        raise exc.EvaluationException(
-            "A time must be written as 'YYYY-MM-DD hh:mm:ss'."
-        ) from error
+        raise exc.EvaluationException("A time must be written as 'YYYY-MM-DD hh:mm:ss'.") from error
 
 
 def _first(found: list[Any]) -> Any:

@@ -170,9 +170,7 @@ class Database:
                         "SHOW VARIABLES WHERE Variable_name IN "
                         "('tx_isolation', 'transaction_isolation')"
                     ).one()[1]
-                    binlog, fmt = conn.exec_driver_sql(
-                        "SELECT @@log_bin, @@binlog_format"
-                    ).one()
+                    binlog, fmt = conn.exec_driver_sql("SELECT @@log_bin, @@binlog_format").one()
                     if binlog and fmt == "STATEMENT":
                         raise exc.ConfigurationError(
                             "The database writes its binary log by statements "

@@ -258,7 +258,9 @@ class Relay:
         wf_ex = parents.get(action_ex.workflow_execution_id or "")
         if action_ex.result_at is not None:
             mails.append((box, Mail("delivered", action_ex.id, action_ex.tries)))
-        elif action_ex.workflow_execution_id and (wf_ex is None or states.is_completed(wf_ex.state)):
+        elif action_ex.workflow_execution_id and (
+            wf_ex is None or states.is_completed(wf_ex.state)
+        ):
             # nobody waits for it any more; a result from outside is still recorded
             action_ex.next_look_at = None
         elif action_ex.started_by is None:

@@ -48,9 +48,7 @@ class Record(Mapping[str, Any]):
 
     __slots__ = ("_entries", "_lazy")
 
-    def __init__(
-        self, entries: dict[str, Any], lazy: Mapping[str, Callable[[], Any]]
-    ) -> None:
+    def __init__(self, entries: dict[str, Any], lazy: Mapping[str, Callable[[], Any]]) -> None:
         self._entries = entries
         self._lazy = lazy
 

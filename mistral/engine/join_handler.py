@@ -65,9 +65,7 @@ def _expected_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Com
     decided = {n: r for n, r in unit.inbounds(task_ex).items() if n != source}
     dead = joins.dead_inbound(unit.spec, task_ex.name, decided, _active(unit))
     return [
-        SetInbound(
-            JoinInbound(task_ex.id, name, joins.WAITING, attempt=task_ex.attempt + 1)
-        )
+        SetInbound(JoinInbound(task_ex.id, name, joins.WAITING, attempt=task_ex.attempt + 1))
         for name in sorted(decided.keys() - dead)
     ]
 

@@ -75,7 +75,12 @@ def _with(task_ex: TaskExecution, **entries: Any) -> dict[str, Any]:
 
 
 def _timer(
-    kind: str, task_ex: TaskExecution, number: int, seconds: int, scope: Scope, payload: Mapping[str, Any]
+    kind: str,
+    task_ex: TaskExecution,
+    number: int,
+    seconds: int,
+    scope: Scope,
+    payload: Mapping[str, Any],
 ) -> CreateTimer:
     due_at = scope.means.now + dt.timedelta(seconds=seconds)
     return CreateTimer(

@@ -110,9 +110,7 @@ def _unit(
         workflow_namespace=namespace,
         params=Bag({"namespace": namespace}),
     )
-    return Unit(
-        Store(conn), catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id
-    )
+    return Unit(Store(conn), catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id)
 
 
 def _domain_object(

@@ -152,9 +152,7 @@ def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:
     return [*commands, *(RunTask(name) for name in chosen)]
 
 
-def guarded(
-    task: RegularTask, decide: Callable[[], list[Command]], phase: str
-) -> list[Command]:
+def guarded(task: RegularTask, decide: Callable[[], list[Command]], phase: str) -> list[Command]:
     """Take a decision; an error in it is fatal for task and workflow (§18.4)."""
     before = task.task_ex.draft() if task.task_ex is not None else None
     try:
@@ -189,4 +187,3 @@ def _fatal(
         )
     )
     return [*commands, SetWorkflowState(states.ERROR, message, task_ex.id, forced=True)]
-

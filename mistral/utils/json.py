@@ -19,7 +19,7 @@ def _plain(value: Any) -> Any:
     if callable(to_dict):
         return to_dict()
     if hasattr(value, "keys") and hasattr(value, "__getitem__"):
-        return {key: value[key] for key in value.keys()}
+        return dict(value)
     if hasattr(value, "__iter__"):
         return list(value)
     raise TypeError(f"{type(value).__name__} is not JSON serializable")
@@ -44,9 +44,7 @@ def canonical(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=_OPTIONS | orjson.OPT_SORT_KEYS)
     except TypeError:
-        return json.dumps(
-            value, default=_plain, separators=(",", ":"), sort_keys=True
-        ).encode()
+        return json.dumps(value, default=_plain, separators=(",", ":"), sort_keys=True).encode()
 
 
 def loads(text: str | bytes) -> Any:

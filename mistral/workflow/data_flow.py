@@ -107,8 +107,10 @@ def merge(tasks: Iterable[TaskExecution], values: Values) -> Bag:
 
 
 def _merged(left: Bag, right: Bag, values: Values) -> Bag:
-    if not left or left == right:
-        return right if not left else left
+    if not left:
+        return right
+    if left == right:
+        return left
     clashes = [name for name in right if name in left and not _same(left, right, name)]
     both: dict[str, Any] = {}
     for name in clashes:

@@ -154,7 +154,10 @@ class Values:
     def prefetch(self, bags: Iterable[Bag]) -> None:
         """Load what several bags refer to with one look."""
         missing = {
-            ref.hash: ref for bag in bags for ref in bag.refs.values() if ref.hash not in self._loaded
+            ref.hash: ref
+            for bag in bags
+            for ref in bag.refs.values()
+            if ref.hash not in self._loaded
         }
         if missing:
             for digest, text in self._load(sorted(missing)).items():
