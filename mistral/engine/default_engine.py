@@ -24,7 +24,7 @@ from mistral.db import definitions
 from mistral.db import values as value_store
 from mistral.db.store import Store
 from mistral.db.transaction import Database, is_duplicate
-from mistral.engine import incoming, single_actions, views, workflow_handler
+from mistral.engine import incoming, single_actions, utils, views, workflow_handler
 from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue, Relay
 from mistral.engine.base import Engine
@@ -157,7 +157,7 @@ class DefaultEngine(Engine):
             raise unknown_workflow(identifier, request.namespace)
         definition = self._catalog.stored(conn, row)
         given = dict(params)
-        given["env"] = _environment(conn, given.get("env"), project_id)
+        given["env"] = utils.environment(conn, given.get("env"), project_id)
         blank = WorkflowExecution(
             id=execution_id,
             workflow_name=definition.name,
@@ -212,13 +212,13 @@ class DefaultEngine(Engine):
         :param result: an :class:`Outcome`; not needed for a sub-workflow, whose row tells it.
         :param async_: do not wait for the handling.
         """
-        execution_id = self._db.read(lambda conn: _owner(conn, action_ex_id, wf_action))
+        execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, wf_action))
         kind = "child" if wf_action else "result"
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._mailboxes.post(execution_id, [Mail(kind, action_ex_id, result, done)])
         if not async_:
             done.result(WAIT_SECONDS)
-        return self._db.read(lambda conn: _shown(conn, action_ex_id, wf_action))
+        return self._db.read(lambda conn: utils.shown(conn, action_ex_id, wf_action))
 
     def on_actions_complete(self, executor_id: str, reports: Sequence[JsonDict]) -> int:
         """Store a batch of an executor's reports; those of one execution in one transaction.
@@ -292,7 +292,7 @@ class DefaultEngine(Engine):
         skip: bool = False,
     ) -> JsonDict:
         """Run a failed task again, or skip it, and go on from there."""
-        execution_id = self._db.read(lambda conn: _execution_of_task(conn, task_ex_id))
+        execution_id = self._db.read(lambda conn: utils.execution_of_task(conn, task_ex_id))
         return self._command(
             execution_id,
             lambda unit: workflow_handler.rerun(unit, task_ex_id, reset, env, skip),
@@ -307,11 +307,11 @@ class DefaultEngine(Engine):
 
     def set_action_state(self, action_ex_id: str, state: str) -> JsonDict:
         """PAUSED or RUNNING for one asynchronous action."""
-        execution_id = self._db.read(lambda conn: _owner(conn, action_ex_id, False))
+        execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, False))
         self._command(
             execution_id, lambda unit: incoming.set_action_state(unit, action_ex_id, state)
         )
-        return self._db.read(lambda conn: _shown(conn, action_ex_id, False))
+        return self._db.read(lambda conn: utils.shown(conn, action_ex_id, False))
 
     def _command(self, execution_id: str, decide: Decide) -> JsonDict:
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
@@ -453,55 +453,3 @@ class _Ready:
 
     bell: Bell
     calls: list[tuple[str | None, JsonDict]]
-
-
-def _environment(conn: sa.Connection, given: Any, project_id: str) -> dict[str, Any]:
-    """The start parameter ``env``: a mapping, or the name of a stored environment (§25.1)."""
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return dict(given)
-    if isinstance(given, str):
-        found = definitions.find_environment(conn, given, project_id)
-        if found is None:
-            raise exc.WorkflowException(f"Environment is not found: {given}")
-        return dict(found)
-    raise exc.InputException(
-        f"The parameter 'env' must be a mapping or the name of an environment, "
-        f"not {type(given).__name__}"
-    )
-
-
-def _owner(conn: sa.Connection, entity_id: str, is_workflow: bool) -> str:
-    """The id under which the mail of an action, or of a child's end, is handled."""
-    store = Store(conn)
-    if is_workflow:
-        child = store.execution(entity_id)
-        if child is None or child.parent_execution_id is None:
-            raise exc.NotFoundException(f"Sub-workflow execution not found [id={entity_id}]")
-        return child.parent_execution_id
-    found = action_store.by_ids(conn, [entity_id])
-    if not found:
-        raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
-    return found[0].workflow_execution_id or entity_id
-
-
-def _shown(conn: sa.Connection, entity_id: str, is_workflow: bool) -> JsonDict:
-    if is_workflow:
-        wf_ex = Store(conn).execution(entity_id)
-        if wf_ex is None:
-            raise exc.NotFoundException(f"Execution not found [id={entity_id}]")
-        return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
-    found = action_store.by_ids(conn, [entity_id])
-    if not found:
-        raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
-    root_id = found[0].root_execution_id or entity_id
-    return views.action(found[0], value_store.loader(conn, root_id))
-
-
-def _execution_of_task(conn: sa.Connection, task_ex_id: str) -> str:
-    found = Store(conn).tasks([task_ex_id])
-    if not found:
-        raise exc.NotFoundException(f"Task execution not found [id={task_ex_id}]")
-    return found[0].workflow_execution_id
-

@@ -9,6 +9,7 @@ from typing import Any
 from mistral.context import RequestContext
 from mistral.engine.default_engine import DefaultEngine, Start
 from mistral.rpc.base import RPCServer, Transport
+from mistral.service.base import MistralService
 from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ SERVER_THREADS = 64
 JsonDict = dict[str, Any]
 
 
-class EngineServer:
+class EngineServer(MistralService):
     """Receives requests for one engine and manages its life.
 
     Only methods that take ``rpc_ctx`` can be reached by a message. ``setup_profiler`` is part of
