@@ -133,6 +133,7 @@ workflow_executions = sa.Table(
     _count("unhandled_errors"),
     _count("cancelled"),
     sa.Column("backlog", Json),
+    sa.Column("rollback", Json),
     sa.Column("next_look_at", MOMENT),
     _count("tries"),
     sa.Column("created_at", MOMENT, nullable=False),

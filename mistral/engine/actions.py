@@ -19,6 +19,7 @@ from mistral.workflow.commands import Command, CreateAction, CreateExecution, Up
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.means import ActionDefinition, WorkflowDefinition
 from mistral.workflow.results import Outcome
+from mistral.workflow.values import EMPTY
 
 DISPATCH_LOOK_AFTER = dt.timedelta(seconds=5)
 """When the relay looks at an action that was sent to an executor, and at a child to start."""
@@ -197,7 +198,7 @@ class AdHocAction(PythonAction):
         return current
 
     def _context(self, own: Mapping[str, Any]) -> DataContext:
-        branch = self.task_ex.in_context if self.task_ex else data_flow.EMPTY
+        branch = self.task_ex.in_context if self.task_ex else EMPTY
         behind = data_flow.context(
             self.scope.means, self.scope.wf_ex, task_ex=self.task_ex, branch=branch, with_input=False
         )

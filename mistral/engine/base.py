@@ -7,18 +7,37 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mistral.context import RequestContext, system_context
 from mistral.lang import TaskSpec
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import Means
 
 
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """What a start needs besides the workflow's own input and parameters."""
+
+    namespace: str = ""
+    execution_id: str | None = None
+    ctx: RequestContext = dataclasses.field(default_factory=system_context)
+
+
 class Engine(abc.ABC):
-    """Starts workflows and reacts to what happens to them."""
+    """Starts workflows and reacts to what happens to them.
+
+    Where users name parameters, ours are positional only, so that no name of theirs collides.
+    """
 
     @abc.abstractmethod
     def start_workflow(
-        self, wf_identifier: str, wf_input: Mapping[str, Any], description: str = "", **params: Any
+        self,
+        wf_identifier: str,
+        wf_input: Mapping[str, Any],
+        description: str = "",
+        start: Start | None = None,
+        /,
+        **params: Any,
     ) -> Any:
         """Start a workflow by id or name and return its execution."""
 
@@ -28,6 +47,8 @@ class Engine(abc.ABC):
         action_name: str,
         action_input: Mapping[str, Any],
         description: str | None = None,
+        ctx: RequestContext | None = None,
+        /,
         **params: Any,
     ) -> Any:
         """Check and describe a single action; schedule it unless the caller runs it."""

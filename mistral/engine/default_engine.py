@@ -24,10 +24,10 @@ from mistral.db import definitions
 from mistral.db import values as value_store
 from mistral.db.store import Store
 from mistral.db.transaction import Database, is_duplicate
-from mistral.engine import incoming, single_actions, utils, views, workflow_handler
+from mistral.engine import incoming, rollback_handler, single_actions, utils, views, workflow_handler
 from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue, Relay
-from mistral.engine.base import Engine
+from mistral.engine.base import Engine, Start
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.mailbox import Mail, Mailboxes
 from mistral.engine.unit import Bell, Unit
@@ -57,15 +57,6 @@ class EngineOptions:
     threads: int = 4
     relay_interval: float = 2.0
     limits: Limits = Limits()
-
-
-@dataclasses.dataclass(frozen=True)
-class Start:
-    """What a start needs besides the workflow's own input and parameters."""
-
-    namespace: str = ""
-    execution_id: str | None = None
-    ctx: RequestContext = dataclasses.field(default_factory=system_context)
 
 
 class DefaultEngine(Engine):
@@ -303,7 +294,7 @@ class DefaultEngine(Engine):
 
         :raises WorkflowException: no successful task declares a compensation.
         """
-        return self._command(wf_ex_id, workflow_handler.rollback)
+        return self._command(wf_ex_id, rollback_handler.begin)
 
     def set_action_state(self, action_ex_id: str, state: str) -> JsonDict:
         """PAUSED or RUNNING for one asynchronous action."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from mistral.engine import join_handler, task_handler, workflow_handler
+from mistral.engine import join_handler, rollback_handler, task_handler, workflow_handler
+from mistral.engine.rollback import is_compensation
 from mistral.engine.unit import Unit
 from mistral.workflow import commands as c
 from mistral.workflow import states
@@ -103,11 +104,10 @@ def _run_task(unit: Unit, command: Any) -> list[c.Command] | None:
 
 def _held_back(unit: Unit, command: c.Command) -> bool:
     """After the end nothing starts; in a pause it is remembered (§31.4)."""
-    if states.is_completed(unit.wf_ex.state):
+    if states.is_completed(unit.wf_ex.state) or unit.wf_ex.rollback is not None:
         return True
     if unit.wf_ex.state == states.PAUSED:
-        stored = c.to_backlog(command)
-        unit.wf_ex.backlog = [*(unit.wf_ex.backlog or ()), stored]
+        unit.wf_ex.backlog = [*(unit.wf_ex.backlog or ()), c.to_backlog(command)]
         return True
     return False
 
@@ -133,12 +133,19 @@ def _evaluate_join(unit: Unit, command: Any) -> list[c.Command]:
     return join_handler.evaluate(unit, command.task_id)
 
 
+def _next_compensation(unit: Unit, command: Any) -> list[c.Command]:
+    return rollback_handler.proceed(unit)
+
+
 def _action_completed(unit: Unit, command: Any) -> list[c.Command]:
+    task_ex = unit.task(command.task_id)
+    if is_compensation(task_ex):
+        return rollback_handler.on_action_complete(unit, task_ex, command.action)
     return task_handler.on_action_complete(unit, command.task_id, command.action)
 
 
 def _start_task(unit: Unit, command: Any) -> list[c.Command] | None:
-    if unit.wf_ex.state != states.RUNNING:
+    if unit.wf_ex.state != states.RUNNING or unit.wf_ex.rollback is not None:
         return None
     return task_handler.start_task(unit, command.task_id)
 
@@ -192,6 +199,7 @@ _ANSWERS: Final[Mapping[type[c.Command], Callable[[Unit, Any], list[c.Command] |
             c.ActionCompleted: _action_completed,
             c.SetWorkflowState: _set_workflow_state,
             c.CheckWorkflow: _check_workflow,
+            c.NextCompensation: _next_compensation,
         }
     )
 )

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistral.context import RequestContext
-from mistral.engine.default_engine import DefaultEngine, Start
+from mistral.engine.base import Start
+from mistral.engine.default_engine import DefaultEngine
 from mistral.rpc.base import RPCServer, Transport
 from mistral.service.base import MistralService
 from mistral.workflow.results import Outcome

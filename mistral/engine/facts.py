@@ -16,8 +16,11 @@ class Source(Protocol):
     """Where answers come from: the unit of work of one transaction."""
 
     wf_ex: WorkflowExecution
-    spec: WorkflowSpec
     values: Values
+
+    @property
+    def spec(self) -> WorkflowSpec:
+        """The specification of the execution."""
 
     def env(self) -> Mapping[str, Any]:
         """The environment of the root execution."""

@@ -7,7 +7,13 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.engine import policies
-from mistral.engine.actions import Action, AdHocAction, PythonAction, SubWorkflowError, WorkflowAction
+from mistral.engine.actions import (
+    Action,
+    AdHocAction,
+    PythonAction,
+    SubWorkflowError,
+    WorkflowAction,
+)
 from mistral.engine.base import Scope, TaskPolicy
 from mistral.expressions import DataContext
 from mistral.lang import ENGINE_COMMANDS, PublishSpec, Target, TaskSpec, WorkflowSpec
@@ -302,11 +308,13 @@ class Task:
 
     def _publish_globally(self, shared: Mapping[str, Any]) -> list[Command]:
         values = self.means.values
-        merged = {}
+        merged: dict[str, Any] = {}
         for name, value in shared.items():
             old = values.get(self.wf_ex.context, name) if name in self.wf_ex.context else None
-            both = isinstance(old, Mapping) and isinstance(value, Mapping)
-            merged[name] = data_flow.merge_mappings(old, value) if both else value
+            if isinstance(old, Mapping) and isinstance(value, Mapping):
+                merged[name] = data_flow.merge_mappings(old, value)
+            else:
+                merged[name] = value
         context = self.wf_ex.context.updated(values.pack(merged))
         self.wf_ex = self.wf_ex.draft()
         self.wf_ex.context = context
@@ -327,7 +335,7 @@ class Task:
     def reset(self) -> list[Command]:
         """Make the task as good as new: another attempt, nothing remembered of the last run."""
         attempt = self.draft.attempt + 1
-        kept = {
+        kept: dict[str, Any] = {
             key: self.draft.runtime_context[key]
             for key in ("triggered_by", "join")
             if key in self.draft.runtime_context
@@ -360,7 +368,7 @@ class Task:
 
     def rearm(self) -> list[Command]:
         """Let a join that has ended wait again: another inbound task has come (§9.11)."""
-        kept = {
+        kept: dict[str, Any] = {
             key: self.draft.runtime_context[key]
             for key in ("base_attempt", "join")
             if key in self.draft.runtime_context
@@ -519,6 +527,10 @@ class WithItemsTask(RegularTask):
         names = list(columns)
         return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def item(self, index: int) -> dict[str, Any]:
+        """The item variables of one position."""
+        return self._items()[index]
+
     def _schedule_next(self, items: list[dict[str, Any]]) -> list[Command]:
         counts = dict(self._counts)
         redo = counts.get("redo")
@@ -577,7 +589,7 @@ class WithItemsTask(RegularTask):
             return super().rerun(reset)
         done = self._successful_indexes()
         redo = [i for i in range(self._counts["count"]) if i not in done]
-        kept = {
+        kept: dict[str, Any] = {
             key: self.draft.runtime_context[key]
             for key in ("triggered_by", "base_attempt", "concurrency")
             if key in self.draft.runtime_context

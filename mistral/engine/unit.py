@@ -33,7 +33,6 @@ from mistral.workflow.entities import (
 from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
 from mistral.workflow.values import Values
 
-
 EVENT_LOOK_AFTER = dt.timedelta(seconds=3)
 """When the relay looks at news that the target has not handled."""
 
@@ -241,7 +240,8 @@ class Unit:
         """Tasks of some names, oldest first."""
         wanted = set(names)
         return self._seen(
-            self.store.tasks_by_name(self.wf_ex.id, names), lambda t: t.name in wanted
+            self.store.tasks_by_name(self.wf_ex.id, names),
+            lambda t: t.name in wanted and "rollback_of" not in t.runtime_context,
         )
 
     def accepted_actions(self, task_ex: TaskExecution) -> list[ActionExecution]:
@@ -305,6 +305,10 @@ class Unit:
         """The tasks that triggered a join, as they are now."""
         sources = [r.source_task_id for r in self.inbounds(task_ex).values() if r.source_task_id]
         return tuple(self.tasks([s for s in sources if s]))
+
+    def all_tasks(self) -> list[TaskExecution]:
+        """All tasks of the execution, oldest first."""
+        return self._seen(self.store.tasks_of(self.wf_ex.id), lambda t: True)
 
     def find_tasks(
         self, execution_id: str | None, recursive: bool, state: str | None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
+from mistral.engine import rollback_handler
 from mistral.engine import workflows as wf
 from mistral.engine.unit import Unit
 from mistral.workflow import states
@@ -154,24 +155,6 @@ def rerun(
     return [*commands, *workflow.revive(), SkipTask(task_id)]
 
 
-def rollback(unit: Unit) -> list[Command]:
-    """Compensate what was done.
-
-    :raises WorkflowException: no successful task declares a compensation.
-    """
-    declared = [name for name, task in unit.spec.tasks.items() if task.rollback]
-    done = [t.name for t in unit.tasks_named(declared) if t.state == states.SUCCESS]
-    if not done:
-        raise exc.WorkflowException(
-            f"There is nothing to roll back: no successful task of the workflow "
-            f"'{unit.wf_ex.workflow_name}' declares 'rollback' [execution_id={unit.wf_ex.id}]"
-        )
-    raise exc.WorkflowException(
-        "Compensations are not run by this version yet "
-        f"[execution_id={unit.wf_ex.id}, tasks={sorted(set(done))}]"
-    )
-
-
 # news from relatives --------------------------------------------------------
 
 
@@ -264,6 +247,14 @@ def _cancelled_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return existing(unit).stop(states.CANCELLED, message, event.number)
 
 
+def _told_to_roll_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    return rollback_handler.begin_for_parent(unit, event)
+
+
+def _child_rolled_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    return rollback_handler.on_child(unit, event)
+
+
 _NEWS: Mapping[str, Callable[[Unit, ExecutionEvent], list[Command]]] = {
     wf.CHILD_FINISHED: _child_finished,
     wf.CHILD_RUNNING: _child_running,
@@ -272,4 +263,6 @@ _NEWS: Mapping[str, Callable[[Unit, ExecutionEvent], list[Command]]] = {
     wf.PAUSE: _paused_from_above,
     wf.RESUME: _resumed_from_above,
     wf.CANCEL: _cancelled_from_above,
+    wf.ROLLBACK: _told_to_roll_back,
+    wf.CHILD_ROLLED_BACK: _child_rolled_back,
 }

@@ -33,6 +33,8 @@ CHILD_RESUMED = "child-resumed"
 PAUSE = "pause"
 RESUME = "resume"
 CANCEL = "cancel"
+ROLLBACK = "rollback"
+CHILD_ROLLED_BACK = "child-rolled-back"
 
 
 class WorkflowMeans(Means, Protocol):
@@ -197,6 +199,8 @@ class Workflow:
 
     def check_and_complete(self) -> list[Command]:
         """Complete the workflow if nothing of it is unfinished (§31.7)."""
+        if self.draft.rollback is not None:
+            return []
         if self.draft.state != states.RUNNING or self.draft.unfinished > 0:
             return []
         if self.draft.cancelled:
@@ -271,6 +275,7 @@ class Workflow:
                     "finished_at": self.means.now,
                     "next_look_at": None,
                     "backlog": None,
+                    "rollback": None,
                 }
             )
         )
@@ -324,6 +329,10 @@ class Workflow:
         """
         if self.draft.state == states.PAUSED:
             return []
+        if self.draft.rollback is not None:
+            raise exc.WorkflowException(
+                f"An execution can't be paused while it is rolled back [id={self.draft.id}]"
+            )
         if self.draft.state == states.IDLE and self.draft.parent_execution_id:
             # a child that has not begun: it begins when it is resumed
             return self._do(UpdateExecution({"state": states.PAUSED, "next_look_at": None}))
@@ -392,6 +401,14 @@ class Workflow:
         return self._do(UpdateExecution({"params": bag, "updated_at": self.means.now}))
 
     # relations
+
+    def halt_children(self) -> list[Command]:
+        """Let sub-workflows start nothing new until they are told what becomes of them."""
+        return self._tell_children(PAUSE, self.draft.command_number, {})
+
+    def tell_end(self) -> list[Command]:
+        """Tell the parent that this execution has ended."""
+        return self._tell_parent(CHILD_FINISHED)
 
     def _tell_parent(self, kind: str, number: int = 0) -> list[Command]:
         own = self.draft

@@ -206,11 +206,16 @@ class CheckWorkflow(Command):
     """See whether the workflow is complete."""
 
 
+@dataclasses.dataclass(frozen=True)
+class NextCompensation(Command):
+    """Run the next compensation of an execution that is rolled back, or end the rollback."""
+
+
 # the stored form of flow commands (a paused execution's backlog) -------------
 
 
-def to_backlog(command: Command) -> dict[str, Any] | None:
-    """A JSON form of a command that waits for the end of a pause; null if it needs no waiting."""
+def to_backlog(command: Command) -> dict[str, Any]:
+    """The JSON form of a command that waits for the end of a pause."""
     if isinstance(command, RunTask):
         return {
             "run": command.name,
@@ -224,7 +229,7 @@ def to_backlog(command: Command) -> dict[str, Any] | None:
             "message": command.message,
             "source": command.source_task_id,
         }
-    return None
+    raise TypeError(f"{type(command).__name__} does not wait for the end of a pause.")
 
 
 def from_backlog(stored: Mapping[str, Any]) -> Command:

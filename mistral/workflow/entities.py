@@ -51,7 +51,8 @@ class WorkflowExecution(Entity):
 
     ``unfinished``, ``unhandled_errors`` and ``cancelled`` count its tasks in such states, so that
     nobody has to look at all of them. ``attempt`` rises when a finished execution runs again.
-    ``next_look_at`` is the outbox mark of a child that waits for its start.
+    ``next_look_at`` is the outbox mark of a child that waits for its start. ``rollback`` is set
+    while compensations run: what was abandoned, and which parent's task waits for the end.
     """
 
     id: str
@@ -82,6 +83,7 @@ class WorkflowExecution(Entity):
     unhandled_errors: int = 0
     cancelled: int = 0
     backlog: list[dict[str, Any]] | None = None
+    rollback: dict[str, Any] | None = None
     next_look_at: dt.datetime | None = None
     tries: int = 0
     created_at: dt.datetime | None = None

@@ -1,25 +1,30 @@
 """How alembic meets our database: executed by every one of its commands."""
 
+from typing import Any
+
 from alembic import context
 
 from mistral.db import schema, tables
+from mistral.exceptions import ConfigurationError
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "target_metadata": tables.metadata,
     "compare_type": True,
     "transaction_per_migration": False,
 }
 
 
-def print_sql(url: str) -> None:
+def print_sql(url: str | None) -> None:
     """``--sql``: write the statements instead of executing them."""
     context.configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"}, **OPTIONS)
     with context.begin_transaction():
         context.run_migrations()
 
 
-def migrate(url: str) -> None:
+def migrate(url: str | None) -> None:
     """Execute in one transaction, alone; where DDL commits by itself, alone at least."""
+    if url is None:
+        raise ConfigurationError("There is no database to migrate: 'sqlalchemy.url' is not set.")
     with schema.exclusive(url) as conn:
         context.configure(connection=conn, render_as_batch=conn.dialect.name == "sqlite", **OPTIONS)
         with context.begin_transaction():

@@ -40,6 +40,8 @@ _TARGETS: Final = (
     states.ERROR,
     states.CANCELLED,
 )
+_ROLLBACK: Final = "ROLLBACK"
+"""Not a state but a command: run the compensations of what was done."""
 _FINISHED: Final = frozenset({states.SUCCESS, states.ERROR, states.CANCELLED})
 _ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
 _DESCRIPTION_LIMIT: Final = 255
@@ -181,6 +183,10 @@ class ExecutionsController:
         env: dict[str, Any],
         message: str | None,
     ) -> None:
+        if target == _ROLLBACK:
+            caller = request.caller
+            self._engine.ask("rollback_workflow", caller, execution_id=execution_id)
+            return
         if _is_settled(current, target):
             return
         _check_transition(current, target)
@@ -238,9 +244,10 @@ def _check_change(
             f"The environment can't be updated while the workflow execution is in {current} "
             f"state; it has to be in one of {', '.join(sorted(_ENV_STATES))}."
         )
-    if target and target not in _TARGETS:
+    if target and target not in (*_TARGETS, _ROLLBACK):
+        allowed = ", ".join((*_TARGETS, _ROLLBACK))
         raise exc.InputException(
-            f"Can not change state to {target}. Allowed states are: {', '.join(_TARGETS)}"
+            f"Can not change state to {target}. Allowed states are: {allowed}"
         )
     _check_description(description or "")
 

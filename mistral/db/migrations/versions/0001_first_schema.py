@@ -5,6 +5,8 @@ A migration is history: it repeats names and types instead of importing those of
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
@@ -19,7 +21,7 @@ MOMENT = sa.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 BIG_SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 IDENTIFIER = sa.String(64)
 NAME = sa.String(255)
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
     for dialect in ("mysql", "mariadb")
     for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
@@ -206,6 +208,7 @@ def _workflow_executions() -> None:
         sa.Column("unhandled_errors", sa.Integer, nullable=False),
         sa.Column("cancelled", sa.Integer, nullable=False),
         sa.Column("backlog", LONG_TEXT),
+        sa.Column("rollback", LONG_TEXT),
         sa.Column("next_look_at", MOMENT),
         sa.Column("tries", sa.Integer, nullable=False),
         sa.Column("created_at", MOMENT, nullable=False),

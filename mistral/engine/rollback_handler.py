@@ -1,0 +1,288 @@
+"""The verbs of a rollback: begin, one compensation after the other, the end.
+
+While it lasts the execution is RUNNING and nothing else of it goes on; what had been on its way
+is abandoned, its late results are recorded and not compensated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.engine import rollback
+from mistral.engine import workflows as wf
+from mistral.engine.unit import Unit
+from mistral.workflow import states
+from mistral.workflow.commands import (
+    Command,
+    NextCompensation,
+    SendEvent,
+    UpdateExecution,
+    UpdateTask,
+)
+from mistral.workflow.entities import (
+    ActionExecution,
+    ExecutionEvent,
+    TaskExecution,
+    WorkflowExecution,
+)
+from mistral.workflow.values import EMPTY
+
+def begin(unit: Unit) -> list[Command]:
+    """Roll back by an operator's command.
+
+    :raises WorkflowException: nothing is to be undone, or it is being undone already.
+    """
+    if unit.wf_ex.rollback is not None:
+        raise exc.WorkflowException(
+            f"The execution is being rolled back already [execution_id={unit.wf_ex.id}]"
+        )
+    steps = _open_steps(unit)
+    if not _is_worth_it(unit, steps):
+        raise exc.WorkflowException(
+            f"There is nothing to roll back: no successful task of the workflow "
+            f"'{unit.wf_ex.workflow_name}' declares 'rollback' [execution_id={unit.wf_ex.id}]"
+        )
+    unit.wf_ex.command_number = unit.command_number()
+    return _begin(unit, steps, None)
+
+
+def begin_for_parent(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    """Roll back as part of the parent's task; nothing to undo is a success, too."""
+    if event.number <= unit.wf_ex.command_number:
+        return []
+    unit.wf_ex.command_number = event.number
+    asked = {
+        "execution_id": event.source_id,
+        "task_id": event.task_id,
+        "attempt": event.attempt,
+        "number": event.number,
+    }
+    return _begin(unit, _open_steps(unit), asked)
+
+
+def _open_steps(unit: Unit) -> list[rollback.Step]:
+    """What is still to be undone: not what an earlier rollback has undone."""
+    tasks = unit.all_tasks()
+    spec = unit.spec
+    actions: dict[str, list[ActionExecution]] = {}
+    children: dict[str, list[WorkflowExecution]] = {}
+    for task_ex in tasks:
+        task_spec = spec.tasks.get(task_ex.name)
+        if task_spec is None or rollback.is_compensation(task_ex):
+            continue
+        if task_ex.type == "WORKFLOW":
+            children[task_ex.id] = unit.store.children_of_task(task_ex.id)
+        elif task_spec.rollback and task_spec.with_items:
+            actions[task_ex.id] = unit.accepted_actions(task_ex)
+    done = {
+        t.unique_key for t in tasks if rollback.is_compensation(t) and t.state == states.SUCCESS
+    }
+    return [s for s in rollback.plan(spec, tasks, actions, children) if s.key not in done]
+
+
+def _is_worth_it(unit: Unit, steps: list[rollback.Step]) -> bool:
+    """Whether anything declares a compensation, here or in a sub-workflow of any depth."""
+    if any(step.child_id is None for step in steps):
+        return True
+    return any(_declares_below(unit, step.child_id) for step in steps if step.child_id)
+
+
+def _declares_below(unit: Unit, child_id: str) -> bool:
+    for task_ex in unit.find_tasks(child_id, True, states.SUCCESS):
+        spec = unit.spec_of(task_ex.workflow_execution_id)
+        task_spec = spec.tasks.get(task_ex.name) if spec else None
+        if task_spec is not None and task_spec.rollback and not rollback.is_compensation(task_ex):
+            return True
+    return False
+
+
+def _begin(
+    unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None
+) -> list[Command]:
+    commands, abandoned = _abandon(unit)
+    commands += wf.Workflow(unit.definition, unit.wf_ex, unit).halt_children()
+    is_owed = unit.wf_ex.parent_execution_id is not None and not asked
+    owed = is_owed and not states.is_completed(unit.wf_ex.state)
+    known = {t.unique_key: t for t in unit.all_tasks() if rollback.is_compensation(t)}
+    for step in steps:
+        old = known.get(step.key)
+        if old is None:
+            commands.append(rollback.create(unit, unit.wf_ex, step))
+        else:
+            changes = {
+                "state": states.IDLE,
+                "state_info": None,
+                "attempt": old.attempt + 1,
+                "finished_at": None,
+            }
+            commands.append(UpdateTask(old.id, changes))
+    changes = {
+        "state": states.RUNNING,
+        "state_info": "Rolling back",
+        "accepted": False,
+        "finished_at": None,
+        "next_look_at": None,
+        "attempt": unit.wf_ex.attempt + 1,
+        "backlog": None,
+        "rollback": {"abandoned": abandoned, "asked": asked, "owed": owed},
+    }
+    return [*commands, UpdateExecution(changes), NextCompensation()]
+
+
+def _abandon(unit: Unit) -> tuple[list[Command], list[str]]:
+    """What is on its way does not count any more."""
+    commands: list[Command] = []
+    names = []
+    for task_ex in unit.tasks_in(*sorted(states.UNFINISHED)):
+        if rollback.is_compensation(task_ex):
+            continue
+        names.append(task_ex.name)
+        changes = {
+            "state": states.CANCELLED,
+            "state_info": "Abandoned by a rollback of the workflow.",
+            "attempt": task_ex.attempt + 1,
+            "processed": True,
+            "finished_at": unit.now,
+        }
+        commands.append(UpdateTask(task_ex.id, changes))
+    return commands, sorted(names)
+
+
+def proceed(unit: Unit) -> list[Command]:
+    """Run the next compensation, or end the rollback when there is none left."""
+    if unit.wf_ex.rollback is None or unit.wf_ex.state != states.RUNNING:
+        return []
+    waiting = [t for t in unit.tasks_in(states.IDLE) if rollback.is_compensation(t)]
+    if not waiting:
+        return _end(unit, states.CANCELLED, _summary(unit))
+    compensation = waiting[0]
+    started = {"state": states.RUNNING, "started_at": unit.now, "state_info": None}
+    begun = UpdateTask(compensation.id, started)
+    draft = compensation.draft()
+    draft.apply(started)
+    child_id = compensation.runtime_context.get("child_id")
+    if child_id is not None:
+        return [begun, _tell_child(unit, draft, child_id)]
+    undone = unit.task(compensation.runtime_context["rollback_of"])
+    try:
+        return [begun, *rollback.schedule(unit, unit.wf_ex, unit.spec, draft, undone)]
+    except exc.MistralException as error:
+        return [begun, *_failed(unit, compensation, str(error))]
+
+
+def _tell_child(unit: Unit, compensation: TaskExecution, child_id: str) -> Command:
+    return SendEvent(
+        ExecutionEvent(
+            id=unit.new_id(),
+            execution_id=child_id,
+            kind=wf.ROLLBACK,
+            source_id=unit.wf_ex.id,
+            task_id=compensation.id,
+            attempt=compensation.attempt,
+            # every turn needs a number of its own: a child may be asked again after a failure
+            number=unit.command_number(),
+            created_at=unit.now,
+        )
+    )
+
+
+def on_action_complete(unit: Unit, compensation: TaskExecution, action_ex: Any) -> list[Command]:
+    """The action of a compensation has ended."""
+    if states.is_completed(compensation.state):
+        return []
+    if action_ex.state == states.SUCCESS:
+        return _done(unit, compensation)
+    output = action_ex.output
+    value = unit.values.get(output, "result") if output and "result" in output else None
+    return _failed(unit, compensation, str(value))
+
+
+def on_child(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    """A sub-workflow was rolled back, or could not be."""
+    found = unit.tasks([event.task_id] if event.task_id else [])
+    if not found or found[0].attempt != event.attempt or states.is_completed(found[0].state):
+        return []
+    if event.payload.get("done"):
+        return _done(unit, found[0])
+    return _failed(unit, found[0], str(event.payload.get("message")))
+
+
+def _done(unit: Unit, compensation: TaskExecution) -> list[Command]:
+    changes = {
+        "state": states.SUCCESS,
+        "state_info": None,
+        "processed": True,
+        "has_next_tasks": True,
+        "finished_at": unit.now,
+    }
+    return [UpdateTask(compensation.id, changes), NextCompensation()]
+
+
+def _failed(unit: Unit, compensation: TaskExecution, cause: str) -> list[Command]:
+    info = cause[: unit.limits.state_info_chars]
+    changes = {
+        "state": states.ERROR,
+        "state_info": info,
+        "processed": True,
+        "has_next_tasks": True,
+        "finished_at": unit.now,
+    }
+    left = [t for t in unit.tasks_in(states.IDLE) if rollback.is_compensation(t)]
+    remains = [rollback.label(compensation)]
+    remains += [rollback.label(t) for t in left if t.id != compensation.id]
+    message = (
+        f"The rollback failed at task '{rollback.label(compensation)}': {info}. "
+        f"Not rolled back: {', '.join(remains)}. {_summary(unit)}"
+    )
+    return [UpdateTask(compensation.id, changes), *_end(unit, states.ERROR, message)]
+
+
+def _summary(unit: Unit) -> str:
+    done = [
+        rollback.label(t)
+        for t in unit.all_tasks()
+        if rollback.is_compensation(t) and t.state == states.SUCCESS
+    ]
+    text = f"Rolled back: {', '.join(done) or 'nothing'}."
+    abandoned = (unit.wf_ex.rollback or {}).get("abandoned")
+    if abandoned:
+        text += (
+            f" Abandoned, not rolled back even if a result comes later: {', '.join(abandoned)}."
+        )
+    return text
+
+
+def _end(unit: Unit, state: str, message: str) -> list[Command]:
+    text = message[: unit.limits.state_info_chars]
+    progress = unit.wf_ex.rollback or {}
+    asked = progress.get("asked")
+    changes = {
+        "state": state,
+        "state_info": text,
+        "output": EMPTY.updated(unit.values.pack({"result": text})),
+        "accepted": True,
+        "finished_at": unit.now,
+        "rollback": None,
+    }
+    commands: list[Command] = [UpdateExecution(changes)]
+    if asked is not None:
+        commands.append(_answer(unit, asked, state == states.CANCELLED, text))
+    elif progress.get("owed"):
+        commands += wf.Workflow(unit.definition, unit.wf_ex, unit).tell_end()
+    return commands
+
+
+def _answer(unit: Unit, asked: dict[str, Any], done: bool, message: str) -> Command:
+    return SendEvent(
+        ExecutionEvent(
+            id=unit.new_id(),
+            execution_id=asked["execution_id"],
+            kind=wf.CHILD_ROLLED_BACK,
+            source_id=unit.wf_ex.id,
+            task_id=asked["task_id"],
+            attempt=asked["attempt"],
+            payload={"done": done, "message": message},
+            created_at=unit.now,
+        )
+    )
