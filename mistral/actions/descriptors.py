@@ -6,11 +6,12 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from mistral import exceptions as exc
 from mistral.actions import secrets
 from mistral.actions.signatures import Parameter, Signature
+from mistral.lang import AdHocActionSpec
 from mistral_lib.actions import Action, ActionException, Result
 from mistral_lib.serialization import class_path, with_attributes
 
@@ -98,29 +99,6 @@ def build_action(action_class: type[Action], name: str, input_dict: Mapping[str,
         raise exc.InvalidActionException(f"Failed to build the action [{facts}]") from None
 
 
-class AdHocInput(Protocol):
-    """A declared input of an ad-hoc action, see ``mistral.lang``."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def has_default(self) -> bool: ...
-
-    @property
-    def default(self) -> Any: ...
-
-
-class AdHocSpec(Protocol):
-    """What is needed here of the specification of an ad-hoc action, see ``mistral.lang``."""
-
-    @property
-    def base(self) -> str: ...
-
-    @property
-    def input(self) -> Sequence[AdHocInput]: ...
-
-
 @dataclasses.dataclass(frozen=True)
 class AdHocActionDescriptor(ActionDescriptor):
     """An action defined in YAML on top of another one.
@@ -130,7 +108,7 @@ class AdHocActionDescriptor(ActionDescriptor):
     """
 
     name: str
-    spec: AdHocSpec
+    spec: AdHocActionSpec
     id: str | None = None
     namespace: str = ""
     description: str | None = None

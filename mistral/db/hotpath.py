@@ -41,7 +41,7 @@ def select(
     if any(size == 0 for _name, size in sizes):
         return []
     query = _compiled(conn.dialect, statement, sizes, tuple(params))
-    flat = query.fixed | (_flattened(params) if sizes else params)
+    flat = {**query.fixed, **(_flattened(params) if sizes else params)}
     values = {name: flat[name] for name in query.names}
     for name, convert in query.binds.items():
         if values[name] is not None:
@@ -176,7 +176,7 @@ def _run(
         else:
             cursor.execute(sql, arguments)
         return cursor.fetchall() if fetch else ()
-    except conn.dialect.loaded_dbapi.Error as error:  # type: ignore[attr-defined]
+    except conn.dialect.loaded_dbapi.Error as error:
         lost = conn.dialect.is_disconnect(error, fairy.dbapi_connection, cursor)
         if lost:
             conn.invalidate(error)
@@ -184,7 +184,7 @@ def _run(
             sql,
             None,
             error,
-            conn.dialect.loaded_dbapi.Error,  # type: ignore[attr-defined]
+            conn.dialect.loaded_dbapi.Error,
             hide_parameters=True,
             connection_invalidated=lost,
             dialect=conn.dialect,

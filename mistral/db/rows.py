@@ -5,10 +5,9 @@ Writes are differences: an entity's ``changed`` attributes, many entities in one
 
 from __future__ import annotations
 
-import functools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 
@@ -17,7 +16,7 @@ from mistral.workflow import entities
 
 E = TypeVar("E", bound=entities.Entity)
 
-TABLES: dict[type[entities.Entity], sa.Table] = {
+TABLES: Final[Mapping[type[entities.Entity], sa.Table]] = {
     entities.WorkflowExecution: tables.workflow_executions,
     entities.TaskExecution: tables.task_executions,
     entities.ActionExecution: tables.action_executions,
@@ -25,24 +24,16 @@ TABLES: dict[type[entities.Entity], sa.Table] = {
     entities.Timer: tables.timers,
     entities.ExecutionEvent: tables.execution_events,
 }
+_COLUMNS: Final = {kind: tuple(table.c.keys()) for kind, table in TABLES.items()}
+_KEYS: Final = {kind: tuple(table.primary_key.columns.keys()) for kind, table in TABLES.items()}
 
 
 def load(conn: sa.Connection, kind: type[E], statement: Any, params: dict[str, Any]) -> list[E]:
     """Entities of a SELECT that lists a table's columns in order."""
-    names = _column_names(kind)
+    names = _COLUMNS[kind]
     from_row = kind.from_row
     found = hotpath.select(conn, statement, params)
     return [from_row(dict(zip(names, row, strict=True))) for row in found]
-
-
-@functools.cache
-def _column_names(kind: type[entities.Entity]) -> tuple[str, ...]:
-    return tuple(TABLES[kind].c.keys())
-
-
-@functools.cache
-def _key_names(kind: type[entities.Entity]) -> tuple[str, ...]:
-    return tuple(column.name for column in TABLES[kind].primary_key)
 
 
 def insert(conn: sa.Connection, rows: Sequence[entities.Entity]) -> None:
@@ -50,7 +41,7 @@ def insert(conn: sa.Connection, rows: Sequence[entities.Entity]) -> None:
     if not rows:
         return
     kind = type(rows[0])
-    hotpath.insert(conn, TABLES[kind], _column_names(kind), [row.__dict__ for row in rows])
+    hotpath.insert(conn, TABLES[kind], _COLUMNS[kind], [row.__dict__ for row in rows])
     for row in rows:
         row.__dict__["changed"].clear()
 
@@ -66,6 +57,6 @@ def update(conn: sa.Connection, rows: Iterable[entities.Entity]) -> None:
         kind = type(group[0])
         names = tuple(sorted(changed_names))
         values = [row.__dict__ for row in group]
-        hotpath.update(conn, TABLES[kind], names, _key_names(kind), values)
+        hotpath.update(conn, TABLES[kind], names, _KEYS[kind], values)
         for row in group:
             row.__dict__["changed"].clear()

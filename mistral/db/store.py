@@ -259,7 +259,8 @@ class Store:
         """The next number of an operator's command."""
         table = tables.command_numbers
         inserted = self.conn.execute(sa.insert(table).values())
-        number = int(inserted.inserted_primary_key[0])
+        key: Any = inserted.inserted_primary_key
+        number = int(key[0])
         self.conn.execute(sa.delete(table).where(table.c.id == number))
         return number
 

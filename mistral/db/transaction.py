@@ -247,5 +247,5 @@ def is_duplicate(error: sa.exc.IntegrityError) -> bool:
     original = error.orig
     if getattr(original, "sqlstate", None) == "23505":
         return True
-    arguments = getattr(original, "args", ())
+    arguments: tuple[Any, ...] = getattr(original, "args", ())
     return bool(arguments) and (arguments[0] == 1062 or "UNIQUE" in str(arguments[0]))

@@ -200,7 +200,11 @@ class AdHocAction(PythonAction):
     def _context(self, own: Mapping[str, Any]) -> DataContext:
         branch = self.task_ex.in_context if self.task_ex else EMPTY
         behind = data_flow.context(
-            self.scope.means, self.scope.wf_ex, task_ex=self.task_ex, branch=branch, with_input=False
+            self.scope.means,
+            self.scope.wf_ex,
+            task_ex=self.task_ex,
+            branch=branch,
+            with_input=False,
         )
         return DataContext(
             data=LayeredData(own, behind.data), facts=behind.facts, variables=behind.variables
