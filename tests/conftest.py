@@ -18,6 +18,7 @@ import flows as flows_client
 import processes
 import pytest
 import services
+import third_party as third_party_service
 
 from mistral.db import invariants
 from mistral.db.transaction import Database
@@ -154,3 +155,10 @@ def embedded_database(embedded: cluster.Cluster) -> Iterator[Database]:
     database = Database(str(embedded.sections["database"]["connection"]))
     yield database
     database.close()
+
+
+@pytest.fixture
+def third_party() -> Iterator[third_party_service.ThirdParty]:
+    """A web service that actions may call."""
+    with third_party_service.running() as server:
+        yield server

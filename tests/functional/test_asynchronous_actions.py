@@ -3,81 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
-import http.server
 import json
-import threading
-import urllib.parse
-import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flows import Execution, Flows
-
-HEADERS = (
-    "Mistral-Workflow-Name",
-    "Mistral-Workflow-Execution-Id",
-    "Mistral-Task-Id",
-    "Mistral-Action-Execution-Id",
-    "Mistral-Callback-URL",
-)
-
-
-class ThirdParty(http.server.ThreadingHTTPServer):
-    """Adds the parameters ``a`` and ``b`` and delivers the sum, as the documentation says."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.seen: list[dict[str, str]] = []
-        self.answers: list[int] = []
-        self.delivered = threading.Event()
-
-    @property
-    def url(self) -> str:
-        """Where it can be reached."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def deliver(self, headers: dict[str, str], result: int) -> None:
-        """Send the result back."""
-        action_id = headers["Mistral-Action-Execution-Id"]
-        request = urllib.request.Request(
-            f"{headers['Mistral-Callback-URL']}/v2/action-executions/{action_id}",
-            data=json.dumps({"state": "SUCCESS", "output": result}).encode(),
-            headers={"Content-Type": "application/json"},
-            method="POST",
-        )
-        with urllib.request.urlopen(request, timeout=30) as response:
-            self.answers.append(response.status)
-        self.delivered.set()
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: ThirdParty
-
-    def do_GET(self) -> None:
-        """Take an order; the answer says nothing about the result."""
-        query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-        headers = {name: self.headers[name] for name in HEADERS if name in self.headers}
-        self.server.seen.append(headers)
-        self.server.deliver(headers, int(query["a"]) + int(query["b"]))
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Be silent."""
-
-
-@pytest.fixture
-def third_party() -> Iterator[ThirdParty]:
-    """A web service."""
-    server = ThirdParty()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+from third_party import ThirdParty
 
 
 def test_the_documented_example(flows: Flows, third_party: ThirdParty) -> None:
