@@ -56,6 +56,7 @@ def check(conn: sa.Connection, now: dt.datetime, grace: dt.timedelta = GRACE) ->
             *_children(conn),
             *_counters(conn),
             *_tasks(conn),
+            *_rollbacks(conn),
             *_joins(conn),
             *_actions(conn, now - grace),
             *_results(conn),
@@ -88,9 +89,15 @@ _HAS_NEWS = _exists(
 )
 
 
+_HAS_NEWS_FOR = _exists(_E, _E.c.execution_id == _W.c.id, _E.c.next_look_at.is_not(None))
+_IS_COMPENSATION = sa.and_(
+    _T.c.unique_key.is_not(None), _T.c.unique_key.startswith("rollback-", autoescape=True)
+)
+
+
 def _executions(conn: sa.Connection) -> Iterator[Violation]:
     """RUNNING, but with nothing that would make it go on or end."""
-    news = _exists(_E, _E.c.execution_id == _W.c.id, _E.c.next_look_at.is_not(None))
+    news = _HAS_NEWS_FOR
     work = _exists(_T, _T.c.workflow_execution_id == _W.c.id, _is_unfinished(_T))
     statement = sa.select(_W.c.id, _W.c.workflow_name).where(
         _RUNNING, _W.c.next_look_at.is_(None), ~work, ~news
@@ -160,6 +167,7 @@ def _tasks(conn: sa.Connection) -> Iterator[Violation]:
             _RUNNING,
             _is_unfinished(_T),
             sa.or_(_T.c.state != states.WAITING, _T.c.unique_key.is_(None)),
+            sa.or_(_T.c.unique_key.is_(None), ~_IS_COMPENSATION),
             ~action,
             ~has_live_child,
             ~_HAS_TIMER,
@@ -173,6 +181,33 @@ def _tasks(conn: sa.Connection) -> Iterator[Violation]:
         else:
             text = f"task '{name}' is {state} and waits for nothing"
             yield Violation("task-without-reason", execution_id, task_id, text)
+
+
+def _rollbacks(conn: sa.Connection) -> Iterator[Violation]:
+    """Executions that are rolled back, but in which no compensation runs."""
+    statement = sa.select(_W.c.id).where(_RUNNING, _W.c.rollback.is_not(None), ~_HAS_NEWS_FOR)
+    for execution_id in conn.execute(statement).scalars().all():
+        tasks = conn.execute(
+            sa.select(_T.c.id, _T.c.runtime_context).where(
+                _T.c.workflow_execution_id == execution_id,
+                _T.c.state == states.RUNNING,
+                _IS_COMPENSATION,
+            )
+        ).all()
+        if not any(_is_compensating(conn, task_id, context) for task_id, context in tasks):
+            text = "the execution is rolled back, but no compensation runs"
+            yield Violation("rollback-without-reason", execution_id, execution_id, text)
+
+
+def _is_compensating(conn: sa.Connection, task_id: str, context: dict[str, Any]) -> bool:
+    child_id = context.get("child_id")
+    if child_id is None:
+        waits = (_A.c.task_execution_id == task_id, _A.c.processed == sa.false())
+        return bool(conn.execute(sa.select(_exists(_A, *waits))).scalar())
+    live = (_W.c.id == child_id, _W.c.state.in_(sorted(states.UNFINISHED)))
+    told = (_E.c.execution_id == child_id,)
+    either = sa.or_(_exists(_W, *live), _exists(_E, *told))
+    return bool(conn.execute(sa.select(either)).scalar())
 
 
 def _joins(conn: sa.Connection) -> Iterator[Violation]:

@@ -1,0 +1,174 @@
+"""Rolling back: compensations of what was done, newest first, one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flows import Execution, Flows
+
+MAIN = """
+child:
+  tasks:
+    s:
+      action: std.echo output="s"
+      publish: {v: <% task().result %>}
+      rollback: std.echo output=<% concat("undo ", $.v) %>
+main:
+  tasks:
+    a:
+      action: std.echo output="A"
+      publish: {va: <% task().result %>}
+      rollback: std.echo output=<% [task().result, $.va, task().name] %>
+      on-success: b
+    b:
+      with-items: i in [1, 2, 3]
+      action: std.echo output=<% $.i %>
+      rollback: std.echo output=<% $.i %>
+      on-success: c
+    c:
+      workflow: child
+      on-success: [plain, open]
+    plain:
+      action: std.noop
+    open:
+      action: std.async_noop
+"""
+
+FAILING = """
+main:
+  tasks:
+    a: {action: std.noop, rollback: std.noop, on-success: b}
+    b:
+      action: std.noop
+      rollback: <% switch(env().broken => "std.fail", true => "std.noop") %>
+      on-success: c
+    c: {action: std.noop, rollback: std.noop}
+"""
+
+
+def compensations(run: Execution) -> list[tuple[str, str, list[Any]]]:
+    """Name, state and results of the compensations in the order in which they were made."""
+    found = []
+    for task in run.tasks():
+        if "rollback_of" in task["runtime_context"]:
+            rows = run.flows.ok("GET", f"/tasks/{task['id']}/action_executions?include_output=true")
+            results = [row["output"] for row in rows["action_executions"]]
+            found.append((task["name"], task["state"], results))
+    return found
+
+
+def test_everything_is_undone_newest_first(flows: Flows) -> None:
+    run = flows.launch(MAIN)
+    run.wait_actions("open")
+    run.wait_task("plain", "SUCCESS")
+    assert run.put(state="ROLLBACK")[0] == 200
+    run.wait("CANCELLED")
+    assert run.info == (
+        "Rolled back: c, b[2], b[1], b[0], a. "
+        "Abandoned, not rolled back even if a result comes later: open."
+    )
+    assert compensations(run) == [
+        ("c", "SUCCESS", []),
+        ("b", "SUCCESS", ['{"result":3}']),
+        ("b", "SUCCESS", ['{"result":2}']),
+        ("b", "SUCCESS", ['{"result":1}']),
+        ("a", "SUCCESS", ['{"result":["A","A","a"]}']),
+    ]
+    (child,) = run.children("c")
+    assert child.state == "CANCELLED"
+    assert compensations(child) == [("s", "SUCCESS", ['{"result":"undo s"}'])]
+
+
+def test_a_late_result_is_recorded_and_changes_nothing(flows: Flows) -> None:
+    run = flows.launch(MAIN)
+    (action_id,) = run.wait_actions("open")
+    run.put(state="ROLLBACK")
+    run.wait("CANCELLED")
+    assert flows.complete(action_id, "late")[0] == 200
+    assert run.wait("CANCELLED").states()["open"] == "CANCELLED"
+
+
+def test_nothing_is_undone_twice(flows: Flows) -> None:
+    run = flows.launch(MAIN)
+    run.wait_actions("open")
+    run.wait_task("plain", "SUCCESS")
+    run.put(state="ROLLBACK")
+    run.wait("CANCELLED")
+    status, answer = run.put(state="ROLLBACK")
+    assert status == 400
+    assert "nothing to roll back" in answer["faultstring"]
+
+
+def test_without_compensations_it_is_refused_and_nothing_changes(flows: Flows) -> None:
+    run = flows.launch("main:\n  tasks:\n    a: {action: std.async_noop}\n")
+    run.wait_actions("a")
+    assert run.put(state="ROLLBACK")[0] == 400
+    assert run.state == "RUNNING"
+    run.finish("a")
+    run.wait()
+
+
+def test_a_failed_compensation_says_what_remains_and_can_be_repeated(flows: Flows) -> None:
+    run = flows.run(FAILING, env={"broken": True})
+    run.put(state="ROLLBACK")
+    run.wait("ERROR")
+    assert "The rollback failed at task 'b'" in run.info
+    assert "Not rolled back: b, a." in run.info
+    assert "Rolled back: c." in run.info
+    assert run.put(params={"env": {"broken": False}})[0] == 200
+    assert run.put(state="ROLLBACK")[0] == 200
+    run.wait("CANCELLED")
+    assert run.info == "Rolled back: c, b, a."
+
+
+def test_a_failed_execution_undoes_what_had_succeeded(flows: Flows) -> None:
+    run = flows.run(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, rollback: std.echo output="back", on-success: b}
+            b: {action: std.fail, rollback: std.noop}
+        """,
+        ends="ERROR",
+    )
+    run.put(state="ROLLBACK")
+    run.wait("CANCELLED")
+    assert compensations(run) == [("a", "SUCCESS", ['{"result":"back"}'])]
+
+
+def test_a_paused_execution_is_rolled_back(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, rollback: std.noop, on-success: [pause, b]}
+            b: {action: std.noop}
+        """
+    )
+    run.wait("PAUSED")
+    run.put(state="ROLLBACK")
+    run.wait("CANCELLED")
+    assert "b" not in run.names()
+
+
+def test_a_running_child_is_stopped_and_undone_first(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        child:
+          tasks:
+            s: {action: std.noop, rollback: std.echo output="s", on-success: open}
+            open: {action: std.async_noop, on-success: never}
+            never: {action: std.noop}
+        main:
+          tasks:
+            a: {action: std.noop, rollback: std.echo output="a", on-success: c}
+            c: {workflow: child}
+        """
+    )
+    (child,) = run.until(lambda: run.children("c"), "a child")
+    child.wait_actions("open")
+    run.put(state="ROLLBACK")
+    run.wait("CANCELLED")
+    assert [name for name, _state, _results in compensations(run)] == ["c", "a"]
+    assert "Abandoned, not rolled back even if a result comes later: open." in child.info
+    assert "never" not in child.names()
