@@ -1,0 +1,91 @@
+"""Definitions for the simulated engines: the workflows of a run and a handful of actions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+from mistral import exceptions as exc
+from mistral.expressions import ExpressionOptions, Expressions
+from mistral.lang import WorkflowSpec
+from mistral.services.catalog import Catalog
+from mistral.workflow.means import ActionDefinition, WorkflowDefinition
+
+PARAMETERS = frozenset({"key", "fails", "end", "item", "data", "big"})
+
+
+class Descriptor:
+    """An action that only exists in the simulation."""
+
+    def __init__(self, name: str, is_async: bool, is_safe: bool) -> None:
+        self.name = name
+        self.is_safe = is_safe
+        self.is_async = is_async
+        self.action_class_name = f"simulation.{name}"
+        self.action_class_attributes = {"is_async": is_async, "is_safe": is_safe}
+
+    def check_parameters(self, params: Mapping[str, Any]) -> None:
+        """Refuse unexpected parameters."""
+        unexpected = sorted(set(params) - PARAMETERS)
+        if unexpected:
+            raise exc.InputException(f"Invalid input [name={self.name}, unexpected={unexpected}]")
+
+    def instantiate(self, input_dict: Mapping[str, Any], wf_ctx: Any = None) -> Any:
+        """Something that knows whether it is synchronous."""
+        return SimpleNamespace(is_sync=lambda: not self.is_async)
+
+
+ACTIONS = {
+    found.name: found
+    for found in (
+        Descriptor("sim.safe", is_async=False, is_safe=True),
+        Descriptor("sim.once", is_async=False, is_safe=False),
+        Descriptor("sim.safe_async", is_async=True, is_safe=True),
+        Descriptor("sim.async", is_async=True, is_safe=False),
+        Descriptor("std.noop", is_async=False, is_safe=True),
+    )
+}
+
+
+@functools.cache
+def expressions() -> Expressions:
+    """The real languages of expressions, without a limit of real time."""
+    return Expressions.from_plugins(ExpressionOptions(time_limit=-1))
+
+
+class SimCatalog(Catalog):
+    """The definitions of one run."""
+
+    def __init__(self, specs: Mapping[str, WorkflowSpec]) -> None:
+        self.expressions = expressions()
+        self.specs = dict(specs)
+
+    def spec(self, conn: Any, spec_hash: str) -> WorkflowSpec:
+        return self.specs[spec_hash]
+
+    def find_workflow(
+        self, conn: Any, names: Sequence[str], namespace: str, project_id: str | None
+    ) -> WorkflowDefinition | None:
+        name = next((name for name in names if name in self.specs), None)
+        return self.stored(conn, name) if name is not None else None
+
+    def stored(self, conn: Any, row: Any) -> WorkflowDefinition:
+        return WorkflowDefinition(row, row, "", row, self.specs[row])
+
+    def find_action(
+        self,
+        conn: Any,
+        names: Sequence[str],
+        namespace: str,
+        project_id: str | None,
+        shown_name: str | None = None,
+    ) -> ActionDefinition:
+        for name in names:
+            if name in ACTIONS:
+                return ActionDefinition(name, ACTIONS[name])
+        raise exc.InvalidActionException(f"Failed to find action [action_name={names[-1]}]")
+
+    def plugin(self, name: str) -> Any:
+        return ACTIONS.get(name)

@@ -1,0 +1,178 @@
+"""What every run must keep, looked at in each commit and at the end."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from mistral.db.actions import Delivery
+from mistral.engine.action_queue import HEARTBEAT_LOST
+from mistral.utils import json
+from mistral.workflow import states
+from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from mistral.workflow.results import Outcome
+from tests.simulation import law6
+from tests.simulation.callers import Operators
+from tests.simulation.catalog import ACTIONS, SimCatalog
+from tests.simulation.coverage import Coverage
+from tests.simulation.executors import Effects, Executors
+from tests.simulation.law6 import Finding
+from tests.simulation.memory import Change, MemoryDatabase, Row
+from tests.simulation.world import World
+
+EVERY = 5
+"""The whole picture is judged after so many commits."""
+
+
+class Found(BaseException):
+    """Ends a run: something is wrong. No code of the service may catch it."""
+
+
+class Parts(Protocol):
+    """The parts of a run that are judged."""
+
+    world: World
+    database: MemoryDatabase
+    catalog: SimCatalog
+    effects: Effects
+    executors: Executors
+    operators: Operators
+
+
+class Checks:
+    """The judge of one run."""
+
+    def __init__(self, parts: Parts, coverage: Coverage) -> None:
+        self._parts = parts
+        self._coverage = coverage
+        self._commits = 0
+        self._just_paused: frozenset[str] = frozenset()
+        self._accepted: collections.Counter[str] = collections.Counter()
+        self.findings: list[Finding] = []
+
+    def find(self, kind: str, text: str) -> None:
+        """Something is wrong: the run ends here."""
+        self.findings.append(Finding(kind, text))
+        self._parts.world.note(f"FINDING {kind}: {text}")
+        raise Found()
+
+    def _report(self, found: Iterator[Finding]) -> None:
+        first = next(found, None)
+        if first is not None:
+            self.find(first.kind, first.text)
+
+    # each commit
+
+    def committed(self, changes: list[Change]) -> None:
+        """Judge one commit."""
+        self._just_paused = frozenset(
+            str(change.key)
+            for change in changes
+            if change.kind is WorkflowExecution
+            and (change.old is None or change.old["state"] != states.PAUSED)
+        )
+        for change in changes:
+            self._coverage.changed(change)
+            self._note(change)
+            self._terminal(change)
+            self._held(change)
+        self._commits += 1
+        if self._commits % EVERY == 0:
+            self._picture()
+
+    def _note(self, change: Change) -> None:
+        old = change.old["state"] if change.old and "state" in change.old else None
+        new = change.new["state"] if change.new and "state" in change.new else None
+        if old != new:
+            row: Any = change.new or change.old
+            name = row.get("name") or row.get("workflow_name")
+            self._parts.world.note(f"{change.kind.__name__} {name} {change.key}: {old} -> {new}")
+
+    def _picture(self) -> None:
+        parts = self._parts
+        picture = law6.Picture(parts.database, parts.catalog.specs, parts.executors.is_alive)
+        self._report(picture.findings())
+
+    def _terminal(self, change: Change) -> None:
+        old, new = change.old, change.new
+        if old is None or new is None or "state" not in old or old["state"] not in states.COMPLETED:
+            return
+        if change.kind is ActionExecution:
+            if (old["state"], old["result_hash"]) != (new["state"], new["result_hash"]):
+                self.find("terminal-left", f"action {change.key} {old['state']} {new['state']}")
+            return
+        if old["state"] == new["state"]:
+            return
+        is_rerun = bool(self._parts.operators.done.commands & {"rerun", "skip"})
+        is_rerun = is_rerun and old["state"] not in (states.SUCCESS, states.SKIPPED)
+        if change.kind is TaskExecution:
+            is_rerun = is_rerun or self._is_rearmed(old, new)
+        if not is_rerun:
+            text = f"{change.kind.__name__} {change.key}: {old['state']} -> {new['state']}"
+            self.find("terminal-left", text)
+
+    def _is_rearmed(self, old: Row, new: Row) -> bool:
+        """A partial join runs again when another inbound task comes (language §9.11)."""
+        execution = self._parts.database.tables[WorkflowExecution][old["workflow_execution_id"]]
+        join = self._parts.catalog.specs[execution["spec_hash"]].tasks[old["name"]].join
+        return isinstance(join, int) and bool(new["run"] > old["run"])
+
+    def _held(self, change: Change) -> None:
+        """Nothing starts in a pause."""
+        row = change.new
+        if change.old is not None or row is None:
+            return
+        if change.kind is WorkflowExecution:
+            execution_id = row["parent_execution_id"]
+        elif change.kind in (TaskExecution, ActionExecution):
+            execution_id = row["workflow_execution_id"]
+        else:
+            return
+        if execution_id is not None and self._is_in_pause(execution_id):
+            self.find("pause-not-held", f"{change.kind.__name__} {row['id']} in {execution_id}")
+
+    def _is_in_pause(self, execution_id: str) -> bool:
+        now = self._parts.database.tables[WorkflowExecution].get(execution_id)
+        is_paused = now is not None and now["state"] == states.PAUSED
+        return is_paused and execution_id not in self._just_paused
+
+    # deliveries
+
+    def delivered(self, action_id: str, outcome: Outcome, delivery: Delivery) -> None:
+        """A third party got an answer."""
+        self._accepted[action_id] += delivery.accepted
+        if self._accepted[action_id] > 1:
+            self.find("accepted-twice", action_id)
+        row = delivery.row
+        if row is None:
+            self.find("action-unknown", action_id)
+        elif delivery.repeated and row.result_hash != outcome.digest:
+            self.find("repeat-differs", action_id)
+
+    # the end
+
+    def at_end(self) -> None:
+        """Judge the rows that are left."""
+        self._picture()
+        self._report(self._effects())
+        now = self._parts.world.utc_now()
+        self._report(law6.stored_results(self._parts.database, now))
+        for wf_ex in self._parts.database.tables[WorkflowExecution].values():
+            if not states.is_completed(wf_ex["state"]):
+                self.find("no-end", f"{wf_ex['workflow_name']} {wf_ex['id']} {wf_ex['state']}")
+
+    def _effects(self) -> Iterator[Finding]:
+        counts = self._parts.effects.counts
+        for action in self._parts.database.tables[ActionExecution].values():
+            count = counts[action["id"]]
+            is_safe = ACTIONS[action["name"]].is_safe or action["safe_rerun"]
+            if count > 1 and not is_safe:
+                yield Finding("effect-repeated", f"{action['name']} {action['id']}: {count}")
+            if not count and action["result_at"] is not None and not _is_lost(action):
+                yield Finding("effect-missing", f"{action['name']} {action['id']}")
+
+
+def _is_lost(action: Row) -> bool:
+    output = action["output"] or ""
+    return action["state"] == states.ERROR and HEARTBEAT_LOST in json.dumps(output)

@@ -1,0 +1,209 @@
+"""Law 6 and the counters, judged over the committed rows of the database in memory.
+
+It says the same as ``mistral.db.invariants`` (a test compares them), and a little more: how
+with-items count, and that a claim's owner lives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from mistral.lang import WorkflowSpec
+from mistral.utils import json
+from mistral.workflow import joins, states
+from mistral.workflow.entities import (
+    ActionExecution,
+    ExecutionEvent,
+    JoinInbound,
+    TaskExecution,
+    Timer,
+    WorkflowExecution,
+)
+from tests.simulation.memory import MemoryDatabase, Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that must not be."""
+
+    kind: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.text}"
+
+
+def _grouped(rows: Mapping[Any, Row], name: str) -> dict[Any, list[Row]]:
+    found: dict[Any, list[Row]] = defaultdict(list)
+    for row in rows.values():
+        found[row[name]].append(row)
+    return found
+
+
+class Picture:
+    """All committed rows at one moment, by what they belong to."""
+
+    def __init__(
+        self,
+        database: MemoryDatabase,
+        specs: Mapping[str, WorkflowSpec],
+        is_alive: Callable[[str], bool],
+    ) -> None:
+        tables = database.tables
+        self.specs = specs
+        self.is_alive = is_alive
+        self.executions = tables[WorkflowExecution]
+        self.tasks = _grouped(tables[TaskExecution], "workflow_execution_id")
+        self.actions = _grouped(tables[ActionExecution], "task_execution_id")
+        self.children = _grouped(self.executions, "task_execution_id")
+        self.timers = _grouped(tables[Timer], "task_id")
+        self.inbounds = _grouped(tables[JoinInbound], "task_execution_id")
+        self.news = _grouped(tables[ExecutionEvent], "execution_id")
+
+    def findings(self) -> Iterator[Finding]:
+        """Everything that is wrong."""
+        for wf_ex in self.executions.values():
+            yield from self._counters(wf_ex)
+            if wf_ex["state"] == states.IDLE and wf_ex["next_look_at"] is None:
+                yield Finding("execution-not-started", wf_ex["id"])
+            if wf_ex["state"] == states.RUNNING:
+                yield from self._running(wf_ex)
+        for news in self.news.values():
+            for event in news:
+                if event["next_look_at"] is None:
+                    yield Finding("event-set-aside", f"{event['kind']} {event['id']}")
+
+    def _counters(self, wf_ex: Row) -> Iterator[Finding]:
+        tasks = self.tasks.get(wf_ex["id"], [])
+        real = {
+            "unfinished": sum(t["state"] in states.UNFINISHED for t in tasks),
+            "cancelled": sum(t["state"] == states.CANCELLED for t in tasks),
+            "unhandled_errors": sum(
+                t["state"] == states.ERROR and not t["error_handled"] for t in tasks
+            ),
+        }
+        for name, count in real.items():
+            if wf_ex[name] != count:
+                yield Finding(
+                    "counter-differs", f"{name} of {wf_ex['id']} is {wf_ex[name]}, not {count}"
+                )
+
+    def _running(self, wf_ex: Row) -> Iterator[Finding]:
+        unfinished = [
+            t for t in self.tasks.get(wf_ex["id"], []) if t["state"] in states.UNFINISHED
+        ]
+        if not unfinished and not self.news.get(wf_ex["id"]):
+            yield Finding("execution-without-reason", f"{wf_ex['workflow_name']} {wf_ex['id']}")
+        for task in unfinished:
+            context = json.loads(task["runtime_context"])
+            waits = task["state"] == states.WAITING and task["unique_key"] is not None
+            if waits and not context.get("waits_for_retry"):
+                yield from self._join(wf_ex, task, context)
+            elif not self._has_reason(task):
+                where = f"{task['name']} {task['id']} {task['state']}"
+                yield Finding("task-without-reason", where)
+            if context.get("with_items") and task["state"] == states.RUNNING:
+                yield from self._items(task, context)
+
+    def _has_reason(self, task: Row) -> bool:
+        attempt = task["attempt"]
+        if any(t["attempt"] in (attempt, task["run"]) for t in self.timers.get(task["id"], [])):
+            return True
+        if any(e["task_id"] == task["id"] for e in self.news.get(task["workflow_execution_id"], [])):
+            return True
+        children = self.children.get(task["id"], [])
+        if any(
+            c["task_attempt"] == attempt and c["state"] in states.UNFINISHED for c in children
+        ):
+            return True
+        actions = self.actions.get(task["id"], [])
+        return any(a["attempt"] == attempt and self._moves(a) for a in actions)
+
+    def _moves(self, action: Row) -> bool:
+        if action["result_at"] is not None:
+            return not action["processed"] and action["next_look_at"] is not None
+        if action["state"] in states.COMPLETED:
+            return False
+        return (
+            action["next_look_at"] is not None
+            or action["signalled_at"] is not None
+            or (action["started_by"] is not None and self.is_alive(action["started_by"]))
+        )
+
+    # joins
+
+    def _join(self, wf_ex: Row, task: Row, context: Mapping[str, Any]) -> Iterator[Finding]:
+        spec = self.specs[wf_ex["spec_hash"]]
+        name = task["name"]
+        rows = {row["name"]: row["state"] for row in self.inbounds.get(task["id"], [])}
+        real = [list(rows.values()).count(state) for state in (joins.READY, joins.FAILED)]
+        counted = context.get("join") or {}
+        if real != [counted.get(joins.READY, 0), counted.get(joins.FAILED, 0)]:
+            yield Finding("counter-differs", f"join {name} counts {counted}, but is {real}")
+            return
+        inbound = spec.inbound(name)
+        verdict = joins.verdict(spec.tasks[name], len(inbound), *real)
+        if verdict != joins.WAITING:
+            yield Finding("join-without-reason", f"{name} waits although it is {verdict}")
+            return
+        undecided = set(inbound) - set(rows)
+        active = self._active(wf_ex["id"])
+        if joins.dead_inbound(spec, name, undecided, active) == undecided:
+            text = f"{name} {task['id']} waits although none of {sorted(undecided)} can come"
+            yield Finding("join-without-reason", text)
+
+    def _active(self, execution_id: str) -> set[str]:
+        return {
+            t["name"]
+            for t in self.tasks.get(execution_id, [])
+            if t["state"] in states.UNFINISHED
+            and (
+                t["state"] != states.WAITING
+                or json.loads(t["runtime_context"]).get("waits_for_retry")
+            )
+        }
+
+    # with-items
+
+    def _items(self, task: Row, context: Mapping[str, Any]) -> Iterator[Finding]:
+        counts = context["with_items"]
+        redo = counts.get("redo")
+        total = counts["count"] if redo is None else len(redo)
+        limit = context.get("concurrency") or total
+        where = f"{task['name']} {task['id']} {counts}"
+        started = counts["next"]
+        ended = counts["done"] - (counts["count"] - total)
+        if counts["capacity"] != limit - (started - ended):
+            yield Finding("counter-differs", f"capacity of {where}")
+        if task["type"] == "WORKFLOW":
+            children = self.children.get(task["id"], [])
+            mine = [c for c in children if c["task_attempt"] == task["attempt"]]
+            live = sum(c["state"] in states.UNFINISHED for c in mine)
+            finished = len(mine) - live
+        else:
+            mine = [
+                a for a in self.actions.get(task["id"], []) if a["attempt"] == task["attempt"]
+            ]
+            live = sum(a["state"] in states.UNFINISHED for a in mine)
+            finished = sum(a["processed"] for a in mine)
+            if finished != ended:
+                yield Finding("counter-differs", f"{finished} items are processed: {where}")
+        if len(mine) != started:
+            yield Finding("counter-differs", f"{len(mine)} items were started: {where}")
+        if live > limit:
+            yield Finding("too-many-items", f"{live} items run at a time: {where}")
+        if ended > finished and task["type"] == "WORKFLOW" and not context.get("revived"):
+            yield Finding("counter-differs", f"{finished} items have ended: {where}")
+
+
+def stored_results(database: MemoryDatabase, now: dt.datetime) -> Iterator[Finding]:
+    """Results that nobody has taken although there was time."""
+    for action in database.tables[ActionExecution].values():
+        if action["result_at"] is not None and not action["processed"]:
+            late = now - action["result_at"]
+            if action["workflow_execution_id"] and late > dt.timedelta(seconds=20):
+                yield Finding("result-not-processed", f"{action['name']} {action['id']}")

@@ -1,0 +1,361 @@
+"""What the engine asks of its database, answered by :mod:`tests.simulation.memory`.
+
+The class has the methods of :class:`mistral.db.store.Store`, the functions have the names of
+those of ``mistral.db``; one suite of tests holds both to the same answers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+from mistral.db.store import Store
+from mistral.workflow import states
+from mistral.workflow.entities import (
+    ActionExecution,
+    Entity,
+    ExecutionEvent,
+    JoinInbound,
+    TaskExecution,
+    Timer,
+    WorkflowExecution,
+)
+from mistral.workflow.values import Values
+from tests.simulation.memory import MemoryConnection, Row
+
+E = TypeVar("E", bound=Entity)
+Conn = MemoryConnection
+
+
+def _by_id(row: Row) -> Any:
+    return row["id"]
+
+
+def _by_index(row: Row) -> Any:
+    return row["idx"], row["id"]
+
+
+class MemoryStore(Store):
+    """Rows of one transaction."""
+
+    conn: Any
+
+    def __init__(self, conn: Any) -> None:
+        self.conn = conn
+
+    # executions
+
+    def lock_execution(self, execution_id: str) -> WorkflowExecution | None:
+        self.conn.statement("lock execution")
+        if self.conn.row(WorkflowExecution, execution_id) is None:
+            return None
+        self.conn.lock((WorkflowExecution, execution_id))
+        return self._one(WorkflowExecution, execution_id)
+
+    def execution(self, execution_id: str) -> WorkflowExecution | None:
+        self.conn.statement("execution")
+        return self._one(WorkflowExecution, execution_id)
+
+    def _one(self, kind: type[E], key: str) -> E | None:
+        found: list[E] = self.conn.by_keys(kind, [key])
+        return found[0] if found else None
+
+    def executions(self, ids: Iterable[str]) -> list[WorkflowExecution]:
+        self.conn.statement("executions")
+        found: list[WorkflowExecution] = self.conn.by_keys(WorkflowExecution, ids)
+        return found
+
+    def children_of_task(self, task_id: str) -> list[WorkflowExecution]:
+        return self._select(
+            WorkflowExecution, lambda r: r["task_execution_id"] == task_id, _by_index
+        )
+
+    def children_in(self, execution_id: str, in_states: Iterable[str]) -> list[str]:
+        wanted = set(in_states)
+        found = self._select(
+            WorkflowExecution,
+            lambda r: r["parent_execution_id"] == execution_id and r["state"] in wanted,
+        )
+        return [child.id for child in found]
+
+    # tasks
+
+    def tasks(self, ids: Iterable[str]) -> list[TaskExecution]:
+        self.conn.statement("tasks")
+        found: list[TaskExecution] = self.conn.by_keys(TaskExecution, ids)
+        return found
+
+    def task_by_key(self, execution_id: str, key: str) -> TaskExecution | None:
+        found = self._tasks(execution_id, lambda r: r["unique_key"] == key)
+        return found[0] if found else None
+
+    def tasks_by_name(self, execution_id: str, names: Iterable[str]) -> list[TaskExecution]:
+        wanted = set(names)
+        return self._tasks(execution_id, lambda r: r["name"] in wanted)
+
+    def tasks_of(self, execution_id: str) -> list[TaskExecution]:
+        return self._tasks(execution_id, lambda r: True)
+
+    def tasks_in(self, execution_id: str, in_states: Iterable[str]) -> list[TaskExecution]:
+        wanted = set(in_states)
+        return self._tasks(execution_id, lambda r: r["state"] in wanted)
+
+    def end_tasks(self, execution_id: str) -> list[TaskExecution]:
+        return self._tasks(
+            execution_id, lambda r: r["state"] in states.COMPLETED and not r["has_next_tasks"]
+        )
+
+    def unprocessed_tasks(self, execution_id: str) -> list[TaskExecution]:
+        return self._tasks(
+            execution_id, lambda r: r["state"] in states.COMPLETED and not r["processed"]
+        )
+
+    def _tasks(self, execution_id: str, holds: Any) -> list[TaskExecution]:
+        return self._select(
+            TaskExecution,
+            lambda r: r["workflow_execution_id"] == execution_id and holds(r),
+            _by_id,
+        )
+
+    def _select(self, kind: type[E], holds: Any, order: Any = None) -> list[E]:
+        self.conn.statement(f"select {kind.__name__}")
+        found: list[E] = self.conn.select(kind, holds, order)
+        return found
+
+    # what expressions may ask of others
+
+    def find_tasks(
+        self, project_id: str | None, execution_id: str | None, recursive: bool, state: str | None
+    ) -> list[TaskExecution]:
+        ids = self._with_descendants(execution_id) if execution_id and recursive else [execution_id]
+
+        def holds(row: Row) -> bool:
+            if execution_id is None:
+                fits = row["project_id"] == project_id
+            else:
+                fits = row["workflow_execution_id"] in ids
+            return fits and state in (None, row["state"])
+
+        return self._select(TaskExecution, holds, _by_id)
+
+    def _with_descendants(self, execution_id: str) -> list[str]:
+        found, level = [execution_id], [execution_id]
+        while level:
+            parents = set(level)
+            below = self._select(
+                WorkflowExecution, lambda r, p=parents: r["parent_execution_id"] in p
+            )
+            level = [child.id for child in below]
+            found += level
+        return found
+
+    def find_executions(
+        self, project_id: str | None, filters: Mapping[str, Any]
+    ) -> list[WorkflowExecution]:
+        names = ("id", "root_execution_id", "task_execution_id", "state")
+        wanted = {n: filters[n] for n in names if filters.get(n) is not None}
+        start, end = filters.get("from_time"), filters.get("to_time")
+
+        def holds(row: Row) -> bool:
+            created = row["created_at"]
+            return (
+                row["project_id"] == project_id
+                and all(row[name] == value for name, value in wanted.items())
+                and (not start or created >= dt.datetime.fromisoformat(str(start)))
+                and (not end or created < dt.datetime.fromisoformat(str(end)))
+            )
+
+        return self._select(WorkflowExecution, holds, lambda r: (r["created_at"], r["id"]))
+
+    # actions
+
+    def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
+        return locked(self.conn, ids)
+
+    def actions_of_task(self, task_id: str) -> list[ActionExecution]:
+        return self._select(
+            ActionExecution, lambda r: r["task_execution_id"] == task_id, _by_index
+        )
+
+    def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
+        wanted = set(task_ids)
+        return self._select(
+            ActionExecution,
+            lambda r: r["task_execution_id"] in wanted and r["accepted"],
+            lambda r: (r["task_execution_id"], r["idx"], r["id"]),
+        )
+
+    def discard_results(self, task_id: str, failed_only: bool = False) -> None:
+        found = self._select(
+            ActionExecution,
+            lambda r: r["task_execution_id"] == task_id
+            and r["accepted"]
+            and not (failed_only and r["state"] == states.SUCCESS),
+        )
+        for action_ex in found:
+            self.conn.change(ActionExecution, action_ex.id, {"accepted": False})
+
+    # joins, timers, events
+
+    def inbounds(self, task_id: str, names: Iterable[str] | None = None) -> list[JoinInbound]:
+        wanted = None if names is None else set(names)
+        return self._select(
+            JoinInbound,
+            lambda r: r["task_execution_id"] == task_id and (wanted is None or r["name"] in wanted),
+            lambda r: r["name"],
+        )
+
+    def timers(self, ids: Iterable[str]) -> list[Timer]:
+        self.conn.statement("timers")
+        found: list[Timer] = self.conn.by_keys(Timer, ids)
+        return found
+
+    def events(self, ids: Iterable[str]) -> list[ExecutionEvent]:
+        self.conn.statement("events")
+        found: list[ExecutionEvent] = self.conn.by_keys(ExecutionEvent, sorted(ids))
+        return found
+
+    def delete_timers(self, ids: Iterable[str]) -> None:
+        self.conn.statement("delete timers")
+        self.conn.delete(Timer, ids)
+
+    def delete_events(self, ids: Iterable[str]) -> None:
+        self.conn.statement("delete events")
+        self.conn.delete(ExecutionEvent, ids)
+
+    def command_number(self) -> int:
+        self.conn.statement("command number")
+        return next(self.conn.db.numbers)
+
+    # values and writes
+
+    def values(self, root_id: str) -> Values:
+        return loader(self.conn, root_id)
+
+    def save_values(self, root_id: str, new: Mapping[str, bytes]) -> None:
+        store(self.conn, root_id, new)
+
+    def insert(self, entities: Sequence[Entity]) -> None:
+        insert(self.conn, entities)
+
+    def update(self, entities: Iterable[Entity]) -> None:
+        update(self.conn, entities)
+
+
+# mistral.db.rows -------------------------------------------------------------
+
+
+def insert(conn: Any, entities: Sequence[Entity]) -> None:
+    """Insert entities of one kind."""
+    if entities:
+        conn.statement(f"insert {type(entities[0]).__name__}")
+        conn.insert(entities)
+
+
+def update(conn: Any, entities: Iterable[Entity]) -> None:
+    """Write what changed in entities of one kind."""
+    changed = [entity for entity in entities if entity.__dict__["changed"]]
+    if changed:
+        conn.statement(f"update {type(changed[0]).__name__}")
+        conn.update(changed)
+
+
+# mistral.db.values -----------------------------------------------------------
+
+
+def loader(conn: Any, root_id: str) -> Values:
+    """The values of a root execution, read when asked for."""
+
+    def load(hashes: Iterable[str]) -> Mapping[str, str]:
+        conn.statement("values")
+        found = ((digest, conn.value(root_id, digest)) for digest in hashes)
+        return {digest: text for digest, text in found if text is not None}
+
+    return Values(load)
+
+
+def store(conn: Any, root_id: str, values: Mapping[str, bytes]) -> None:
+    """Insert values, in order of hash so that two writers can't block each other."""
+    if values:
+        conn.statement("insert values")
+    for digest in sorted(values):
+        conn.add_value(root_id, digest, values[digest].decode())
+
+
+# mistral.db.actions and mistral.db.store -------------------------------------
+
+
+def locked(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
+    """Actions by their ids, locked until the transaction ends, in order of id."""
+    conn.statement("lock actions")
+    wanted = sorted(set(ids))
+    for key in wanted:
+        if conn.row(ActionExecution, key) is not None:
+            conn.lock((ActionExecution, key))
+    found: list[ActionExecution] = conn.by_keys(ActionExecution, wanted)
+    return found
+
+
+def by_ids(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
+    """Actions by their ids, only to read."""
+    conn.statement("actions")
+    found: list[ActionExecution] = conn.by_keys(ActionExecution, ids)
+    return found
+
+
+def heard_of(
+    conn: Any, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime
+) -> None:
+    """An executor runs these actions: look at them later."""
+    if not ids:
+        return
+    conn.statement("heartbeat")
+    for key in ids:
+        if conn.row(ActionExecution, key) is None:
+            continue
+        conn.lock((ActionExecution, key))
+        row = conn.row(ActionExecution, key)
+        if row is not None and row["result_at"] is None:
+            conn.change(ActionExecution, key, {"last_heartbeat": now, "next_look_at": look_at})
+
+
+def due(conn: Any, kind: type[Entity], moment: dt.datetime, limit: int) -> list[Any]:
+    """Rows whose time to be looked at has come, oldest first, skipping what others look at."""
+    conn.statement(f"due {kind.__name__}")
+    found = conn.select(
+        kind,
+        lambda r: r["next_look_at"] is not None and r["next_look_at"] <= moment,
+        lambda r: r["next_look_at"],
+    )
+    return list(itertools.islice((r for r in found if conn.try_lock((kind, r.id))), limit))
+
+
+def due_timers(conn: Any, now: dt.datetime, until: dt.datetime, limit: int) -> list[Timer]:
+    """Timers that are due soon and that no engine keeps in memory, locked."""
+    conn.statement("due timers")
+
+    def holds(row: Row) -> bool:
+        claimed = row["claimed_until"]
+        return bool(row["due_at"] <= until and (claimed is None or claimed <= now))
+
+    found = conn.select(Timer, holds, lambda r: r["due_at"])
+    return list(itertools.islice((r for r in found if conn.try_lock((Timer, r.id))), limit))
+
+
+def anything_due(conn: Any, now: dt.datetime, ahead: dt.timedelta) -> bool:
+    """Whether a sweep would find anything."""
+    conn.statement("anything due")
+    kinds = (ExecutionEvent, WorkflowExecution, ActionExecution)
+    return any(row["due_at"] <= now + ahead for row in conn.rows(Timer)) or any(
+        row["next_look_at"] is not None and row["next_look_at"] <= now
+        for kind in kinds
+        for row in conn.rows(kind)
+    )
+
+
+ROWS = SimpleNamespace(insert=insert, update=update)
+VALUES = SimpleNamespace(loader=loader, store=store)
+STORE = SimpleNamespace(Store=MemoryStore, due=due, due_timers=due_timers)

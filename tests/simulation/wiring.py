@@ -1,0 +1,90 @@
+"""Puts the simulated database, clock and ids behind the real modules of the engine.
+
+The engine gets its stores as modules, not as arguments; this is the only place that replaces them.
+"""
+
+from __future__ import annotations
+
+import concurrent
+import contextlib
+import functools
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any
+from unittest import mock
+
+from mistral.db import actions as action_store
+from mistral.db import definitions as real_definitions
+from mistral.db import members as real_members
+from mistral.db import rows as real_rows
+from mistral.db import store as real_store
+from mistral.db import values as real_values
+from mistral.engine import action_queue, dispatcher, incoming
+from mistral.engine.mailbox import Mailboxes
+from mistral.engine.unit import Unit
+from mistral.scheduler import timer_queue
+from mistral.utils import clock
+from tests.simulation import memory_store, processes
+from tests.simulation.coverage import Counting, Coverage
+from tests.simulation.world import World
+
+AHEAD = timer_queue.HORIZON / 10
+ROOMS = ("mistral.engine.", "mistral.db.actions", "mistral.scheduler.timer_queue")
+
+
+def _nobody(*args: Any, **kwargs: Any) -> None:
+    """The rows of service members play no part in decisions."""
+
+
+def _engines_modules() -> list[types.ModuleType]:
+    return [module for name, module in sorted(sys.modules.items()) if name.startswith(ROOMS)]
+
+
+def _everywhere(replaced: Mapping[int, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Names in the engine's modules whose objects have a simulated counterpart."""
+    for module in _engines_modules():
+        found = {n: replaced[id(v)] for n, v in vars(module).items() if id(v) in replaced}
+        if found:
+            yield module, found
+
+
+@contextlib.contextmanager
+def installed(world: World, coverage: Coverage) -> Iterator[None]:
+    """Run the engine's modules over the simulated rows and time of a world."""
+    future = type("Future", (processes.SimFuture,), {"world": world})
+    definitions = types.SimpleNamespace(
+        find_workflow_to_start=lambda conn, identifier, namespace, project_id: identifier
+    )
+    real_to_simulated: list[tuple[Any, Any]] = [
+        (real_store.Store, memory_store.MemoryStore),
+        (real_store, memory_store.STORE),
+        (real_rows, memory_store.ROWS),
+        (real_values, memory_store.VALUES),
+        (real_definitions, definitions),
+        (real_members, types.SimpleNamespace(seen=_nobody)),
+        (Unit, functools.partial(Unit, new_id=world.new_id)),
+        (Mailboxes, processes.SimMailboxes),
+        (timer_queue.TimerQueue, processes.SimTimers),
+        (concurrent, types.SimpleNamespace(futures=types.SimpleNamespace(Future=future))),
+        (clock.utc_now, world.utc_now),
+    ]
+    anything_due = functools.partial(memory_store.anything_due, ahead=AHEAD)
+    by_name: list[tuple[Any, dict[str, Any]]] = [
+        (
+            action_store,
+            {
+                "locked": memory_store.locked,
+                "by_ids": memory_store.by_ids,
+                "heard_of": memory_store.heard_of,
+            },
+        ),
+        (action_queue, {"_anything_due": anything_due}),
+        (incoming, {"_KINDS": Counting(incoming._KINDS, coverage.mails)}),
+        (dispatcher, {"_ANSWERS": Counting(dispatcher._ANSWERS, coverage.commands)}),
+    ]
+    replaced = {id(real): simulated for real, simulated in real_to_simulated}
+    with contextlib.ExitStack() as stack:
+        for module, names in [*_everywhere(replaced), *by_name]:
+            stack.enter_context(mock.patch.multiple(module, **names))
+        yield
