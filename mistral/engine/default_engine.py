@@ -24,7 +24,14 @@ from mistral.db import definitions
 from mistral.db import values as value_store
 from mistral.db.store import Store
 from mistral.db.transaction import Database, is_duplicate
-from mistral.engine import incoming, rollback_handler, single_actions, utils, views, workflow_handler
+from mistral.engine import (
+    incoming,
+    rollback_handler,
+    single_actions,
+    utils,
+    views,
+    workflow_handler,
+)
 from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue, Relay
 from mistral.engine.base import Engine, Start
@@ -330,16 +337,28 @@ class DefaultEngine(Engine):
                 mail.content,
                 view=lambda unit: views.execution(unit.wf_ex, unit.values),
             )
-            done.set_result(view)
         # the one who waits gets the error; nothing was stored
         except Exception as error:
+            LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
             done.set_exception(error)
+        else:
+            done.set_result(view)
 
     def _handle_together(self, execution_id: str, mails: Sequence[Mail]) -> None:
         try:
             self._deal_with(execution_id, mails)
+        # one event that can't be handled must not hold up the others
         except Exception as error:
-            self._handle_one_by_one(execution_id, mails, error)
+            LOG.exception(
+                "Could not be handled [execution_id=%s, events=%s]",
+                execution_id,
+                ", ".join(f"{mail.kind} {mail.id}" for mail in mails),
+            )
+            if len(mails) == 1:
+                self._failed(execution_id, mails[0], error)
+                return
+            for mail in mails:
+                self._handle_together(execution_id, [mail])
             return
         for mail in mails:
             if mail.done is not None:
@@ -353,29 +372,7 @@ class DefaultEngine(Engine):
 
         self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
 
-    def _handle_one_by_one(
-        self, execution_id: str, mails: Sequence[Mail], error: Exception
-    ) -> None:
-        """One event that can't be handled must not hold up the others."""
-        for mail in mails:
-            try:
-                if len(mails) == 1:
-                    raise error
-                self._deal_with(execution_id, [mail])
-            except Exception as own_error:
-                self._failed(execution_id, mail, own_error)
-                continue
-            if mail.done is not None:
-                mail.done.set_result(None)
-
     def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
-        LOG.error(
-            "An event could not be handled [execution_id=%s, kind=%s, id=%s]",
-            execution_id,
-            mail.kind,
-            mail.id,
-            exc_info=error,
-        )
         if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
             cause = f"{type(error).__name__}: {error}"
             self._transact(execution_id, lambda unit: incoming.give_up(unit, mail, cause))

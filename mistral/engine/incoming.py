@@ -199,4 +199,3 @@ def note_executor(
     """An executor is alive and runs these actions."""
     members.seen(conn, executor_id, "executor", host, now)
     action_store.heard_of(conn, running, now, now + HEARTBEAT_LOOK_AFTER)
-

@@ -15,7 +15,7 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.engine.actions import AdHocAction, PythonAction
 from mistral.engine.base import Scope
-from mistral.engine.tasks import build_task
+from mistral.engine.tasks import WithItemsTask, build_task
 from mistral.lang import WorkflowSpec
 from mistral.workflow import data_flow, states
 from mistral.workflow.commands import Command, CreateTask
@@ -129,7 +129,7 @@ def schedule(
     item = None
     if index is not None:
         task = build_task(wf_ex, spec, undone.name, undone.in_context, means, task_ex=undone)
-        item = task.item(index)
+        item = task.item(index) if isinstance(task, WithItemsTask) else None
     context = data_flow.context(
         means, wf_ex, task_ex=undone, branch=data_flow.outbound(undone), item=item
     )
@@ -138,9 +138,7 @@ def schedule(
     name = evaluate(task_spec.rollback, context)
     definition = means.find_action(str(name))
     if not name:
-        raise exc.InvalidActionException(
-            f"The 'rollback' of task '{undone.name}' names no action."
-        )
+        raise exc.InvalidActionException(f"The 'rollback' of task '{undone.name}' names no action.")
     kind = AdHocAction if definition.adhoc else PythonAction
     action = kind(definition, task_ex=compensation, scope=scope)
     return action.schedule(

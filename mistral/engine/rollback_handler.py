@@ -28,6 +28,7 @@ from mistral.workflow.entities import (
 )
 from mistral.workflow.values import EMPTY
 
+
 def begin(unit: Unit) -> list[Command]:
     """Roll back by an operator's command.
 
@@ -97,9 +98,7 @@ def _declares_below(unit: Unit, child_id: str) -> bool:
     return False
 
 
-def _begin(
-    unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None
-) -> list[Command]:
+def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None) -> list[Command]:
     commands, abandoned = _abandon(unit)
     commands += wf.Workflow(unit.definition, unit.wf_ex, unit).halt_children()
     is_owed = unit.wf_ex.parent_execution_id is not None and not asked
@@ -110,13 +109,13 @@ def _begin(
         if old is None:
             commands.append(rollback.create(unit, unit.wf_ex, step))
         else:
-            changes = {
+            again = {
                 "state": states.IDLE,
                 "state_info": None,
                 "attempt": old.attempt + 1,
                 "finished_at": None,
             }
-            commands.append(UpdateTask(old.id, changes))
+            commands.append(UpdateTask(old.id, again))
     changes = {
         "state": states.RUNNING,
         "state_info": "Rolling back",
@@ -247,9 +246,7 @@ def _summary(unit: Unit) -> str:
     text = f"Rolled back: {', '.join(done) or 'nothing'}."
     abandoned = (unit.wf_ex.rollback or {}).get("abandoned")
     if abandoned:
-        text += (
-            f" Abandoned, not rolled back even if a result comes later: {', '.join(abandoned)}."
-        )
+        text += f" Abandoned, not rolled back even if a result comes later: {', '.join(abandoned)}."
     return text
 
 

@@ -342,7 +342,9 @@ class Task:
         }
         commands: list[Command] = [DiscardResults(self.draft.id)]
         return commands + self._do(
-            UpdateTask(self.draft.id, self._rerun_changes(attempt, {**kept, "base_attempt": attempt}))
+            UpdateTask(
+                self.draft.id, self._rerun_changes(attempt, {**kept, "base_attempt": attempt})
+            )
         )
 
     def _rerun_changes(self, attempt: int, runtime_context: Mapping[str, Any]) -> dict[str, Any]:
@@ -398,9 +400,7 @@ class Task:
         self, branch: Bag | None = None, item: Mapping[str, Any] | None = None
     ) -> DataContext:
         own = self.draft.in_context if branch is None else branch
-        return data_flow.context(
-            self.means, self.wf_ex, task_ex=self.draft, branch=own, item=item
-        )
+        return data_flow.context(self.means, self.wf_ex, task_ex=self.draft, branch=own, item=item)
 
     def _evaluate(self, value: Any, context: DataContext) -> Any:
         return self.means.expressions.evaluate_recursively(value, context)
@@ -623,9 +623,7 @@ def build_task(
     """The task object of the right kind."""
     task_spec = wf_spec.tasks[name]
     kind = WithItemsTask if task_spec.with_items else RegularTask
-    return kind(
-        wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, waiting, means, triggered_by
-    )
+    return kind(wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, waiting, means, triggered_by)
 
 
 def result_of(

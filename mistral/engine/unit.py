@@ -197,9 +197,7 @@ class Unit:
 
     def tasks_in(self, *wanted: str) -> list[TaskExecution]:
         """Tasks in one of some states."""
-        return self._seen(
-            self.store.tasks_in(self.wf_ex.id, wanted), lambda t: t.state in wanted
-        )
+        return self._seen(self.store.tasks_in(self.wf_ex.id, wanted), lambda t: t.state in wanted)
 
     def unprocessed_tasks(self) -> list[TaskExecution]:
         """Finished tasks whose followers were not decided because of a pause."""
@@ -451,8 +449,23 @@ class Unit:
 
     def flush(self) -> Bell:
         """Write everything: the execution first, then tasks, actions, timers, values."""
+        self.wf_ex.version += 1
+        with self.store.together():
+            self._write()
+        if self.done_timers:
+            self.store.delete_timers(self.done_timers)
+        if self.done_events:
+            self.store.delete_events(self.done_events)
+        self.store.save_values(self.wf_ex.root_id, self.values.new)
+        return Bell(
+            tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
+            tuple(child.id for child in self.new_executions),
+            tuple(self.new_events),
+            tuple(self.new_timers),
+        )
+
+    def _write(self) -> None:
         store, wf_ex = self.store, self.wf_ex
-        wf_ex.version += 1
         if self.is_new:
             store.insert([wf_ex])
         else:
@@ -469,15 +482,4 @@ class Unit:
             [r for rows in self._inbounds.values() for r in rows.values() if id(r) not in fresh]
         )
         store.insert(self.new_timers)
-        if self.done_timers:
-            store.delete_timers(self.done_timers)
         store.insert(self.new_events)
-        if self.done_events:
-            store.delete_events(self.done_events)
-        store.save_values(wf_ex.root_id, self.values.new)
-        return Bell(
-            tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
-            tuple(child.id for child in self.new_executions),
-            tuple(self.new_events),
-            tuple(self.new_timers),
-        )

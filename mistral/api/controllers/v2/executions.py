@@ -246,9 +246,7 @@ def _check_change(
         )
     if target and target not in (*_TARGETS, _ROLLBACK):
         allowed = ", ".join((*_TARGETS, _ROLLBACK))
-        raise exc.InputException(
-            f"Can not change state to {target}. Allowed states are: {allowed}"
-        )
+        raise exc.InputException(f"Can not change state to {target}. Allowed states are: {allowed}")
     _check_description(description or "")
 
 
