@@ -450,8 +450,7 @@ class Unit:
     def flush(self) -> Bell:
         """Write everything: the execution first, then tasks, actions, timers, values."""
         self.wf_ex.version += 1
-        with self.store.together():
-            self._write()
+        self._write()
         if self.done_timers:
             self.store.delete_timers(self.done_timers)
         if self.done_events:
