@@ -8,7 +8,7 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.engine.base import Scope, TaskPolicy
-from mistral.lang import TaskSpec
+from mistral.lang import LONGEST_SECONDS, TaskSpec
 from mistral.workflow import states
 from mistral.workflow.commands import (
     Command,
@@ -66,6 +66,16 @@ def _number(policy: TaskPolicy, name: str, value: Any, scope: Scope) -> int:
         raise exc.InputException(
             f"Invalid data type in {type(policy).__name__}: '{name}' must be an integer "
             f"of at least 0, not {type(result).__name__}"
+        )
+    return result
+
+
+def _seconds(policy: TaskPolicy, name: str, value: Any, scope: Scope) -> int:
+    result = _number(policy, name, value, scope)
+    if result > LONGEST_SECONDS:
+        raise exc.InputException(
+            f"Invalid value in {type(policy).__name__}: '{name}' must be at most "
+            f"{LONGEST_SECONDS} seconds (ten years)"
         )
     return result
 
@@ -130,7 +140,7 @@ class WaitBeforePolicy(TaskPolicy):
         self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
     ) -> list[Command]:
         scope = _scope(self, scope)
-        seconds = _number(self, "wait-before", self.delay, scope)
+        seconds = _seconds(self, "wait-before", self.delay, scope)
         if not seconds or task_ex.state != states.RUNNING:
             return []
         return [
@@ -156,7 +166,7 @@ class TimeoutPolicy(TaskPolicy):
         self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
     ) -> list[Command]:
         scope = _scope(self, scope)
-        seconds = _number(self, "timeout", self.timeout_sec, scope)
+        seconds = _seconds(self, "timeout", self.timeout_sec, scope)
         if not seconds:
             return []
         return [
@@ -192,7 +202,7 @@ class WaitAfterPolicy(TaskPolicy):
         scope = _scope(self, scope)
         if task_ex.runtime_context.get("wait_after_policy", {}).get("skip"):
             return []
-        seconds = _number(self, "wait-after", self.delay, scope)
+        seconds = _seconds(self, "wait-after", self.delay, scope)
         if not seconds:
             return []
         payload = {"state": task_ex.state, "state_info": task_ex.state_info}
@@ -238,7 +248,7 @@ class RetryPolicy(TaskPolicy):
     ) -> list[Command]:
         scope = _scope(self, scope)
         count = _number(self, "count", self.count, scope)
-        delay = _number(self, "delay", self.delay, scope)
+        delay = _seconds(self, "delay", self.delay, scope)
         done = task_ex.runtime_context.get("retry_task_policy", {}).get("retry_no", 0)
         if done >= count or not self._again(task_ex.state, scope):
             return []

@@ -14,6 +14,7 @@ from mistral.lang.documents import (
 from mistral.lang.render import interface, render_input
 from mistral.lang.specs import (
     ENGINE_COMMANDS,
+    LONGEST_SECONDS,
     AdHocActionSpec,
     Clause,
     InputParam,
@@ -28,6 +29,7 @@ from mistral.lang.specs import (
 
 __all__ = [
     "ENGINE_COMMANDS",
+    "LONGEST_SECONDS",
     "AdHocActionSpec",
     "Clause",
     "InputParam",

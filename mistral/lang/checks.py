@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mistral import exceptions as exc
 from mistral.lang import inline
+from mistral.lang.specs import LONGEST_SECONDS
 from mistral.lang.violations import Violation
 from mistral.utils import json
 
@@ -131,6 +132,13 @@ def number(value: Any, rules: Rules) -> None:
     if not rules.is_whole(value):
         raise Violation("must be a whole number >= 0 or an expression")
     rules.syntax(value)
+
+
+def seconds(value: Any, rules: Rules) -> None:
+    """A time in whole seconds that a clock can still add to today, or a complete expression."""
+    number(value, rules)
+    if isinstance(value, int) and value > LONGEST_SECONDS:
+        raise Violation(f"must be at most {LONGEST_SECONDS} seconds (ten years)")
 
 
 def boolean(value: Any, rules: Rules) -> None:

@@ -15,6 +15,8 @@ from mistral.lang.graph import Graph
 
 ENGINE_COMMANDS = ("noop", "fail", "succeed", "pause")
 DIRECT = "direct"
+LONGEST_SECONDS = 10 * 365 * 24 * 60 * 60
+"""What a wait, a delay or a timeout may be at most; every clock and database can add it."""
 REVERSE = "reverse"
 
 

@@ -161,15 +161,15 @@ _SCOPES: dict[str, Check] = dict.fromkeys(("branch", "global", "atomic"), checks
 _ADVANCED: dict[str, Check] = {"publish": _publish, "next": _targets}
 _RETRY: dict[str, Check] = {
     "count": checks.number,
-    "delay": checks.number,
+    "delay": checks.seconds,
     "break-on": checks.condition,
     "continue-on": checks.condition,
 }
 _POLICIES: dict[str, Check] = {
     "retry": _retry,
-    "wait-before": checks.number,
-    "wait-after": checks.number,
-    "timeout": checks.number,
+    "wait-before": checks.seconds,
+    "wait-after": checks.seconds,
+    "timeout": checks.seconds,
     "pause-before": checks.boolean,
     "concurrency": checks.number,
     "fail-on": checks.boolean,

@@ -177,3 +177,23 @@ def test_a_policy_of_the_wrong_type_is_fatal(flows: Flows, policy: str) -> None:
         ends="ERROR",
     )
     assert "Policy" in run.info
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "wait-before: <% $.time %>",
+        "wait-after: <% $.time %>",
+        "timeout: <% $.time %>",
+        "retry: {count: 1, delay: <% $.time %>}",
+    ],
+)
+def test_no_clock_reaches_so_far(flows: Flows, policy: str) -> None:
+    flows.define(f"""
+    main:
+      input: [time]
+      tasks:
+        t: {{action: std.noop, {policy}}}
+    """)
+    run = flows.start("main", {"time": 10**15}).wait("ERROR")
+    assert "at most 315360000 seconds" in run.info
