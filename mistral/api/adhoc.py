@@ -18,6 +18,8 @@ from mistral.api.engine import EngineGateway
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.context import RequestContext
 from mistral.db import actions
+from mistral.lang import LONGEST_SECONDS
+from mistral.rpc.clients import ExecutorClient
 from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
@@ -35,7 +37,7 @@ class AdhocRunner:
 
     def __init__(self, deps: ApiDependencies, engine: EngineGateway) -> None:
         self._engine = engine
-        self._executor = deps.executor
+        self._executor = ExecutorClient(deps.executor)
         self._database = deps.database
         self._timeout = deps.options.action_timeout
 
@@ -63,6 +65,8 @@ class AdhocRunner:
         if started["saved"]:
             self._deliver(ctx, row, outcome)
             return self._stored(ctx, row)
+        if row.get("base_name"):
+            outcome = self._transformed(ctx, row, outcome)
         return {
             **row,
             **dict.fromkeys(_UNSAVED),
@@ -73,24 +77,24 @@ class AdhocRunner:
     def _execute(self, ctx: RequestContext, call: Mapping[str, Any], target: str | None) -> Outcome:
         limit = call.get("timeout")
         try:
-            result = self._executor.call(
-                "run_action",
+            report = self._executor.run_action(
                 ctx,
-                timeout=limit + EXECUTOR_GRACE if limit else self._timeout,
-                target=target,
-                action_ex_id=call["id"],
-                action_class_str=call["action_class"],
-                attributes=call["attributes"],
-                params=call["input"],
-                safe_rerun=call["safe_rerun"],
+                call["id"],
+                call["action_class"],
+                call["attributes"],
+                call["input"],
+                call["safe_rerun"],
                 name=call["name"],
                 execution_context=call["context"],
+                action_timeout=limit,
+                target=target,
+                timeout=limit + EXECUTOR_GRACE if limit else self._timeout,
             )
         except exc.RPCException as error:
             if limit:
                 return Outcome(states.ERROR, f"Action timed out after {limit:g} seconds.")
             raise exc.UnavailableException("No executor answered in time, try again.") from error
-        return _outcome(result)
+        return _outcome(report)
 
     def _deliver(self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome) -> None:
         self._database.write(
@@ -101,13 +105,23 @@ class AdhocRunner:
         try:
             # what its definition makes of the result is evaluated by an engine
             self._engine.ask(
-                "on_action_complete",
-                ctx,
-                action_ex_id=row["id"],
-                result={"state": outcome.state, "result": outcome.value},
+                "on_action_complete", ctx, action_ex_id=row["id"], result=_result(outcome)
             )
         except exc.EngineUnavailableException:
             LOG.warning("The result of %s waits for the relay", row["id"])
+
+    def _transformed(
+        self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome
+    ) -> Outcome:
+        """What its definition makes of the result, which no row holds."""
+        answer = self._engine.ask(
+            "transform_result",
+            ctx,
+            action_name=row["name"],
+            action_namespace=row.get("workflow_namespace") or "",
+            result=_result(outcome),
+        )
+        return Outcome(answer["state"], answer["result"])
 
     def _stored(self, ctx: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
         names = ACTION_EXECUTION.plan(ACTION_EXECUTION.shown).columns
@@ -123,9 +137,16 @@ def _outcome(report: Mapping[str, Any]) -> Outcome:
     return Outcome(state, (value or UNKNOWN_ERROR) if state == states.ERROR else value)
 
 
+def _result(outcome: Outcome) -> dict[str, Any]:
+    return {"state": outcome.state, "result": outcome.value}
+
+
 def _check_timeout(params: Mapping[str, Any]) -> None:
     timeout = params.get("timeout")
     if timeout is None:
         return
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or timeout <= 0:
-        raise exc.InputException("Invalid params.timeout: a positive number is expected.")
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not (is_number and 0 < timeout <= LONGEST_SECONDS):
+        raise exc.InputException(
+            f"Invalid params.timeout: a number from 0 to {LONGEST_SECONDS} is expected."
+        )

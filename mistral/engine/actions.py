@@ -211,24 +211,27 @@ class AdHocAction(PythonAction):
         )
 
     def complete(self, result: Outcome) -> list[Command]:
-        """Transform a successful result, innermost specification first."""
+        """Accept the result as the definitions transform it."""
         commands = super().complete(result)
-        if result.state != states.SUCCESS:
-            return commands
-        means = self.scope.means
-        value = result.value
-        changed = False
-        for _name, spec in reversed(self.action_def.adhoc):
-            if not spec.has_output or spec.output is None:
-                continue
-            data = DataContext(data=value, facts=means.facts(self.task_ex))
-            value = means.expressions.evaluate_recursively(spec.output, data)
-            changed = True
-        if changed:
-            output = means.values.pack({"result": value})
-            data_flow.check_size("ActionExecution", "output", output, means.limits)
+        own = self.transformed(result)
+        if own is not result:
+            output = self.scope.means.values.pack({"result": own.value})
             commands.append(UpdateAction(self.action_ex.id, {"output": output}))
         return commands
+
+    def transformed(self, result: Outcome) -> Outcome:
+        """What the definitions make of a successful result, the innermost first."""
+        specs = [spec for _name, spec in self.action_def.adhoc if spec.output is not None]
+        if result.state != states.SUCCESS or not specs:
+            return result
+        means = self.scope.means
+        value = result.value
+        for spec in reversed(specs):
+            data = DataContext(data=value, facts=means.facts(self.task_ex))
+            value = means.expressions.evaluate_recursively(spec.output, data)
+        output = means.values.pack({"result": value})
+        data_flow.check_size("ActionExecution", "output", output, means.limits)
+        return Outcome(result.state, value)
 
 
 def _check_adhoc(name: str, spec: Any, given: Mapping[str, Any]) -> None:

@@ -200,6 +200,16 @@ class DefaultEngine(Engine):
             self._queue.send([send])
         return answer
 
+    def transform_result(
+        self, action_name: str, outcome: Outcome, namespace: str, ctx: RequestContext
+    ) -> Outcome:
+        """What an ad-hoc action's definition makes of a result that nobody stores."""
+        request = single_actions.Request(action_name, {}, None, ctx, {"namespace": namespace})
+        transform = functools.partial(
+            single_actions.transform, self._catalog, self._options.limits, request, outcome
+        )
+        return self._db.read(transform)
+
     # results
 
     def on_action_complete(

@@ -139,6 +139,18 @@ class EngineServer(MistralService):
             action_name, action_input, description, ctx, **(params or {})
         )
 
+    def transform_result(
+        self,
+        rpc_ctx: Mapping[str, Any],
+        action_name: str,
+        action_namespace: str,
+        result: Mapping[str, Any],
+    ) -> JsonDict:
+        """The result of a run that is not saved, as the action's definition transforms it."""
+        ctx = RequestContext.from_dict(rpc_ctx)
+        outcome = self.engine.transform_result(action_name, _outcome(result), action_namespace, ctx)
+        return {"state": outcome.state, "result": outcome.value}
+
     def on_action_complete(
         self,
         rpc_ctx: Mapping[str, Any],
@@ -147,9 +159,7 @@ class EngineServer(MistralService):
         wf_action: bool = False,
     ) -> JsonDict:
         """Accept a result: ``{"state": ..., "result": ...}``."""
-        given = result or {}
-        outcome = Outcome(given.get("state", "SUCCESS"), given.get("result"))
-        return self.engine.on_action_complete(action_ex_id, outcome, wf_action)
+        return self.engine.on_action_complete(action_ex_id, _outcome(result or {}), wf_action)
 
     def action_delivered(
         self, rpc_ctx: Mapping[str, Any], action_ex_id: str, wf_ex_id: str | None
@@ -194,3 +204,7 @@ class EngineServer(MistralService):
     ) -> None:
         """A sign of life of an executor (a cast)."""
         self.engine.executor_alive(executor_id, host, running)
+
+
+def _outcome(result: Mapping[str, Any]) -> Outcome:
+    return Outcome(result.get("state", "SUCCESS"), result.get("result"))

@@ -71,9 +71,8 @@ class ExecutorServer(MistralService):
         *,
         redelivered: bool = False,
         name: str = "",
-        timeout: float | None = None,
+        action_timeout: float | None = None,
         execution_context: Mapping[str, Any] | None = None,
-        dry_run: bool = False,
     ) -> Report:
         """An ad-hoc run whose result the caller waits for (a call)."""
         return self.executor.run_action(
@@ -84,7 +83,6 @@ class ExecutorServer(MistralService):
             safe_rerun,
             redelivered,
             name=name,
-            timeout=timeout,
+            timeout=action_timeout,
             context=execution_context,
-            dry_run=dry_run,
         )

@@ -160,6 +160,25 @@ def finish(
         rows.update(conn, [action_ex])
 
 
+def transform(
+    catalog: Catalog,
+    limits: Limits,
+    request: Request,
+    outcome: results.Outcome,
+    conn: sa.Connection,
+) -> results.Outcome:
+    """What the definition of an ad-hoc action makes of the result of a run that is not saved."""
+    namespace = request.params.get("namespace") or ""
+    project_id = request.ctx.project_id
+    unit = _unit(conn, catalog, limits, ids.new_id(), project_id, namespace)
+    try:
+        definition = catalog.find_action(conn, [request.name], namespace, project_id)
+        action = _domain_object(unit, definition, None)
+        return action.transformed(outcome) if isinstance(action, AdHocAction) else outcome
+    except exc.MistralException as error:
+        return results.Outcome(states.ERROR, str(error))
+
+
 def _finish_adhoc(
     conn: sa.Connection, catalog: Catalog, limits: Limits, action_ex: ActionExecution
 ) -> None:

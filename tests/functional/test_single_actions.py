@@ -1,0 +1,72 @@
+"""Actions that are run by themselves, by a caller who waits for the result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flows import Flows
+
+ADHOC = """
+twice:
+  base: std.echo
+  base-input:
+    output: <% [$.value, $.value] %>
+  input: [value]
+  output:
+    first: <% $[0] %>
+    all: <% $ %>
+around:
+  base: twice
+  base-input: {value: <% $.value %>}
+  input: [value]
+  output: <% $.first %>
+broken:
+  base: std.echo
+  base-input: {output: 1}
+  output: <% $.no.such %>
+fails:
+  base: std.fail
+  output: <% never %>
+"""
+
+
+def run(flows: Flows, name: str, **body: Any) -> tuple[str, Any]:
+    """State and result of a run."""
+    shown = flows.ok(
+        "POST",
+        "/action_executions",
+        {"name": name, "workflow_namespace": flows.namespace, **body},
+    )
+    return shown["state"], json.loads(shown["output"])["result"]
+
+
+@pytest.mark.parametrize("params", [{}, {"save_result": True, "run_sync": True}])
+def test_an_adhoc_action_transforms_its_result(flows: Flows, params: dict[str, Any]) -> None:
+    flows.define(ADHOC, "actions")
+    expected = ("SUCCESS", {"first": 7, "all": [7, 7]})
+    assert run(flows, "twice", input={"value": 7}, params=params) == expected
+    assert run(flows, "around", input={"value": 7}, params=params) == ("SUCCESS", 7)
+
+
+@pytest.mark.parametrize("params", [{}, {"save_result": True, "run_sync": True}])
+def test_a_result_that_cannot_be_transformed(flows: Flows, params: dict[str, Any]) -> None:
+    flows.define(ADHOC, "actions")
+    state, text = run(flows, "broken", params=params)
+    assert state == "ERROR"
+    assert "no" in text
+    state, text = run(flows, "fails", params=params)
+    assert state == "ERROR"
+    assert "never" not in text
+
+
+def test_the_executor_gives_up_at_the_deadline(flows: Flows) -> None:
+    state, text = run(flows, "std.sleep", input={"seconds": 30}, params={"timeout": 0.5})
+    assert (state, text) == ("ERROR", "Timeout after 0.5 seconds")
+
+
+@pytest.mark.parametrize("timeout", [0, -1, True, "1", 10**15])
+def test_deadlines_that_are_none(flows: Flows, timeout: Any) -> None:
+    body = {"name": "std.echo", "input": {"output": 1}, "params": {"timeout": timeout}}
+    assert flows.request("POST", "/action_executions", body)[0] == 400
