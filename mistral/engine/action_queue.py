@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import rows, store, tables
+from mistral.db import members, rows, store, tables
 from mistral.db import values as value_store
 from mistral.db.transaction import Database
 from mistral.engine.batch_sender import BatchSender
@@ -46,6 +46,8 @@ LOOK_AGAIN = dt.timedelta(seconds=5)
 LONGEST_WAIT = dt.timedelta(seconds=60)
 TIMER_CLAIM = dt.timedelta(seconds=6)
 HEARTBEAT_LOST = "Heartbeat wasn't received."
+PROCESS_SILENCE = dt.timedelta(seconds=6)
+"""A process that said nothing for so long is dead: what it has claimed is taken back."""
 
 Post = Callable[[str, Sequence[Mail]], None]
 
@@ -54,7 +56,8 @@ Post = Callable[[str, Sequence[Mail]], None]
 class SendOptions:
     """What every message to an executor carries, and when an executor counts as gone.
 
-    ``silence_limit`` is in seconds; 0 means that silence is never held against an action.
+    ``silence_limit`` is for an action that a living executor does not mention, in seconds; 0 means
+    that silence is never held against an action.
     """
 
     callback_url: str = ""
@@ -68,7 +71,9 @@ class ActionQueue:
         self._executors = executors
         self._catalog = catalog
         self.options = options
-        self._sender = BatchSender("actions", self._deliver, threads=1, max_batch=MESSAGE_SIZE)
+        self._sender = BatchSender(
+            "actions", self._deliver, threads=1, max_batch=MESSAGE_SIZE, gather=0.003
+        )
 
     def start(self) -> None:
         """Begin to send."""
@@ -154,6 +159,8 @@ class Relay:
         self._interval = interval
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._listening_since: dt.datetime | None = None
+        self._last_look: dt.datetime | None = None
 
     def start(self) -> None:
         """Begin to look."""
@@ -177,7 +184,12 @@ class Relay:
     def sweep(self) -> int:
         """Look once; returns how many rows of the fullest kind were found."""
         now = utc_now()
-        if not self._db.read(lambda conn: _anything_due(conn, now)):
+        is_due = self._db.read(lambda conn: _anything_due(conn, now))
+        if self._last_look is None or now - self._last_look > PROCESS_SILENCE:
+            # while nobody looked, perhaps nobody could note who lives either
+            self._listening_since = now
+        self._last_look = now
+        if not is_due:
             return 0
         counts = [
             self._timers(now),
@@ -232,8 +244,11 @@ class Relay:
             mails.clear()
             found: list[ActionExecution] = store.due(conn, ActionExecution, now, SWEEP_SIZE)
             parents = _executions(conn, found)
+            owners = {action_ex.started_by for action_ex in found if action_ex.started_by}
+            heard = members.last_seen(conn, owners) if owners else {}
             for action_ex in found:
-                self._look_at(conn, action_ex, parents, now, sends, mails)
+                is_lost = self._is_lost(action_ex, heard, now)
+                self._look_at(conn, action_ex, parents, is_lost, now, sends, mails)
             rows.update(conn, found)
             return len(found)
 
@@ -248,6 +263,7 @@ class Relay:
         conn: sa.Connection,
         action_ex: ActionExecution,
         parents: Mapping[str, WorkflowExecution],
+        is_lost: bool,
         now: dt.datetime,
         sends: list[tuple[str | None, Mapping[str, Any]]],
         mails: list[tuple[str, Mail]],
@@ -265,7 +281,7 @@ class Relay:
             action_ex.next_look_at = None
         elif action_ex.started_by is None:
             sends.append(self._message(conn, action_ex, wf_ex))
-        elif not self._is_lost(action_ex, now):
+        elif not is_lost:
             action_ex.next_look_at = now + LOOK_AGAIN
         elif action_ex.safe_rerun:
             action_ex.started_by = action_ex.started_at = None
@@ -280,10 +296,19 @@ class Relay:
         values = value_store.loader(conn, action_ex.root_execution_id or action_ex.id)
         return action_ex.target, self._queue.call(action_ex, values, wf_ex)
 
-    def _is_lost(self, action_ex: ActionExecution, now: dt.datetime) -> bool:
+    def _is_lost(
+        self, action_ex: ActionExecution, heard: Mapping[str, dt.datetime], now: dt.datetime
+    ) -> bool:
+        """Whether the executor that has claimed an action is dead, or has forgotten it."""
         limit = self._queue.options.silence_limit
-        seen = max(filter(None, (action_ex.started_at, action_ex.last_heartbeat)), default=now)
-        return limit > 0 and (now - seen).total_seconds() > limit
+        started = action_ex.started_at or now
+        if limit <= 0 or action_ex.started_by is None:
+            return False
+        named = max(started, action_ex.last_heartbeat or started)
+        if (now - named).total_seconds() > limit:
+            return True
+        since = (named, heard.get(action_ex.started_by), self._listening_since)
+        return now - max(filter(None, since)) > PROCESS_SILENCE
 
 
 def _anything_due(conn: sa.Connection, now: dt.datetime) -> bool:

@@ -1,7 +1,8 @@
 """Sends what piles up, again and again until it has arrived.
 
 Natural batching: a thread takes all that waits and sends it as one message; what arrives during
-that call travels with the next one. Nothing waits on purpose, yet under load messages are few.
+that call travels with the next one. A single value never waits. Under load, that is when the last
+message left a moment ago and was not alone, a batch gathers for a few milliseconds, which makes messages few.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from typing import Any
 from mistral import exceptions as exc
 
 LOG = logging.getLogger(__name__)
+
+BUSY_FACTOR = 2
+"""The last message counts as recent for so many times the time that a batch gathers."""
 
 
 @dataclasses.dataclass
@@ -44,12 +48,16 @@ class BatchSender:
         *,
         threads: int = 2,
         max_batch: int = 100,
+        gather: float = 0.0,
         first_pause: float = 0.1,
         longest_pause: float = 5.0,
     ) -> None:
         self._name = name
         self._deliver = deliver
         self._max_batch = max_batch
+        self._gather = gather
+        self._last_sent = 0.0
+        self._last_size = 0
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         self._changed = threading.Condition()
@@ -124,15 +132,34 @@ class BatchSender:
                     return []
                 pause = self._delayed[0][0] - time.monotonic() if self._delayed else None
                 self._changed.wait(pause)
+            self._gather_more()
+            if not self._ready:
+                # another thread was faster
+                return self._take()
             batch = [self._ready.popleft()]
             while self._ready and len(batch) < self._max_batch:
                 if batch[0].alone or self._ready[0].alone:
                     break
                 batch.append(self._ready.popleft())
             self._in_flight += len(batch)
+            self._last_size = len(batch)
             if self._ready:
                 self._changed.notify()
             return batch
+
+    def _gather_more(self) -> None:
+        """Under load, let a batch grow for a moment."""
+        now = time.monotonic()
+        until = now + self._gather
+        recent = now - self._last_sent < BUSY_FACTOR * self._gather
+        # a chain sends one value after the other: waiting would only delay it
+        if recent and (self._last_size > 1 or self._in_flight or len(self._ready) > 1):
+            while len(self._ready) < self._max_batch and not self._stopping:
+                left = until - time.monotonic()
+                if left <= 0:
+                    break
+                self._changed.wait(left)
+        self._last_sent = time.monotonic()
 
     def _wake_delayed(self) -> None:
         now = time.monotonic()

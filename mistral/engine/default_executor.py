@@ -40,6 +40,7 @@ class ExecutorOptions:
     flush_period: float = 10.0
     call_timeout: float = 30.0
     max_batch: int = 100
+    gather: float = 0.004
     senders: int = 2
     first_pause: float = 0.1
     longest_pause: float = 5.0
@@ -92,6 +93,7 @@ class DefaultExecutor(Executor):
             BatchSender,
             threads=self.options.senders,
             max_batch=self.options.max_batch,
+            gather=self.options.gather,
             first_pause=self.options.first_pause,
             longest_pause=self.options.longest_pause,
         )
@@ -158,7 +160,6 @@ class DefaultExecutor(Executor):
         name: str = "",
         timeout: float | None = None,
         context: Mapping[str, Any] | None = None,
-        dry_run: bool = False,
     ) -> Report:
         """Run an action while the caller waits, and return its report; nothing is claimed."""
         call = ActionCall(
@@ -169,7 +170,6 @@ class DefaultExecutor(Executor):
             attributes=dict(attributes or {}),
             safe_rerun=safe_rerun,
             timeout=timeout,
-            dry_run=dry_run,
             context=dict(context or {}),
         )
         if redelivered and not safe_rerun:
