@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 
 import sqlalchemy as sa
 
@@ -17,6 +18,12 @@ def seen(conn: sa.Connection, member_id: str, kind: str, host: str, now: dt.date
     if updated.rowcount == 0:
         conn.execute(sa.insert(_M).values(id=member_id, kind=kind, host=host, last_seen_at=now))
         forget(conn, now - dt.timedelta(days=1))
+
+
+def last_seen(conn: sa.Connection, member_ids: Collection[str]) -> dict[str, dt.datetime]:
+    """When these processes were last seen; one that never was is left out."""
+    found = sa.select(_M.c.id, _M.c.last_seen_at).where(_M.c.id.in_(member_ids))
+    return {row.id: row.last_seen_at for row in conn.execute(found)}
 
 
 def forget(conn: sa.Connection, before: dt.datetime) -> None:

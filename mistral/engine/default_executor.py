@@ -38,7 +38,7 @@ class ExecutorOptions:
     heartbeat_interval: float = 2.0
     grace_period: float = 30.0
     flush_period: float = 10.0
-    call_timeout: float = 30.0
+    call_timeout: float = 10.0
     max_batch: int = 100
     gather: float = 0.004
     senders: int = 2

@@ -62,7 +62,10 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (real_rows, memory_store.ROWS),
         (real_values, memory_store.VALUES),
         (real_definitions, definitions),
-        (real_members, types.SimpleNamespace(seen=_nobody)),
+        (
+            real_members,
+            types.SimpleNamespace(seen=_nobody, last_seen=lambda conn, member_ids: {}),
+        ),
         (Unit, functools.partial(Unit, new_id=world.new_id)),
         (Mailboxes, processes.SimMailboxes),
         (timer_queue.TimerQueue, processes.SimTimers),
