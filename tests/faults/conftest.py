@@ -1,0 +1,97 @@
+"""An installation whose processes the tests kill: an API, one engine, one executor.
+
+The API is shared; each test starts the engine and the executor that it needs.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import cluster
+import processes
+import pytest
+import services
+from flows import Flows
+
+from mistral.db import invariants
+from mistral.db.transaction import Database
+from mistral.utils import clock
+from mistral.utils.faults import ENVIRONMENT_VARIABLE
+
+
+@pytest.fixture(scope="session")
+def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[str, object]]:
+    """The configuration; a start that no engine answers is given up soon."""
+    suffix = f"_{secrets.token_hex(6)}"
+    found = cluster.broker_sections(processes.free_port(), postgresql_url, rabbitmq.url, suffix)
+    found["api"]["engine_timeout"] = 3
+    return found
+
+
+@pytest.fixture(scope="session")
+def running_api(
+    sections: dict[str, dict[str, object]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[cluster.Cluster]:
+    """The API alone."""
+    with cluster.Cluster(tmp_path_factory.mktemp("faults"), sections) as installation:
+        installation.prepare_database()
+        installation.start("api", "api")
+        installation.wait_ready()
+        yield installation
+        found = Database(str(sections["database"]["connection"]))
+        stuck = found.read(lambda conn: invariants.check(conn, clock.utc_now()))
+        found.close()
+        assert stuck == []
+
+
+class Victims:
+    """The engine and the executor of one test."""
+
+    def __init__(self, installation: cluster.Cluster) -> None:
+        self.installation = installation
+
+    def engine(self, faults: str = "") -> None:
+        """Start the engine, with fault points or without."""
+        environment = {ENVIRONMENT_VARIABLE: faults} if faults else None
+        self.installation.start_engine("engine", environment)
+
+    def executor(self) -> None:
+        """Start the executor."""
+        self.installation.start_executor("executor")
+
+    def kill(self, name: str) -> None:
+        """kill -9."""
+        self.installation.kill(name)
+
+    def stop(self, name: str) -> None:
+        """SIGTERM, which has to be enough."""
+        assert self.installation.stop(name, 30), self.installation.log_tails()
+
+    def wait_dead(self, name: str) -> None:
+        """Until a fault point has killed the process."""
+        process = self.installation.processes[name]
+        processes.wait_until(lambda: not process.alive(), f"{name} is killed", 60)
+
+    def wait_working(self) -> None:
+        """Until the engine answers."""
+        processes.wait_until(
+            lambda: processes.answers("GET", f"{self.installation.url}/healthcheck/ready"),
+            "an engine answers",
+        )
+
+
+@pytest.fixture
+def victims(running_api: cluster.Cluster) -> Iterator[Victims]:
+    """Processes to kill; none is left behind, and the API lives on."""
+    yield Victims(running_api)
+    for name, process in running_api.processes.items():
+        if name != "api":
+            process.kill()
+    running_api.processes["api"].require_alive()
+
+
+@pytest.fixture
+def flows(running_api: cluster.Cluster) -> Flows:
+    """A client in a namespace of its own."""
+    return Flows(running_api.url)
