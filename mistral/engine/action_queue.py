@@ -46,6 +46,10 @@ LOOK_AGAIN = dt.timedelta(seconds=5)
 LONGEST_WAIT = dt.timedelta(seconds=60)
 TIMER_CLAIM = dt.timedelta(seconds=6)
 HEARTBEAT_LOST = "Heartbeat wasn't received."
+UNCERTAIN_SIGNAL = (
+    "The executor was lost while it ran the action: "
+    "it is not known whether the third party was told."
+)
 PROCESS_SILENCE = dt.timedelta(seconds=6)
 """A process that said nothing for so long is dead: what it has claimed is taken back."""
 
@@ -279,15 +283,19 @@ class Relay:
         ):
             # nobody waits for it any more; a result from outside is still recorded
             action_ex.next_look_at = None
-        elif action_ex.started_by is None:
-            sends.append(self._message(conn, action_ex, wf_ex))
-        elif not is_lost:
+        elif action_ex.started_by is not None and not is_lost:
             action_ex.next_look_at = now + LOOK_AGAIN
-        elif action_ex.safe_rerun:
+        elif action_ex.started_by is None or action_ex.safe_rerun:
             action_ex.started_by = action_ex.started_at = None
-            sends.append(self._message(conn, action_ex, wf_ex))
+            try:
+                sends.append(self._message(conn, action_ex, wf_ex))
+            except exc.MistralException as error:
+                # what can't be sent must not hold up the others
+                outcome = results.Outcome(states.ERROR, str(error))
+                mails.append((box, Mail("lost", action_ex.id, outcome)))
         else:
-            outcome = results.Outcome(states.ERROR, HEARTBEAT_LOST)
+            reason = HEARTBEAT_LOST if action_ex.is_sync else UNCERTAIN_SIGNAL
+            outcome = results.Outcome(states.ERROR, reason)
             mails.append((box, Mail("lost", action_ex.id, outcome)))
 
     def _message(

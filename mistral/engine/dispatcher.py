@@ -23,7 +23,7 @@ def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
 
     Whether the workflow has ended is asked last: what still waits here may start something.
     """
-    todo = collections.deque(commands)
+    todo = unit.pending = collections.deque(commands)
     while todo:
         command = todo.popleft()
         if isinstance(command, c.CheckWorkflow) and todo:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from mistral.engine import task_handler
@@ -33,10 +32,7 @@ def arrive(unit: Unit, command: RunTask) -> list[Command]:
     if task_ex is None:
         commands, task_ex = _create(unit, command.name)
     elif states.is_completed(task_ex.state):
-        commands = [
-            *task_handler.existing(unit, task_ex).rearm(),
-            *_expected_again(unit, task_ex, command.source_name or ""),
-        ]
+        commands = _run_again(unit, task_ex, command.source_name or "")
     trigger = command.triggered_by or (None, None)
     inbound = JoinInbound(
         task_execution_id=task_ex.id,
@@ -60,13 +56,27 @@ def _create(unit: Unit, name: str) -> tuple[list[Command], TaskExecution]:
     return commands, task_ex
 
 
-def _expected_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]:
-    """In a loop a join that runs again waits for those that are on their way once more."""
-    decided = {n: r for n, r in unit.inbounds(task_ex).items() if n != source}
+def _run_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]:
+    """A join that has ended gets another inbound task: it waits again.
+
+    In a loop it waits for those that are on their way once more. One that failed for good stays
+    failed: its followers have been told.
+    """
+    decided = {n: r.state for n, r in unit.inbounds(task_ex).items() if n != source}
     dead = joins.dead_inbound(unit.spec, task_ex.name, decided, _active(unit))
+    failed = sum(decided[name] == joins.FAILED for name in dead)
+    ready = 1 + sum(decided[name] == joins.READY for name in dead)
+    total = len(unit.spec.inbound(task_ex.name))
+    task_spec = unit.spec.tasks[task_ex.name]
+    if joins.verdict(task_spec, total, ready, failed) == joins.FAILED:
+        return []
+    attempt = task_ex.attempt + 1
     return [
-        SetInbound(JoinInbound(task_ex.id, name, joins.WAITING, attempt=task_ex.attempt + 1))
-        for name in sorted(decided.keys() - dead)
+        *task_handler.existing(unit, task_ex).rearm(),
+        *(
+            SetInbound(JoinInbound(task_ex.id, name, joins.WAITING, attempt=attempt))
+            for name in sorted(decided.keys() - dead)
+        ),
     ]
 
 
@@ -101,9 +111,8 @@ def _active(unit: Unit) -> set[str]:
         for t in unfinished
         if t.state != states.WAITING or t.runtime_context.get("waits_for_retry")
     }
-    names |= {stored["run"] for stored in unit.wf_ex.backlog or () if "run" in stored}
     # what ended in a pause has not chosen its followers yet
-    return names | {t.name for t in unit.unprocessed_tasks()}
+    return names | unit.about_to_start() | {t.name for t in unit.unprocessed_tasks()}
 
 
 def evaluate(unit: Unit, task_id: str) -> list[Command]:
@@ -149,65 +158,39 @@ def edges_not_taken(unit: Unit, command: TaskCompleted) -> list[Command]:
     """Tell joins of a task that ended without choosing them, or without leading to them."""
     task_ex = unit.task(command.task_id)
     spec = unit.spec
-    not_taken = [
-        name
-        for name in spec.outbound(task_ex.name)
-        if name not in command.chosen
-        and (spec.tasks[name].join is not None or spec.joins_reachable_from(name))
-    ]
-    if not not_taken or _runs_elsewhere(unit, task_ex):
+    affected: set[str] = set()
+    for name in spec.outbound(task_ex.name):
+        if name in command.chosen:
+            continue
+        if spec.tasks[name].join is not None:
+            affected.add(name)
+        affected.update(spec.joins_reachable_from(name))
+    waiting = [unit.task_by_key(join_key(name)) for name in sorted(affected)]
+    found = [join for join in waiting if join is not None and not states.is_completed(join.state)]
+    if not found:
         return []
-    commands: list[Command] = []
-    distant: set[str] = set()
-    for name in not_taken:
-        if spec.tasks[name].join is None:
-            distant.update(spec.joins_reachable_from(name))
-            continue
-        join = unit.task_by_key(join_key(name))
-        if join is not None and not states.is_completed(join.state):
-            if not _is_ready(unit, join, task_ex):
-                commands.append(_failed(join, task_ex.name))
-            commands.append(EvaluateJoin(join.id))
-        distant.update(spec.joins_reachable_from(name))
-    return commands + _lost_routes(unit, distant)
+    active = _active(unit)
+    return [command for join in found for command in _lost_routes(unit, join, task_ex, active)]
 
 
-def _is_ready(unit: Unit, join: TaskExecution, source: TaskExecution) -> bool:
-    """Whether an earlier run of the task has come to the join (loops)."""
-    row = unit.inbound(join, source.name)
-    return row is not None and row.state == joins.READY and row.source_task_id != source.id
+def _lost_routes(
+    unit: Unit, join: TaskExecution, ended: TaskExecution, active: set[str]
+) -> list[Command]:
+    """Inbound tasks of a join that can't come any more because of a route not taken."""
+    decided = unit.inbounds(join)
 
+    def is_open(name: str) -> bool:
+        row = decided.get(name)
+        if row is None or row.state == joins.WAITING:
+            return True
+        # the same task came before, was run again and chose otherwise
+        return name == ended.name and row.source_task_id == ended.id
 
-def _runs_elsewhere(unit: Unit, task_ex: TaskExecution) -> bool:
-    """Whether the same task has another execution that may still choose otherwise."""
-    if not unit.spec.inbound(task_ex.name):
-        return False
-    others = unit.tasks_named([task_ex.name])
-    return any(not states.is_completed(t.state) for t in others if t.id != task_ex.id)
-
-
-def _lost_routes(unit: Unit, names: Iterable[str]) -> list[Command]:
-    """Inbound tasks of joins that can't start any more because of a route not taken."""
-    commands: list[Command] = []
-    active: set[str] | None = None
-    for name in sorted(names):
-        join = unit.task_by_key(join_key(name))
-        if join is None or join.state != states.WAITING:
-            continue
-        decided = unit.inbounds(join)
-        undecided = [
-            n
-            for n in unit.spec.inbound(name)
-            if n not in decided or decided[n].state == joins.WAITING
-        ]
-        if not undecided:
-            continue
-        active = _active(unit) if active is None else active
-        dead = joins.dead_inbound(unit.spec, name, undecided, active)
-        if dead:
-            commands += [_failed(join, n) for n in sorted(dead)]
-            commands.append(EvaluateJoin(join.id))
-    return commands
+    undecided = [name for name in unit.spec.inbound(join.name) if is_open(name)]
+    dead = joins.dead_inbound(unit.spec, join.name, undecided, active)
+    if not dead:
+        return []
+    return [*(_failed(join, name) for name in sorted(dead)), EvaluateJoin(join.id)]
 
 
 def rerun(unit: Unit, command: Any) -> list[Command]:

@@ -282,6 +282,8 @@ class Task:
             return []
         branch, shared = self._published(plain, [c.publish for c in clauses if c.publish])
         values, limits = self.means.values, self.means.limits
+        if limits.merge_strategy == "merge":
+            branch = data_flow.merged_over(self.draft.in_context, branch, values)
         published = values.pack(branch)
         data_flow.check_size("TaskExecution", "published", published, limits)
         changes: dict[str, Any] = {"published": published}
@@ -439,14 +441,18 @@ class RegularTask(Task):
         scope = self._scope(context)
         if spec.workflow:
             name = self._evaluate(spec.workflow, context)
-            workflow = self.means.find_workflow(str(name))
-            if workflow is None:
-                raise SubWorkflowError(f"Failed to find workflow [name={name}]")
-            return WorkflowAction(workflow, task_ex=self.draft, scope=scope)
+            if name:
+                return self._sub_workflow(str(name), scope)
         name = self._evaluate(spec.action, context) if spec.action else None
         definition = self.means.find_action(str(name) if name else "std.noop")
         kind = AdHocAction if definition.adhoc else PythonAction
         return kind(definition, task_ex=self.draft, scope=scope)
+
+    def _sub_workflow(self, name: str, scope: Scope) -> WorkflowAction:
+        workflow = self.means.find_workflow(name)
+        if workflow is None:
+            raise SubWorkflowError(f"Failed to find workflow [name={name}]")
+        return WorkflowAction(workflow, task_ex=self.draft, scope=scope)
 
     def _input(self, context: DataContext) -> dict[str, Any]:
         raw = self.task_spec.input

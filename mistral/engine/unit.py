@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
@@ -22,6 +22,7 @@ from mistral.scheduler.timer_queue import HORIZON
 from mistral.services.catalog import Catalog
 from mistral.utils import ids, json
 from mistral.workflow import joins, states
+from mistral.workflow.commands import Command, RunTask
 from mistral.workflow.entities import (
     ActionExecution,
     ExecutionEvent,
@@ -78,6 +79,7 @@ class Unit:
         self._others: dict[str, WorkflowExecution | None] = {}
         self._env: Mapping[str, Any] | None = None
         self._definitions: dict[str, ActionDefinition] = {}
+        self.pending: Collection[Command] = ()
         self.is_new = False
         self.new_executions: list[WorkflowExecution] = []
         self.new_tasks: dict[str, TaskExecution] = {}
@@ -198,6 +200,11 @@ class Unit:
     def tasks_in(self, *wanted: str) -> list[TaskExecution]:
         """Tasks in one of some states."""
         return self._seen(self.store.tasks_in(self.wf_ex.id, wanted), lambda t: t.state in wanted)
+
+    def about_to_start(self) -> set[str]:
+        """Names of tasks that were chosen and have no row yet: in this transaction or a pause."""
+        chosen = {command.name for command in self.pending if isinstance(command, RunTask)}
+        return chosen | {stored["run"] for stored in self.wf_ex.backlog or () if "run" in stored}
 
     def unprocessed_tasks(self) -> list[TaskExecution]:
         """Finished tasks whose followers were not decided because of a pause."""

@@ -59,7 +59,9 @@ def context(
         variables["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
     facts = means.facts(task_ex)
     return DataContext(
-        data=LayeredData(*layers), facts=facts, variables=_Variables(variables, means)
+        data=LayeredData(*layers, merge=means.limits.merge_strategy == "merge"),
+        facts=facts,
+        variables=_Variables(variables, means),
     )
 
 
@@ -103,6 +105,15 @@ def merge(tasks: Iterable[TaskExecution], values: Values) -> Bag:
         result = _merged(result, task_ex.in_context, values)
     for task_ex in found:
         result = _merged(result, task_ex.published, values)
+    return result
+
+
+def merged_over(older: Bag, published: Mapping[str, Any], values: Values) -> dict[str, Any]:
+    """Published mappings merged deeply over older ones of the same names (``merge_strategy``)."""
+    result = {}
+    for name, value in published.items():
+        old = values.get(older, name) if name in older and isinstance(value, Mapping) else None
+        result[name] = merge_mappings(old, value) if isinstance(old, Mapping) else value
     return result
 
 
