@@ -1,4 +1,4 @@
-"""The finite budget of one evaluation (design §6)."""
+"""The finite budget of one evaluation: no expression may hold up the service."""
 
 from __future__ import annotations
 

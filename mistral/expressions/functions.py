@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from mistral.exceptions import EvaluationException
 from mistral.expressions.context import DataContext
 from mistral.expressions.facts import Facts
@@ -119,12 +117,13 @@ def yaml_parse(context: DataContext, text: str) -> Any:
         raise EvaluationException("yaml_parse() takes a text")
     try:
         return safe_yaml.load(text)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise EvaluationException(f"the text is not YAML{where}") from None
-    except yaml.YAMLError:
-        raise EvaluationException("the text is not YAML, too long or nested too deeply") from None
+    except safe_yaml.UnreadableYaml as error:
+        # the problem's own words may quote the text
+        if error.place is None:
+            what = "the text is not YAML, too long or nested too deeply"
+        else:
+            what = "the text is not YAML in line {}, column {}".format(*error.place)
+        raise EvaluationException(what) from None
 
 
 def yaml_dump(context: DataContext, value: Any) -> str:

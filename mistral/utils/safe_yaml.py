@@ -1,9 +1,13 @@
-"""The hardened YAML reader and writer (contract language §1.8).
+"""The hardened YAML reader and writer: JSON data, written as YAML.
 
-Anchors and aliases are switched off, so that no text can expand into more than it says: ``&x 1``
-and ``*x`` are plain texts, and a plain scalar may start with ``@``. libyaml can't be told that,
-so it reads only the texts in which these characters don't occur; the rest is read by the pure
-Python parser. Nesting is capped because both readers recurse (libyaml's binding would crash).
+No anchors, no aliases, no tags but those of JSON: no text can expand into more than it says, so
+``&x 1`` and ``*x`` are plain texts, and a plain scalar may start with ``@``. Definitions and the
+function ``yaml_parse()`` are read by it.
+
+libyaml reads ten times faster than the pure Python parser, but it can't be told any of that, and
+differs in a few corners. So the pure Python parser is the law, and libyaml reads only the texts in
+which nothing can be found that the two read differently. Whatever libyaml refuses is read again by
+the Python parser, so that the errors are its own, too. Nesting is capped because both recurse.
 """
 
 from __future__ import annotations
@@ -14,18 +18,58 @@ from typing import Any
 import yaml
 
 MAX_DEPTH = 100
-MAX_CHARACTERS = 8 * 1024 * 1024
+MAX_CHARACTERS = 4 * 1024 * 1024
+#: the pure Python parser takes some five seconds for that
+MAX_CHARACTERS_OF_PYTHON = 1024 * 1024
+MAX_DIGITS = 400
 
-_NEEDS_PYTHON = re.compile("[&*`@]")
-_DEEP_INDENT = re.compile(rf"^[ ]{{{MAX_DEPTH}}}", re.M)
-_OPENERS = re.compile(r"[\[{]|[-?][ \t]")
+_TAG = "tag:yaml.org,2002:"
+_SIMPLE = ("null", "str", "seq", "map")
+_NOT_IMPLICIT = (_TAG + "timestamp", _TAG + "value")
+# Tabs, byte order marks within the text, "!" alone and "#" right after a block scalar's header
+# are read by both, but differently.
+_DIFFERENT = re.compile("[\t\ufeff]|!(?=[\\s\x85\u2028\u2029]|$)|[|>][-+0-9]*#")
+_STARTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+_ENDS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
-_FastLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_START = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
-_END = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+
+def _scalar(name: str) -> Any:
+    """A constructor that answers bad numbers (``!!int x``) as an error of the text."""
+    construct = yaml.SafeLoader.yaml_constructors[_TAG + name]
+
+    def constructor(loader: Any, node: yaml.Node) -> Any:
+        if isinstance(node, yaml.ScalarNode) and len(node.value) > MAX_DIGITS:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"a number has more than {MAX_DIGITS} digits", node.start_mark
+            )
+        try:
+            return construct(loader, node)
+        except (ValueError, LookupError, OverflowError) as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"this is not a value of type {name}", node.start_mark
+            ) from error
+
+    return constructor
 
 
-class HardenedLoader(yaml.SafeLoader):
+_JSON_CONSTRUCTORS: dict[str | None, Any] = {
+    None: yaml.SafeLoader.yaml_constructors[None],
+    **{_TAG + name: yaml.SafeLoader.yaml_constructors[_TAG + name] for name in _SIMPLE},
+    **{_TAG + name: _scalar(name) for name in ("bool", "int", "float")},
+}
+
+
+class _JsonData:
+    """What both parsers make of scalars and tags: JSON's types, nothing else."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, regexp) for tag, regexp in resolvers if tag not in _NOT_IMPLICIT]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    yaml_constructors = _JSON_CONSTRUCTORS
+
+
+class _HardenedLoader(yaml.SafeLoader):
     """The pure Python loader without anchors, aliases and endless nesting."""
 
     def __init__(self, stream: Any) -> None:
@@ -48,10 +92,18 @@ class HardenedLoader(yaml.SafeLoader):
         """Compose one node, counting how deep it lies."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            raise _too_deep()
+            raise yaml.YAMLError(f"it is nested deeper than {MAX_DEPTH} levels")
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+
+class _PythonLoader(_JsonData, _HardenedLoader):
+    """The law."""
+
+
+class _FastLoader(_JsonData, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """libyaml's reader, for texts that it reads as the other one."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -61,15 +113,33 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def load(text: str, max_characters: int = MAX_CHARACTERS) -> Any:
-    """Read one document; raises :class:`yaml.YAMLError`."""
-    if len(text) > max_characters:
-        raise yaml.YAMLError(f"The text is longer than {max_characters} characters.")
-    if _NEEDS_PYTHON.search(text):
-        return yaml.load(text, Loader=HardenedLoader)
-    if len(_OPENERS.findall(text)) > MAX_DEPTH or _DEEP_INDENT.search(text):
-        _check_depth(text)
-    return yaml.load(text, Loader=_FastLoader)
+class UnreadableYaml(ValueError):
+    """A text is no well-formed YAML, too large or too deep.
+
+    :param problem: what and where; it may quote the text.
+    :param place: line and column, from 1.
+    """
+
+    def __init__(self, problem: str, place: tuple[int, int] | None = None) -> None:
+        super().__init__(problem)
+        self.place = place
+
+
+def load(text: str) -> Any:
+    """The data of one document; the keys of its mappings may be numbers and the like.
+
+    :raises UnreadableYaml:
+    """
+    return _read(text, "get_single_data")
+
+
+def compose(text: str) -> yaml.Node | None:
+    """The nodes of one document: they know their places in the text.
+
+    :raises UnreadableYaml:
+    """
+    node: yaml.Node | None = _read(text, "get_single_node")
+    return node
 
 
 def dump(value: Any) -> str:
@@ -77,17 +147,68 @@ def dump(value: Any) -> str:
     return str(yaml.dump(value, Dumper=_Dumper, default_flow_style=False))
 
 
-def _check_depth(text: str) -> None:
-    """Walk the events, which does not recurse, before the loader that does."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_FastLoader):
-        if isinstance(event, _START):
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise _too_deep()
-        elif isinstance(event, _END):
-            depth -= 1
+def _read(text: str, what: str) -> Any:
+    if len(text) > MAX_CHARACTERS:
+        raise UnreadableYaml(f"it is longer than {MAX_CHARACTERS} characters")
+    if reads_alike(text):
+        try:
+            return _ask(_FastLoader, text, what)
+        except yaml.YAMLError:
+            pass  # the Python parser says it in its own words
+    if len(text) > MAX_CHARACTERS_OF_PYTHON:
+        raise UnreadableYaml(
+            "it is not well-formed, or it contains '&', '*', '@' or tabs in places where "
+            f"only texts of up to {MAX_CHARACTERS_OF_PYTHON} characters may have them"
+        )
+    try:
+        return _ask(_PythonLoader, text, what)
+    except yaml.MarkedYAMLError as error:
+        raise _unreadable(error) from error
+    except yaml.YAMLError as error:
+        raise UnreadableYaml(str(error).strip()) from error
 
 
-def _too_deep() -> yaml.YAMLError:
-    return yaml.YAMLError(f"The text is nested deeper than {MAX_DEPTH} levels.")
+def _ask(loader_class: Any, text: str, what: str) -> Any:
+    loader = loader_class(text)
+    try:
+        return getattr(loader, what)()
+    finally:
+        loader.dispose()
+
+
+def reads_alike(text: str) -> bool:
+    """Whether libyaml reads a text exactly as the Python parser does.
+
+    A walk over the events also finds what is nested too deep, before a recursive reader meets it.
+    """
+    if not yaml.__with_libyaml__ or _DIFFERENT.search(text):
+        return False
+    depth = flow = 0
+    try:
+        for event in yaml.parse(text, Loader=_FastLoader):
+            if isinstance(event, yaml.ScalarEvent):
+                # within brackets the Python parser ends a plain scalar at "?"
+                if event.anchor or (flow and not event.style and "?" in event.value):
+                    return False
+            elif isinstance(event, _STARTS):
+                depth += 1
+                flow += bool(flow or event.flow_style)
+                if event.anchor or depth > MAX_DEPTH:
+                    return False
+            elif isinstance(event, _ENDS):
+                depth -= 1
+                flow -= bool(flow)
+            elif isinstance(event, yaml.AliasEvent):
+                return False
+    except (yaml.YAMLError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _unreadable(error: yaml.MarkedYAMLError) -> UnreadableYaml:
+    problem = ", ".join(part for part in (error.context, error.problem) if part)
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return UnreadableYaml(problem)
+    line, column = mark.line + 1, mark.column + 1
+    return UnreadableYaml(f"{problem} (line {line}, column {column})", (line, column))

@@ -28,6 +28,7 @@ from mistral.expressions import DataContext, Expressions
         ("yaml_parse('k: [1, v]')", "yaml_parse('k: [1, v]')", {"k": [1, "v"]}),
         ("yaml_parse('a: &x 1')", "yaml_parse('a: &x 1')", {"a": "&x 1"}),
         ("yaml_parse('2020-01-02')", "yaml_parse('2020-01-02')", "2020-01-02"),
+        ("yaml_parse('2020-99-99')", "yaml_parse('2020-99-99')", "2020-99-99"),
         ("yaml_parse('{1: a}')", "yaml_parse('{1: a}')", {"1": "a"}),
     ],
 )
@@ -43,6 +44,11 @@ def test_results(
     [
         "json_parse('{')",
         "yaml_parse('a: [')",
+        "yaml_parse('!!int x')",
+        "yaml_parse('!!bool x')",
+        f"yaml_parse('{'9' * 5000}')",
+        f"json_parse('{'9' * 5000}')",
+        f"json_parse('{'[' * 50_000}')",
         "json_parse(1)",
         "yaml_parse(1)",
         "json_pp(1)",

@@ -38,8 +38,7 @@ def tight(assemble: Assemble) -> Expressions:
         "<% def(f, switch($ > 0 => f($ - 1) + f($ - 1), true => 1)) -> f(40) %>",
         "{{ range(1000) | list }}",
         "{% for x in range(1000) %}{% endfor %}",
-        "{% for x in range(99) %}{% for y in range(99) %}{% for z in range(99) %}"
-        "{% endfor %}{% endfor %}{% endfor %}",
+        "{% for x in range(99) %}" * 5 + "{% endfor %}" * 5,
         "{{ 'a' * 100000 }}",
         "{{ [0] * 100000 }}",
         "{{ 10 ** 1000000 }}",
