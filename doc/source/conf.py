@@ -1,13 +1,17 @@
 """How Sphinx builds the documentation."""
 
 import importlib.metadata
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent.parent / "extensions"))
 
 project = "Mistral"
 release = importlib.metadata.version("mistral")
 version = ".".join(release.split(".")[:2])
 language = "en"
 
-extensions = ["oslo_config.sphinxext"]
+extensions = ["oslo_config.sphinxext", "tested_example"]
 nitpicky = False
 exclude_patterns: list[str] = []
 
