@@ -69,7 +69,8 @@ def _run_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]
     total = len(unit.spec.inbound(task_ex.name))
     task_spec = unit.spec.tasks[task_ex.name]
     if joins.verdict(task_spec, total, ready, failed) == joins.FAILED:
-        return []
+        # joins behind this one may have waited for it to come again
+        return [TaskCompleted(task_ex.id, tuple(n[0] for n in task_ex.next_tasks or ()))]
     attempt = task_ex.attempt + 1
     return [
         *task_handler.existing(unit, task_ex).rearm(),
