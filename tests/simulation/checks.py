@@ -70,7 +70,7 @@ class Checks:
             str(change.key)
             for change in changes
             if change.kind is WorkflowExecution
-            and (change.old is None or change.old["state"] != states.PAUSED)
+            and (change.old is None or _was_resumed(change.old, change.new))
         )
         for change in changes:
             self._coverage.changed(change)
@@ -79,7 +79,7 @@ class Checks:
             self._held(change)
         self._commits += 1
         if self._commits % EVERY == 0:
-            self._picture()
+            self.picture()
 
     def _note(self, change: Change) -> None:
         old = change.old["state"] if change.old and "state" in change.old else None
@@ -89,7 +89,8 @@ class Checks:
             name = row.get("name") or row.get("workflow_name")
             self._parts.world.note(f"{change.kind.__name__} {name} {change.key}: {old} -> {new}")
 
-    def _picture(self) -> None:
+    def picture(self) -> None:
+        """Judge all rows."""
         parts = self._parts
         picture = law6.Picture(parts.database, parts.catalog.specs, parts.executors.is_alive)
         self._report(picture.findings())
@@ -113,10 +114,15 @@ class Checks:
             self.find("terminal-left", text)
 
     def _is_rearmed(self, old: Row, new: Row) -> bool:
-        """A partial join runs again when another inbound task comes (language §9.11)."""
+        """A join runs again when another inbound task comes (language §9.11).
+
+        Not one that failed because not all came: they can't all come any more.
+        """
         execution = self._parts.database.tables[WorkflowExecution][old["workflow_execution_id"]]
         join = self._parts.catalog.specs[execution["spec_hash"]].tasks[old["name"]].join
-        return isinstance(join, int) and bool(new["run"] > old["run"])
+        if join is None or new["run"] <= old["run"]:
+            return False
+        return isinstance(join, int) or not str(old["state_info"]).startswith("Failed by tasks")
 
     def _held(self, change: Change) -> None:
         """Nothing starts in a pause."""
@@ -154,7 +160,7 @@ class Checks:
 
     def at_end(self) -> None:
         """Judge the rows that are left."""
-        self._picture()
+        self.picture()
         self._report(self._effects())
         now = self._parts.world.utc_now()
         self._report(law6.stored_results(self._parts.database, now))
@@ -171,6 +177,12 @@ class Checks:
                 yield Finding("effect-repeated", f"{action['name']} {action['id']}: {count}")
             if not count and action["result_at"] is not None and not _is_lost(action):
                 yield Finding("effect-missing", f"{action['name']} {action['id']}")
+
+
+def _was_resumed(old: Row, new: Row | None) -> bool:
+    """Whether a commit may have started something: it began unpaused, or a command came."""
+    is_new = new is not None and new["command_number"] != old["command_number"]
+    return is_new or bool(old["state"] != states.PAUSED)
 
 
 def _is_lost(action: Row) -> bool:

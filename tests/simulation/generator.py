@@ -128,8 +128,12 @@ class Generator:
         others = task.get("on-success") or []
         clause = [again]
         for target in others:
+            at_end = f"$.n_{name} >= 3"
             if isinstance(target, str):
-                clause.append({target: f"<% $.n_{name} >= 3 %>"})
+                clause.append({target: f"<% {at_end} %>"})
+            else:
+                ((chosen, condition),) = target.items()
+                clause.append({chosen: f"<% {at_end} and {condition[3:-3]} %>"})
         task["on-success"] = clause
 
     def _commands(self, tasks: dict[str, Body]) -> None:

@@ -150,7 +150,7 @@ class Picture:
         if verdict != joins.WAITING:
             yield Finding("join-without-reason", f"{name} waits although it is {verdict}")
             return
-        undecided = set(inbound) - set(rows)
+        undecided = {n for n in inbound if rows.get(n, joins.WAITING) == joins.WAITING}
         active = self._active(wf_ex["id"])
         if joins.dead_inbound(spec, name, undecided, active) == undecided:
             text = f"{name} {task['id']} waits although none of {sorted(undecided)} can come"

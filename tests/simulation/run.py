@@ -182,12 +182,13 @@ def _run(
         try:
             ended = sim.world.run(sim.is_over, LIMIT)
             if not ended:
+                sim.checks.picture()
                 sim.checks.find("no-end", _unfinished(sim))
             sim.checks.at_end()
         except Found:
             pass
         # whatever escapes from the service's code is a finding of this seed
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             sim.checks.findings.append(Finding("error", f"{type(error).__name__}: {error}"))
             if keep_trace:
                 raise
