@@ -111,6 +111,7 @@ class Components:
             EngineOptions(
                 threads=conf.engine.threads,
                 relay_interval=conf.engine.relay_interval,
+                trace_log_name=conf.workflow_trace_log_name,
                 limits=limits,
             ),
             Faults.from_environment(os.environ),
@@ -169,6 +170,7 @@ class Components:
             allow_action_execution_deletion=conf.api.allow_action_execution_deletion,
             validation_mode=conf.api.validation_mode,
             execution_field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
+            proxy_headers=conf.oslo_middleware.enable_proxy_headers_parsing,
         )
         return create_app(
             ApiDependencies(

@@ -28,6 +28,7 @@ from mistral.engine import (
     incoming,
     rollback_handler,
     single_actions,
+    trace,
     utils,
     views,
     workflow_handler,
@@ -63,6 +64,7 @@ class EngineOptions:
 
     threads: int = 4
     relay_interval: float = 2.0
+    trace_log_name: str = "workflow_trace"
     limits: Limits = Limits()
 
 
@@ -82,6 +84,7 @@ class DefaultEngine(Engine):
         self._queue = queue
         self._options = options or EngineOptions()
         self._faults = faults or Faults()
+        self._trace = logging.getLogger(self._options.trace_log_name)
         self._starts = threading.BoundedSemaphore(self._options.threads)
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
         self._timers = TimerQueue(self._fire)
@@ -424,16 +427,19 @@ class DefaultEngine(Engine):
         return Unit(store, self._catalog, self._options.limits, utc_now(), wf_ex)
 
     def _flush(self, unit: Unit) -> _Ready:
+        traced = trace.lines(unit) if self._trace.isEnabledFor(logging.INFO) else []
         bell = unit.flush()
         calls = [
             (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
             for action_ex in bell.actions
         ]
         self._faults.point("engine.before_commit")
-        return _Ready(bell, calls)
+        return _Ready(bell, calls, traced)
 
     def _ring(self, ready: _Ready) -> None:
         bell = ready.bell
+        for line in ready.traced:
+            self._trace.info(line)
         self._queue.send(ready.calls)
         self._timers.add(bell.timers)
         for child_id in bell.children:
@@ -451,3 +457,4 @@ class _Ready:
 
     bell: Bell
     calls: list[tuple[str | None, JsonDict]]
+    traced: list[str]

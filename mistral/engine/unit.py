@@ -206,6 +206,12 @@ class Unit:
         chosen = {command.name for command in self.pending if isinstance(command, RunTask)}
         return chosen | {stored["run"] for stored in self.wf_ex.backlog or () if "run" in stored}
 
+    def about_to_come(self, name: str) -> set[str | None]:
+        """Names of the tasks that have chosen a task which has not been told yet."""
+        told = {c.source_name for c in self.pending if isinstance(c, RunTask) and c.name == name}
+        held = self.wf_ex.backlog or ()
+        return told | {stored["source"] for stored in held if stored.get("run") == name}
+
     def unprocessed_tasks(self) -> list[TaskExecution]:
         """Finished tasks whose followers were not decided because of a pause."""
         return self._seen(
@@ -451,6 +457,14 @@ class Unit:
             old.apply(
                 {k: getattr(inbound, k) for k in ("state", "source_task_id", "event", "attempt")}
             )
+
+    def touched_tasks(self) -> list[TaskExecution]:
+        """The tasks that the transaction has read or made."""
+        return list(self._tasks.values())
+
+    def touched_actions(self) -> list[ActionExecution]:
+        """The actions that the transaction has read or made."""
+        return list(self._actions.values())
 
     # the end
 

@@ -12,12 +12,17 @@ from mistral.workflow.values import EMPTY, Bag
 
 
 class Entity:
-    """Base of the entities: attributes changed since loading are listed in ``changed``."""
+    """Base of the entities: attributes changed since loading are listed in ``changed``.
+
+    ``old_state`` is the state before its first change, where there was one.
+    """
 
     def __setattr__(self, name: str, value: Any) -> None:
         attributes = self.__dict__
         changed = attributes.get("changed")
         if changed is not None and attributes.get(name) != value:
+            if name == "state" and name not in changed:
+                attributes["old_state"] = attributes.get(name)
             changed.add(name)
         attributes[name] = value
 
