@@ -191,6 +191,8 @@ def test_every_definition_on_the_pages_is_an_example() -> None:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"code-block::\s*ya?ml", text), page.name
         shown += re.findall(r"^\.\. tested-example:: (\S+)", text, re.M)
+    first_steps = (PAGES.parent / "getting_started.rst").read_text(encoding="utf-8")
+    shown += re.findall(r"language/examples/(\S+)\.yaml", first_steps)
     assert sorted(shown) == names()
     assert sorted(p.name for p in EXAMPLES.iterdir()) == sorted(
         file for name in names() for file in (f"{name}.yaml", f"{name}.run.yaml")
