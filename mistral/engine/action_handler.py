@@ -45,17 +45,17 @@ def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
         task_id = action_ex.task_execution_id or ""
         message = f"Failed to handle action completion [error={error}, action={action_ex.name}]"
         output = unit.values.pack({"result": str(error)})
+        failed = action_ex.draft()
+        failed.apply({"state": states.ERROR, "output": output})
+        action = PythonAction(
+            ActionDefinition(action_ex.name, None),
+            failed,
+            unit.task(task_id),
+            Scope(unit, unit.wf_ex, lambda value: value),
+        )
         return [
-            UpdateAction(
-                action_ex.id,
-                {
-                    "state": states.ERROR,
-                    "output": output,
-                    "accepted": True,
-                    "processed": True,
-                    "next_look_at": None,
-                },
-            ),
+            UpdateAction(action_ex.id, {"state": states.ERROR, "output": output}),
+            *action.fail(str(error)),
             UpdateTask(
                 task_id,
                 {

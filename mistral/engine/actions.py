@@ -15,7 +15,13 @@ from mistral import exceptions as exc
 from mistral.engine.base import Scope
 from mistral.expressions import DataContext, LayeredData
 from mistral.workflow import data_flow, states
-from mistral.workflow.commands import Command, CreateAction, CreateExecution, UpdateAction
+from mistral.workflow.commands import (
+    ActionCompleted,
+    Command,
+    CreateAction,
+    CreateExecution,
+    UpdateAction,
+)
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.means import ActionDefinition, WorkflowDefinition
 from mistral.workflow.results import Outcome
@@ -321,5 +327,7 @@ class WorkflowAction(Action):
         return [CreateExecution(child)]
 
     def complete(self, result: Outcome) -> list[Command]:
-        """The child's row is its own; nothing of it changes here."""
-        return []
+        """Let the task take the child's end; the child's row is its own and does not change."""
+        if self.task_ex is None:
+            raise exc.MistralException("A sub-workflow needs a task.")
+        return [ActionCompleted(self.task_ex.id, self.action_ex)]

@@ -20,7 +20,7 @@ from mistral.engine import (
 from mistral.engine.mailbox import Mail
 from mistral.engine.unit import Unit
 from mistral.workflow import results, states
-from mistral.workflow.commands import ActionCompleted, Command, SetWorkflowState, UpdateTask
+from mistral.workflow.commands import Command, SetWorkflowState, UpdateTask
 from mistral.workflow.entities import ExecutionEvent, Timer
 
 MAX_TRIES = 5
@@ -78,12 +78,10 @@ def _delivered(unit: Unit, mail: Mail) -> list[Command]:
 
 def _child(unit: Unit, mail: Mail) -> list[Command]:
     child = unit.store.execution(mail.id)
-    if child is None or not states.is_completed(child.state) or child.task_execution_id is None:
+    if child is None or child.task_execution_id is None:
         return []
     found = unit.tasks([child.task_execution_id])
-    if not found or found[0].attempt != child.task_attempt:
-        return []
-    return [ActionCompleted(found[0].id, child)]
+    return workflow_handler.take_child(unit, found[0], child) if found else []
 
 
 def _start(unit: Unit, mail: Mail) -> list[Command]:

@@ -49,7 +49,7 @@ def _create(unit: Unit, name: str) -> tuple[list[Command], TaskExecution]:
     task = build_task(
         unit.wf_ex, unit.spec, name, EMPTY, unit, unique_key=join_key(name), waiting=True
     )
-    commands = task.defer()
+    commands = task.defer() if task.is_waiting() else task.run()
     task_ex = task.draft
     for inbound_name in sorted(_already_decided(unit, name)):
         commands.append(_failed(task_ex, inbound_name))
@@ -189,6 +189,7 @@ def _lost_routes(
 
     undecided = [name for name in unit.spec.inbound(join.name) if is_open(name)]
     dead = joins.dead_inbound(unit.spec, join.name, undecided, active)
+    dead -= unit.about_to_come(join.name)
     if not dead:
         return []
     return [*(_failed(join, name) for name in sorted(dead)), EvaluateJoin(join.id)]

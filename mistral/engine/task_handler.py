@@ -154,7 +154,7 @@ def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:
 
 def guarded(task: RegularTask, decide: Callable[[], list[Command]], phase: str) -> list[Command]:
     """Take a decision; an error in it is fatal for task and workflow (§18.4)."""
-    before = task.task_ex.draft() if task.task_ex is not None else None
+    before = task.draft.draft() if task.is_created() else None
     try:
         return decide()
     except exc.MistralException as error:

@@ -36,6 +36,7 @@ from mistral.workflow.means import Means
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import EMPTY, Bag
 
+MAX_TARGET = 255
 _COMMAND_STATES = {"fail": states.ERROR, "succeed": states.SUCCESS, "pause": states.PAUSED}
 
 
@@ -132,8 +133,9 @@ class Task:
 
     def resume(self) -> list[Command]:
         """Go on after a delay or a pause: policies before the start are done."""
-        changes: dict[str, Any] = {"state": states.RUNNING, "state_info": None}
-        return self._do(UpdateTask(self.draft.id, changes)) + self._schedule_or_fail()
+        commands = self.set_state(states.RUNNING)
+        # who runs already was resumed by somebody else
+        return commands + self._schedule_or_fail() if self.is_state_changed() else []
 
     def _create(self, state: str) -> list[Command]:
         means = self.means
@@ -429,12 +431,23 @@ class RegularTask(Task):
         spec = self.task_spec
         action = self._build_action(context)
         input_dict = self._input(context)
-        target = self._evaluate(spec.target, context) if spec.target else None
+        target = self._target(context)
         safe = bool(self._evaluate(spec.safe_rerun, context)) if spec.safe_rerun else False
         timeout = self.draft.runtime_context.get("timeout")
         return action.schedule(
             input_dict, target, index, spec.description or "", safe_rerun=safe, timeout=timeout
         )
+
+    def _target(self, context: DataContext) -> str | None:
+        target = self._evaluate(self.task_spec.target, context) if self.task_spec.target else None
+        if target is None:
+            return None
+        if not isinstance(target, str) or len(target) > MAX_TARGET or "\0" in target:
+            raise exc.InputException(
+                f"'target' must be the name of an executor, a text of at most {MAX_TARGET} "
+                f"characters, not {str(target)[:80]!r}"
+            )
+        return target
 
     def _build_action(self, context: DataContext) -> Action:
         spec = self.task_spec

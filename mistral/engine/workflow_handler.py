@@ -8,10 +8,10 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.engine import rollback_handler
 from mistral.engine import workflows as wf
+from mistral.engine.actions import WorkflowAction
 from mistral.engine.unit import Unit
 from mistral.workflow import states
 from mistral.workflow.commands import (
-    ActionCompleted,
     CheckWorkflow,
     Command,
     ContinueTask,
@@ -21,7 +21,8 @@ from mistral.workflow.commands import (
     StartItems,
     UpdateTask,
 )
-from mistral.workflow.entities import ExecutionEvent
+from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
+from mistral.workflow.results import Outcome
 
 
 def existing(unit: Unit) -> wf.Workflow:
@@ -85,7 +86,8 @@ def pause(unit: Unit) -> list[Command]:
     if unit.wf_ex.state == states.PAUSED:
         return []
     _take_number(unit)
-    return existing(unit).pause(None, unit.wf_ex.command_number)
+    workflow = existing(unit)
+    return [*workflow.lock(), *workflow.pause(None, unit.wf_ex.command_number)]
 
 
 def resume(
@@ -171,6 +173,14 @@ def _is_old(unit: Unit, event: ExecutionEvent) -> bool:
     return False
 
 
+def take_child(unit: Unit, task_ex: TaskExecution, child: WorkflowExecution) -> list[Command]:
+    """Let a task take the end of a sub-workflow, as far as it is of the same attempt."""
+    if task_ex.attempt != child.task_attempt or not states.is_completed(child.state):
+        return []
+    action = WorkflowAction(None, child, task_ex)
+    return action.complete(Outcome(child.state))
+
+
 def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
     found = unit.tasks([event.task_id] if event.task_id else [])
     child = unit.store.execution(event.source_id) if event.source_id else None
@@ -178,7 +188,7 @@ def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
         return []
     if child.attempt != event.payload.get("attempt") or not states.is_completed(child.state):
         return []
-    return [ActionCompleted(found[0].id, child)]
+    return take_child(unit, found[0], child)
 
 
 def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
