@@ -2,7 +2,8 @@
 
 Natural batching: a thread takes all that waits and sends it as one message; what arrives during
 that call travels with the next one. A single value never waits. Under load, that is when the last
-message left a moment ago and was not alone, a batch gathers for a few milliseconds, which makes messages few.
+message left a moment ago and was not alone, a batch gathers for a few milliseconds, which makes
+messages few.
 """
 
 from __future__ import annotations
