@@ -36,7 +36,11 @@ class ApiRequest(webob.BaseRequest):
     def query(self) -> dict[str, str]:
         """The query's parameters; of repeated ones the last counts."""
         text = self.environ.get("QUERY_STRING", "")
-        return dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+        query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+        for name, value in query.items():
+            if "\0" in name or "\0" in value:
+                raise exc.InputException(f"Argument {name!r} contains the character NUL.")
+        return query
 
     def allow_query(self, *names: str) -> dict[str, str]:
         """The query, which may have no other parameters.

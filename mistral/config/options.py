@@ -162,6 +162,14 @@ PECAN_OPTS: list[cfg.Opt] = [
     ignored(cfg.ListOpt, "modules"),
 ]
 
+MIDDLEWARE_OPTS: list[cfg.Opt] = [
+    cfg.BoolOpt(
+        "enable_proxy_headers_parsing",
+        default=False,
+        help="Whether a proxy in front tells, by Forwarded or X-Forwarded-*, what clients asked.",
+    ),
+]
+
 ENGINE_OPTS: list[cfg.Opt] = [
     ignored(cfg.StrOpt, "engine", "default"),
     cfg.StrOpt("host", default="0.0.0.0", help="Name of this engine among the servers."),
@@ -231,6 +239,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "api": API_OPTS,
     "ssl": SSL_OPTS,
     "pecan": PECAN_OPTS,
+    "oslo_middleware": MIDDLEWARE_OPTS,
     "engine": ENGINE_OPTS,
     "executor": EXECUTOR_OPTS,
     **feature_options.GROUPS,

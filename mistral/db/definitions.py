@@ -173,6 +173,8 @@ def _look_up(
     namespaces: Sequence[str],
     project_id: str,
 ) -> dict[str, Any] | None:
+    if any("\0" in text for text in (*names, *namespaces)):
+        return None  # PostgreSQL refuses even to look for such texts
     params = {"names": list(names), "namespaces": list(namespaces), "project_id": project_id}
     columns = statement.selected_columns.keys()
     found = [
@@ -188,6 +190,8 @@ def _look_up(
 
 def find_environment(conn: sa.Connection, name: str, project_id: str) -> dict[str, Any] | None:
     """The variables of an environment that a project may use."""
+    if "\0" in name:
+        return None
     row = conn.execute(_FIND_ENVIRONMENT, {"name": name, "project_id": project_id}).first()
     return None if row is None else row[0]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistral.db.types import IDENTIFIER, LONG_TEXT, MOMENT, NAME, BagText, Json
+from mistral.db.types import IDENTIFIER, LONG_TEXT, MOMENT, NAME, BagText, FreeText, Json
 
 metadata = sa.MetaData(
     naming_convention={
@@ -112,10 +112,10 @@ workflow_executions = sa.Table(
     sa.Column("workbook_name", NAME),
     sa.Column("spec_hash", sa.String(64), nullable=False),
     sa.Column("project_id", sa.String(80)),
-    sa.Column("description", LONG_TEXT),
+    sa.Column("description", FreeText),
     sa.Column("tags", Json),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("state_info", LONG_TEXT),
+    sa.Column("state_info", FreeText),
     _flag("accepted"),
     sa.Column("input", BagText),
     sa.Column("output", BagText),
@@ -159,7 +159,7 @@ task_executions = sa.Table(
     sa.Column("workflow_execution_id", NAME, nullable=False),
     sa.Column("type", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("state_info", LONG_TEXT),
+    sa.Column("state_info", FreeText),
     sa.Column("unique_key", NAME),
     _count("attempt"),
     _count("run"),
@@ -192,9 +192,9 @@ action_executions = sa.Table(
     sa.Column("root_execution_id", NAME),
     sa.Column("task_execution_id", IDENTIFIER),
     sa.Column("workflow_namespace", NAME, nullable=False, default=""),
-    sa.Column("description", LONG_TEXT),
+    sa.Column("description", FreeText),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("state_info", LONG_TEXT),
+    sa.Column("state_info", FreeText),
     sa.Column("input", BagText),
     sa.Column("output", BagText),
     _flag("accepted"),

@@ -120,12 +120,17 @@ class Database:
         )
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run a function in one transaction and commit it; on transient failures run it again."""
+        """Run a function in one transaction and commit it; on transient failures run it again.
+
+        :raises InputException: a value is not one that the database can keep.
+        """
         tries = 0
         while True:
             try:
                 with self._turn, self._writer.begin() as conn:
                     return work(conn)
+            except sa.exc.DataError as error:
+                raise _unsuitable(error) from error
             except sa.exc.DBAPIError as error:
                 tries += 1
                 if tries >= _MAX_TRIES or not _is_transient(error):
@@ -138,6 +143,8 @@ class Database:
         """Run a function that only reads; a connection lost meanwhile is replaced once."""
         try:
             return self._read(work)
+        except sa.exc.DataError as error:
+            raise _unsuitable(error) from error
         except sa.exc.DBAPIError as error:
             if not error.connection_invalidated:
                 raise
@@ -240,6 +247,11 @@ def _is_transient(error: sa.exc.DBAPIError) -> bool:
 
 def _brief(error: sa.exc.DBAPIError) -> str:
     return str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+
+
+def _unsuitable(error: sa.exc.DataError) -> exc.InputException:
+    """A value that no column can hold: too long, too large, or with characters that don't exist."""
+    return exc.InputException(f"The database can't keep a value: {_brief(error)}")
 
 
 def is_duplicate(error: sa.exc.IntegrityError) -> bool:

@@ -16,6 +16,19 @@ IDENTIFIER = sa.String(64)
 NAME = sa.String(255)
 
 
+class FreeText(sa.types.TypeDecorator[str]):
+    """A text for people, of any origin: NUL, which PostgreSQL can't keep, is shown as U+FFFD."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return LONG_TEXT
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return value.replace("\0", "\ufffd") if value else value
+
+
 class Json(sa.types.TypeDecorator[Any]):
     """Any JSON value as text."""
 

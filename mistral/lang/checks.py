@@ -103,6 +103,8 @@ def text(value: Any, rules: Rules | None = None) -> None:
     """A text that is not empty."""
     if not isinstance(value, str) or not value:
         raise Violation("must be a text that is not empty")
+    if "\0" in value:
+        raise Violation("contains the character NUL")
 
 
 def unique_texts(value: Any, rules: Rules | None = None) -> None:

@@ -21,6 +21,8 @@ def task(name: Any, body: Any, type_: str, rules: Rules) -> None:
     """Check one entry of ``tasks``."""
     if not isinstance(name, str) or not name:
         raise Violation(f"a task's name must be a text, not {name!r}", str(name))
+    if "\0" in name:
+        raise Violation(f"a task's name contains the character NUL: {name!r}")
     try:
         if name in ENGINE_COMMANDS:
             raise Violation(f"'{name}' is an engine command and can't be the name of a task")

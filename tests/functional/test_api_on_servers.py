@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mistral.db import values as value_store
+from mistral.exceptions import InputException
 from mistral.utils import json
 from mistral.workflow.values import Bag
 
@@ -83,3 +84,43 @@ def test_results_trees_and_deletion(api: Any, stored: Any) -> None:
     )
     assert values == 0
     assert stored.database.read(lambda conn: value_store.fetch(conn, top.id, ["0"])) == {}
+
+
+def test_texts_that_a_database_cannot_keep(
+    api: Any, stored: Any, engine: Any, definitions: Any
+) -> None:
+    execution = stored.execution()
+    for method, path, body in [
+        ("GET", "/v2/executions?state_info=a%00", None),
+        ("GET", "/v2/executions?workflow_name=in:a,%00", None),
+        ("GET", "/v2/executions?tags=%00", None),
+        ("GET", "/v2/executions?marker=%00", None),
+        ("GET", "/v2/executions?%00=1", None),
+        ("GET", "/v2/workflows?namespace=%00", None),
+        ("PUT", f"/v2/executions/{execution.id}", {"description": "a\0"}),
+        ("POST", "/v2/executions", {"workflow_name": "a\0"}),
+        ("POST", "/v2/executions", {"workflow_name": "a", "workflow_namespace": "\0"}),
+        ("POST", "/v2/executions", {"workflow_name": "a", "description": "\0"}),
+        ("POST", "/v2/action_executions", {"name": "\0"}),
+        ("POST", "/v2/environments", {"name": "\0", "variables": {"a": 1}}),
+    ]:
+        assert api(method, path, body).status_int == 400, (method, path, body)
+    for path in ("executions", "tasks", "action_executions"):
+        assert api("GET", f"/v2/{path}/a%00").status_int in (400, 404), path
+    assert (engine.sent, definitions.mock_calls) == ([], [])
+
+
+def test_results_may_contain_any_character(api: Any, stored: Any) -> None:
+    action = stored.action()
+    path = f"/v2/action_executions/{action.id}"
+    body = {"state": "ERROR", "output": {"a\0": "b\0"}}
+    shown = api("PUT", path, body)
+    assert shown.status_int == 200
+    assert json.loads(shown.json["output"]) == {"result": body["output"]}
+
+
+def test_what_the_database_refuses_is_the_callers_error(stored: Any) -> None:
+    with pytest.raises(InputException, match="can't keep a value"):
+        stored.execution(workflow_name="n" * 300)
+    # texts for people are cleaned instead
+    assert stored.execution(state_info="a\0b").id

@@ -40,9 +40,11 @@ class Text(AttributeType):
     """A text."""
 
     def validate(self, value: Any) -> str:
-        """Only a text."""
+        """Only a text, of characters that every database can keep."""
         if not isinstance(value, str):
             raise ValueError("a string is expected")
+        if "\0" in value:
+            raise ValueError("the character NUL is not allowed")
         return value
 
 
@@ -116,7 +118,7 @@ class TextList(AttributeType):
         """A list of texts."""
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise ValueError("a list of strings is expected")
-        return value
+        return [TEXT.validate(each) for each in value]
 
     def render(self, value: Any) -> Any:
         """A row holds the JSON text of the list, which is passed on."""
