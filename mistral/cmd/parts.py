@@ -11,7 +11,7 @@ from oslo_config import cfg
 from mistral.actions.egress import EgressOptions
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
-from mistral.actions.services import ActionServices
+from mistral.actions.services import ActionServices, SshOptions
 from mistral.db import schema
 from mistral.db.transaction import Database
 from mistral.exceptions import ConfigurationError
@@ -112,7 +112,20 @@ class Parts:
                 denied_cidrs=tuple(options.denied_cidrs),
                 default_timeout=options.default_timeout,
                 max_response_size=options.max_response_size_bytes,
-            )
+            ),
+            self._ssh_options(),
+        )
+
+    def _ssh_options(self) -> SshOptions:
+        options = self.conf.action_std_ssh
+        return SshOptions(
+            key_dir=pathlib.Path(options.key_dir) if options.key_dir else None,
+            known_hosts=(
+                pathlib.Path(options.known_hosts_file) if options.known_hosts_file else None
+            ),
+            connect_timeout=options.connect_timeout,
+            allow_proxy_command=options.allow_proxy_command,
+            max_output_size=options.max_output_size_bytes,
         )
 
     def close(self) -> None:

@@ -97,6 +97,30 @@ STD_HTTP_OPTS: list[cfg.Opt] = [
     cfg.IntOpt("max_response_size_bytes", default=5 * 1024 * 1024, min=0, help="0 = off."),
 ]
 
+STD_SSH_OPTS: list[cfg.Opt] = [
+    cfg.StrOpt(
+        "key_dir",
+        help="Directory of the private keys that private_key_filename may name; unset: none.",
+    ),
+    cfg.StrOpt(
+        "known_hosts_file",
+        help="File with the keys of the hosts that may be connected to, in the form of OpenSSH; "
+        "unset: no host is known and every connection is refused.",
+    ),
+    cfg.FloatOpt("connect_timeout", default=30, min=0.1, help="Seconds to connect and log in."),
+    cfg.BoolOpt(
+        "allow_proxy_command",
+        default=False,
+        help="Whether std.ssh_proxied may run a command of the workflow's on the executor itself.",
+    ),
+    cfg.IntOpt(
+        "max_output_size_bytes",
+        default=5 * 1024 * 1024,
+        min=1,
+        help="Most bytes that a command may write to either of its outputs.",
+    ),
+]
+
 ACTION_PROVIDERS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt("allowlist", default=[], help="Providers of actions that load; empty: all."),
     cfg.ListOpt("denylist", default=[], help="Providers of actions that do not load."),
@@ -181,6 +205,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "action_heartbeat": HEARTBEAT_OPTS,
     "action_logging": ACTION_LOGGING_OPTS,
     "action_std_http": STD_HTTP_OPTS,
+    "action_std_ssh": STD_SSH_OPTS,
     "action_providers": ACTION_PROVIDERS_OPTS,
     "legacy_action_provider": LEGACY_PROVIDER_OPTS,
     "yaql": YAQL_OPTS,

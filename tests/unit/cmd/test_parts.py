@@ -1,0 +1,37 @@
+"""What the operator's options become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mistral import config
+from mistral.actions.services import SshOptions
+from mistral.cmd.parts import Parts
+
+
+def _parts(tmp_path: Path, text: str = "") -> Parts:
+    path = tmp_path / "mistral.conf"
+    path.write_text(text)
+    return Parts(config.load(["--config-file", str(path)]))
+
+
+def test_ssh_knows_no_keys_and_no_hosts_unless_told(tmp_path: Path) -> None:
+    assert _parts(tmp_path).action_services.ssh == SshOptions()
+
+
+def test_ssh_as_the_operator_allows_it(tmp_path: Path) -> None:
+    parts = _parts(
+        tmp_path,
+        "[action_std_ssh]\nkey_dir = /keys\nknown_hosts_file = /hosts\nconnect_timeout = 1.5\n"
+        "allow_proxy_command = true\nmax_output_size_bytes = 10\n",
+    )
+    assert parts.action_services.ssh == SshOptions(Path("/keys"), Path("/hosts"), 1.5, True, 10)
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", 5 * 1024 * 1024), ("0", 0)])
+def test_http_as_the_operator_allows_it(tmp_path: Path, given: str, expected: int) -> None:
+    text = f"[action_std_http]\nmax_response_size_bytes = {given}\n" if given else ""
+    guard = _parts(tmp_path, text).action_services.http.guard
+    assert guard.options.max_response_size == expected
