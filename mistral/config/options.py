@@ -166,7 +166,7 @@ MIDDLEWARE_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "enable_proxy_headers_parsing",
         default=False,
-        help="Whether a proxy in front tells, by Forwarded or X-Forwarded-*, what clients asked.",
+        help="Whether a proxy in front tells, by headers such as Forwarded, what clients asked.",
     ),
 ]
 
