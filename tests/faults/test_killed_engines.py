@@ -72,7 +72,7 @@ def test_callbacks_while_the_engine_is_killed(flows: Flows, victims: Any) -> Non
     "point",
     [
         "engine.after_commit=kill@1",
-        "engine.after_commit=kill@2",
+        pytest.param("engine.after_commit=kill@2", marks=pytest.mark.long),
         pytest.param("engine.after_commit=kill@3", marks=pytest.mark.long),
         pytest.param("engine.after_commit=kill@4", marks=pytest.mark.long),
         pytest.param("engine.after_commit=kill@5", marks=pytest.mark.long),
