@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
+from mistral.engine.batch_sender import BatchSender
 from mistral.rpc.base import RPCClient
 
 LOG = logging.getLogger(__name__)
@@ -39,9 +42,32 @@ class EngineGateway:
             LOG.warning("No engine answered %s: %s", method, error)
             raise exc.EngineUnavailableException from error
 
-    def ring(self, ctx: RequestContext, action_ex_id: str, wf_ex_id: str | None) -> None:
-        """Tell that a result was delivered; when nobody hears it, the relay finds the row."""
+
+class Doorbell:
+    """Tells engines of delivered results; what nobody hears is found by the relay.
+
+    Rings that come close together travel in one message. The thread starts with the first ring,
+    because some HTTP servers fork after they have loaded the application.
+    """
+
+    def __init__(self, client: RPCClient) -> None:
+        self._client = client
+        self._guard = threading.Lock()
+        self._sender: BatchSender | None = None
+
+    def ring(self, action_ex_id: str, wf_ex_id: str | None) -> None:
+        """A result of this action is committed."""
+        self._started().put([{"id": action_ex_id, "wf_ex_id": wf_ex_id}])
+
+    def _started(self) -> BatchSender:
+        with self._guard:
+            if self._sender is None:
+                self._sender = BatchSender("doorbell", self._send, threads=1, gather=0.003)
+                self._sender.start()
+            return self._sender
+
+    def _send(self, deliveries: Sequence[dict[str, Any]]) -> None:
         try:
-            self._client.cast("action_delivered", ctx, action_ex_id=action_ex_id, wf_ex_id=wf_ex_id)
+            self._client.cast("actions_delivered", None, deliveries=list(deliveries))
         except exc.RPCException as error:
-            LOG.warning("Delivery of %s waits for the relay: %s", action_ex_id, error)
+            LOG.warning("%s deliveries wait for the relay: %s", len(deliveries), error)

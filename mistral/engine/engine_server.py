@@ -161,11 +161,12 @@ class EngineServer(MistralService):
         """Accept a result: ``{"state": ..., "result": ...}``."""
         return self.engine.on_action_complete(action_ex_id, _outcome(result or {}), wf_action)
 
-    def action_delivered(
-        self, rpc_ctx: Mapping[str, Any], action_ex_id: str, wf_ex_id: str | None
+    def actions_delivered(
+        self, rpc_ctx: Mapping[str, Any], deliveries: Sequence[JsonDict]
     ) -> None:
-        """A result was committed (a cast)."""
-        self.engine.action_delivered(action_ex_id, wf_ex_id)
+        """Results were committed (a cast)."""
+        for delivery in deliveries:
+            self.engine.action_delivered(delivery["id"], delivery["wf_ex_id"])
 
     def set_action_state(
         self, rpc_ctx: Mapping[str, Any], action_ex_id: str, state: str

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 from unittest.mock import create_autospec
 
+import processes
 import pytest
 import webob
 
@@ -26,6 +27,7 @@ from mistral.utils import ids, json
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Bag
 
+_RINGS = ("actions_delivered",)
 START = dt.datetime(2026, 1, 2, 3, 4, 5, 600000)
 
 
@@ -91,6 +93,16 @@ class FakeRpc(RPCClient):
     def methods(self) -> list[str]:
         """What was sent, by name."""
         return [method for method, _ in self.sent]
+
+    def rung(self, count: int = 1) -> list[dict[str, Any]]:
+        """The deliveries that were told, as soon as there are so many."""
+
+        def told() -> list[dict[str, Any]]:
+            batches = [args["deliveries"] for name, args in self.sent if name in _RINGS]
+            return [delivery for batch in batches for delivery in batch]
+
+        processes.wait_until(lambda: len(told()) >= count, "the doorbell", 5)
+        return told()
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.api.adhoc import AdhocRunner
 from mistral.api.dependencies import ApiDependencies
-from mistral.api.engine import EngineGateway
+from mistral.api.engine import Doorbell, EngineGateway
 from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import ACTION_EXECUTION
@@ -41,6 +41,7 @@ class ActionExecutionsController:
         self._database = deps.database
         self._options = deps.options
         self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._doorbell = Doorbell(deps.engine)
         self._runner = AdhocRunner(deps, self._engine)
         self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
 
@@ -130,7 +131,7 @@ class ActionExecutionsController:
 
         delivery, item = self._database.write(write)
         if delivery.accepted and delivery.row is not None:
-            self._engine.ring(request.caller, action_id, delivery.row.workflow_execution_id)
+            self._doorbell.ring(action_id, delivery.row.workflow_execution_id)
         return item
 
     def _check_size(self, outcome: Outcome | None) -> None:
