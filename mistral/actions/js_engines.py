@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from stevedore import driver
+from stevedore.exception import NoMatches
+
+from mistral.exceptions import ConfigurationError
 from mistral.utils import json
 from mistral_lib.actions import ActionException
+
+GROUP = "mistral.js.implementation"
 
 
 class JavaScriptEngine(Protocol):
@@ -15,6 +21,18 @@ class JavaScriptEngine(Protocol):
 
     def evaluate(self, script: str, context: Any) -> Any:
         """What the script returns, as plain data; raises ActionException."""
+
+
+def load_engine(name: str) -> JavaScriptEngine:
+    """The engine of a name.
+
+    :raises ConfigurationError: none is installed.
+    """
+    try:
+        engine: Any = driver.DriverManager(GROUP, name, invoke_on_load=True).driver
+    except NoMatches:
+        raise ConfigurationError(f"There is no JavaScript engine '{name}'.") from None
+    return cast(JavaScriptEngine, engine)
 
 
 class MiniRacerEngine:

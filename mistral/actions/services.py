@@ -36,6 +36,15 @@ class ActionServices:
     smtp_timeout: float = 60.0
 
     @classmethod
-    def with_egress(cls, options: EgressOptions, ssh: SshOptions | None = None) -> ActionServices:
+    def with_egress(
+        cls,
+        options: EgressOptions,
+        ssh: SshOptions | None = None,
+        javascript: JavaScriptEngine | None = None,
+    ) -> ActionServices:
         """The services for an operator's options."""
-        return cls(http=EgressHTTP(EgressGuard(options)), ssh=ssh or SshOptions())
+        return cls(
+            http=EgressHTTP(EgressGuard(options)),
+            ssh=ssh or SshOptions(),
+            javascript=javascript or MiniRacerEngine(),
+        )

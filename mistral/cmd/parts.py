@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from mistral.actions.egress import EgressOptions
+from mistral.actions.js_engines import load_engine
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
 from mistral.actions.services import ActionServices, SshOptions
@@ -114,6 +115,7 @@ class Parts:
                 max_response_size=options.max_response_size_bytes,
             ),
             self._ssh_options(),
+            load_engine(self.conf.js_implementation),
         )
 
     def _ssh_options(self) -> SshOptions:

@@ -50,9 +50,8 @@ DEFAULT_OPTS: list[cfg.Opt] = [
     ),
     cfg.StrOpt(
         "js_implementation",
-        default="pyv8",
-        choices=["pyv8", "v8eval", "py_mini_racer"],
-        help="JavaScript engine of std.javascript and std.js.",
+        default="py_mini_racer",
+        help="JavaScript engine of std.javascript and std.js; older names mean the same one.",
     ),
     cfg.StrOpt(
         "workflow_trace_log_name",

@@ -84,9 +84,6 @@ _UNPROCESSED = (
     )
     .order_by(_T.c.id)
 )
-_ACTIONS_OF_TASK = (
-    sa.select(_A).where(_A.c.task_execution_id == _param("task_id")).order_by(_A.c.idx, _A.c.id)
-)
 _RESULTS_OF_TASKS = (
     sa.select(_A)
     .where(_A.c.task_execution_id.in_(_any_of("task_ids")), _A.c.accepted == sa.true())
@@ -215,10 +212,6 @@ class Store:
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         """Actions by id, locked: results from outside are stored without the execution's lock."""
         return actions.locked(self.conn, ids)
-
-    def actions_of_task(self, task_id: str) -> list[ActionExecution]:
-        """All actions of a task in order of index, oldest first."""
-        return rows.load(self.conn, ActionExecution, _ACTIONS_OF_TASK, {"task_id": task_id})
 
     def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
         """Accepted actions of some tasks in order of index."""

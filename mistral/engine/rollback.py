@@ -32,7 +32,6 @@ class Step:
     task_ex: TaskExecution
     index: int | None = None
     child_id: str | None = None
-    when: dt.datetime | None = None
 
     @property
     def key(self) -> str:

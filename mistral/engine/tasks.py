@@ -17,7 +17,6 @@ from mistral.engine.actions import (
 from mistral.engine.base import Scope, TaskPolicy
 from mistral.expressions import DataContext
 from mistral.lang import ENGINE_COMMANDS, PublishSpec, Target, TaskSpec, WorkflowSpec
-from mistral.utils import json
 from mistral.workflow import data_flow, direct, states
 from mistral.workflow.commands import (
     CheckWorkflow,
@@ -212,12 +211,12 @@ class Task:
         return commands + self.follow_up()
 
     def follow_up(self, resumed: bool = False) -> list[Command]:
-        """Decide what follows a task that has ended, unless the workflow is paused.
+        """Decide what follows a task that has ended, unless the workflow is paused or has ended.
 
-        :param resumed: the decision was put off by a pause, so ``pause`` commands are void.
+        :param resumed: the decision was put off until now, so ``pause`` commands are void.
         """
         chosen = self._choose()
-        is_paused = self.wf_ex.state == states.PAUSED
+        is_held = self.wf_ex.state != states.RUNNING
         names = [c for c in chosen if c.name not in ENGINE_COMMANDS]
         commands = self._do(
             UpdateTask(
@@ -226,11 +225,11 @@ class Task:
                     "has_next_tasks": bool(names),
                     "next_tasks": [[c.name, c.event] for c in chosen] or None,
                     "error_handled": any(c.event == direct.ON_ERROR for c in chosen),
-                    "processed": not is_paused,
+                    "processed": not is_held,
                 },
             )
         )
-        if is_paused:
+        if is_held:
             return commands
         commands.append(TaskCompleted(self.draft.id, tuple(c.name for c in names)))
         context = data_flow.outbound(self.draft)
@@ -655,8 +654,3 @@ def result_of(
     if not found:
         return []
     return found[0] if len(found) == 1 else found
-
-
-def error_text(value: Any) -> str:
-    """A value as text for a message, whatever it is."""
-    return value if isinstance(value, str) else json.dumps(value)

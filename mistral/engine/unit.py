@@ -312,11 +312,6 @@ class Unit:
             for a in accepted
         ]
 
-    def inbound_outcome(self, task_ex: TaskExecution) -> tuple[TaskExecution, ...]:
-        """The tasks that triggered a join, as they are now."""
-        sources = [r.source_task_id for r in self.inbounds(task_ex).values() if r.source_task_id]
-        return tuple(self.tasks([s for s in sources if s]))
-
     def all_tasks(self) -> list[TaskExecution]:
         """All tasks of the execution, oldest first."""
         return self._seen(self.store.tasks_of(self.wf_ex.id), lambda t: True)

@@ -51,7 +51,6 @@ def action(name: str, body: dict[str, Any], text: str = "") -> AdHocActionSpec:
         base_input=body.get("base-input") or {},
         input=_parameters(body),
         output=body.get("output"),
-        has_output=body.get("output") is not None,
         description=body.get("description"),
         tags=tuple(body.get("tags") or ()),
         raw={**body, "name": name, "version": VERSION},

@@ -133,10 +133,6 @@ class _Scanner:
         return end
 
 
-def _is_key(char: str) -> bool:
-    return char.isalnum() or char in "_-"
-
-
 def _decoded(literal: str) -> Any:
     """JSON where possible: ``007`` and numbers without end stay texts."""
     try:

@@ -7,34 +7,12 @@ from typing import Any
 import yaml
 
 from mistral.lang import yaml_loader
-
-_FastDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_NO_FOLDING = 1_000_000
-
-
-class _Dumper(_FastDumper):
-    """Writes shared values twice: definitions know no aliases."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
+from mistral.utils import safe_yaml
 
 
 def of_list(document: dict[str, Any], name: str) -> str:
     """One member of a workflow list, written anew together with the version."""
-    return _dump({"version": document["version"], name: document[name]})
-
-
-def _dump(value: Any) -> str:
-    return str(
-        yaml.dump(
-            value,
-            Dumper=_Dumper,
-            default_flow_style=False,
-            allow_unicode=True,
-            sort_keys=False,
-            width=_NO_FOLDING,
-        )
-    )
+    return safe_yaml.dump({"version": document["version"], name: document[name]}, as_written=True)
 
 
 class WorkbookSlices:
@@ -55,7 +33,7 @@ class WorkbookSlices:
             cut = self._cut(*found)
             if cut is not None:
                 return cut
-        return _dump({name: self._document[section][name]})
+        return safe_yaml.dump({name: self._document[section][name]}, as_written=True)
 
     def _cut(self, key: yaml.Node, value: yaml.Node) -> str | None:
         column = key.start_mark.column

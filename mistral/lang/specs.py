@@ -171,7 +171,6 @@ class AdHocActionSpec:
     base_input: dict[str, Any] = dataclasses.field(default_factory=dict)
     input: tuple[InputParam, ...] = ()
     output: Any = None
-    has_output: bool = False
     description: str | None = None
     tags: tuple[str, ...] = ()
     raw: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -22,6 +22,7 @@ MAX_CHARACTERS = 4 * 1024 * 1024
 #: the pure Python parser takes some five seconds for that
 MAX_CHARACTERS_OF_PYTHON = 1024 * 1024
 MAX_DIGITS = 400
+_NO_FOLDING = 1_000_000
 
 _TAG = "tag:yaml.org,2002:"
 _SIMPLE = ("null", "str", "seq", "map")
@@ -106,7 +107,7 @@ class _FastLoader(_JsonData, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # 
     """libyaml's reader, for texts that it reads as the other one."""
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Writes shared values twice: the reader above knows no aliases."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -142,9 +143,15 @@ def compose(text: str) -> yaml.Node | None:
     return node
 
 
-def dump(value: Any) -> str:
-    """Block style, ends with a newline."""
-    return str(yaml.dump(value, Dumper=_Dumper, default_flow_style=False))
+def dump(value: Any, *, as_written: bool = False) -> str:
+    """Block style, ends with a newline.
+
+    :param as_written: keep the order of keys, all characters and long lines, as people do.
+    """
+    options: dict[str, Any] = {}
+    if as_written:
+        options = {"allow_unicode": True, "sort_keys": False, "width": _NO_FOLDING}
+    return str(yaml.dump(value, Dumper=_Dumper, default_flow_style=False, **options))
 
 
 def _read(text: str, what: str) -> Any:

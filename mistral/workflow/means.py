@@ -75,9 +75,6 @@ class Means(Protocol):
     def find_workflow(self, name: str) -> WorkflowDefinition | None:
         """What a workflow's name means here."""
 
-    def inbound_outcome(self, task_ex: TaskExecution) -> tuple[TaskExecution, ...]:
-        """The tasks that triggered a join, as they are now."""
-
     def accepted_actions(self, task_ex: TaskExecution) -> list[ActionExecution]:
         """Accepted actions of a task in order of index."""
 

@@ -9,6 +9,7 @@ import pytest
 
 from mistral.actions import js_engines
 from mistral.actions.js_actions import JavaScriptAction
+from mistral.exceptions import ConfigurationError
 from mistral_lib.actions import ActionContext, ActionException
 
 
@@ -52,3 +53,9 @@ def test_without_an_engine_the_error_says_what_to_install(monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ActionException, match="install the extra 'javascript'"):
         JavaScriptAction("return 1").run(ActionContext())
+
+
+def test_engines_by_name() -> None:
+    assert isinstance(js_engines.load_engine("py_mini_racer"), js_engines.MiniRacerEngine)
+    with pytest.raises(ConfigurationError, match="no JavaScript engine 'none'"):
+        js_engines.load_engine("none")

@@ -248,9 +248,9 @@ two: {base: one, output: null}
 def test_actions(expressions: Expressions) -> None:
     one, two = parse_action_list(ACTIONS, expressions)
     assert (one.name, one.base, one.base_params) == ("one", "std.echo", {"output": "<% $.x %>"})
-    assert (one.base_input, one.output, one.has_output) == ({"a": 1}, {"r": "<% $ %>"}, True)
+    assert (one.base_input, one.output) == ({"a": 1}, {"r": "<% $ %>"})
     assert (one.description, one.tags, one.text) == ("d", ("t",), ACTIONS)
-    assert (two.output, two.has_output, two.text) == (None, False, ACTIONS)
+    assert (two.output, two.text) == (None, ACTIONS)
     assert render_input(one) == 'x, y=5, z="ü", w={"k": [null]}'
     assert render_input(two) == ""
     again = action_spec_from_raw("one", json.loads(json.dumps(one.raw)))
