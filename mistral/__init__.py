@@ -1,1 +1,5 @@
-"""Mistral: a workflow service."""
+"""Mistral, a workflow service.
+
+``doc/source/architecture.rst`` shows its rooms and lists the laws that comments here refer to by
+number.
+"""

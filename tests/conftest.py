@@ -114,7 +114,7 @@ def fresh_sqlite_url(tmp_path: Path) -> str:
 
 
 def assert_nothing_is_stuck(database_url: str) -> None:
-    """Every live row has a reason to move on (design law 6)."""
+    """Every live row has a reason to move on (law 6)."""
     database = Database(database_url)
     try:
         found = database.read(lambda conn: invariants.check(conn, clock.utc_now()))

@@ -1,4 +1,4 @@
-"""Keeping an action's secrets out of error texts and logs (design law 9)."""
+"""Keeping an action's secrets out of error texts and logs (law 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking an engine: every question has a deadline, silence is 503 (design.md §4)."""
+"""Asking an engine: every question has a deadline, silence is 503."""
 
 from __future__ import annotations
 

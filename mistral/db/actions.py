@@ -44,7 +44,7 @@ def by_ids(conn: sa.Connection, ids: Iterable[str]) -> list[ActionExecution]:
 def deliver(
     conn: sa.Connection, action_id: str, outcome: results.Outcome, now: dt.datetime
 ) -> Delivery:
-    """Store a result that came from outside, unless the action has one (design.md law 5)."""
+    """Store a result that came from outside, unless the action has one (law 5)."""
     found = locked(conn, [action_id])
     if not found:
         return Delivery(None)

@@ -1,7 +1,7 @@
 """Deleting executions with everything that belongs to them.
 
 Each execution goes in a transaction of its own, the deepest first, so that no lock spans two of
-them (design.md law 2); values lie under the root and go with it.
+them (law 2); values lie under the root and go with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Does every live row have a reason to move on (design law 6)?
+"""Does every live row have a reason to move on (law 6)?
 
 For operators (``tools/check-invariants``) and tests. Reads only, looks at unfinished executions
 alone, and reports each broken row once, at the lowest level where it is broken: a task whose only

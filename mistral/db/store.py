@@ -104,7 +104,7 @@ _DELETE_EVENTS = sa.delete(_E).where(_E.c.id.in_(_any_of("ids")))
 
 
 class Store:
-    """Rows of one transaction. The caller locks the execution first (design.md law 2)."""
+    """Rows of one transaction. The caller locks the execution first (law 2)."""
 
     def __init__(self, conn: sa.Connection) -> None:
         self.conn = conn

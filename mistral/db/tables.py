@@ -1,7 +1,7 @@
 """All tables, declared once. Entities (:mod:`mistral.workflow.entities`) mirror the execution
 tables column by column.
 
-No foreign key leads from one workflow execution to another (design.md law 2); rows of one
+No foreign key leads from one workflow execution to another (law 2); rows of one
 execution are deleted by the repository, in a fixed order.
 """
 

@@ -2,7 +2,7 @@
 
 A unit of work is a function of a connection. It may run more than once: a deadlock, a
 serialization failure or a lost connection rolls everything back and starts it again
-(design.md law 2).
+(law 2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The outbox: what goes to executors after a commit, and the relay that finds what got lost.
 
 The mark of a row that waits to be sent or handled is the time of its next look; nothing is
-written after a send (design.md §5). Who looks moves the mark on, which keeps others away.
+written after a send. Who looks moves the mark on, which keeps others away.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs actions and keeps their results until an engine has stored them (design.md §4).
+"""Runs actions and keeps their results until an engine has stored them.
 
 What arrives goes one way: accepted (a repeated order is dropped) → claimed, where running twice
 would matter → run → reported until an engine answered. Everything on that way is listed in the

@@ -1,4 +1,4 @@
-"""The interpreter: turns commands into changes of the unit of work (design.md law 3).
+"""The interpreter: turns commands into changes of the unit of work (law 3).
 
 Commands are handled one after the other, what they lead to first. A flow command is answered by a
 handler with further commands; everything else is a row.

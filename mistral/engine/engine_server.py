@@ -161,9 +161,7 @@ class EngineServer(MistralService):
         """Accept a result: ``{"state": ..., "result": ...}``."""
         return self.engine.on_action_complete(action_ex_id, _outcome(result or {}), wf_action)
 
-    def actions_delivered(
-        self, rpc_ctx: Mapping[str, Any], deliveries: Sequence[JsonDict]
-    ) -> None:
+    def actions_delivered(self, rpc_ctx: Mapping[str, Any], deliveries: Sequence[JsonDict]) -> None:
         """Results were committed (a cast)."""
         for delivery in deliveries:
             self.engine.action_delivered(delivery["id"], delivery["wf_ex_id"])

@@ -1,4 +1,4 @@
-"""One mailbox per execution: one worker at a time drains what was delivered (design.md §4).
+"""One mailbox per execution: one worker at a time drains what was delivered.
 
 Workers take executions in the order in which they got mail and at most a batch at a time, so a
 wide execution starves nobody. Different processes only meet at the row's lock.

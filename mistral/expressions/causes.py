@@ -1,4 +1,4 @@
-"""Why an expression failed, told without telling the data (design, law 9).
+"""Why an expression failed, told without telling the data (law 9).
 
 Python's and YAQL's own error texts quote values; only the parts known to be free of data, or
 written in the expression itself, are passed on.

@@ -1,4 +1,4 @@
-"""What an expression may ask the service (design, law 3).
+"""What an expression may ask the service (law 3).
 
 Repositories stand behind it in the service, dictionaries in tests and in the simulator.
 Answers are read-only. A record is a plain dictionary, or any mapping that loads an expensive

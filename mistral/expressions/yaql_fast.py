@@ -1,4 +1,4 @@
-"""The common subset of YAQL as closures (design §5).
+"""The common subset of YAQL as closures.
 
 Nearly all expressions in workflows are paths, comparisons and a little arithmetic. Here they are
 compiled into Python closures that walk the data without converting it. The rule that keeps them

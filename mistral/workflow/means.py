@@ -1,7 +1,7 @@
 """What decisions need from outside: time, ids, definitions, values, expressions.
 
 Handed in with every decision, so that the same decision can be taken twice with the same answer
-(design.md law 3).
+(law 3).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results of actions: what was delivered, and whether it counts (design.md law 5)."""
+"""Results of actions: what was delivered, and whether it counts (law 5)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A :class:`Bag` is a mapping of variable names in which large values are only named, by the hash of
 their content. Whoever needs the content asks :class:`Values`, which loads what is stored and keeps
-what is new until the transaction writes it (design.md law 8).
+what is new until the transaction writes it (law 8).
 """
 
 from __future__ import annotations

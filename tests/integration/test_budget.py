@@ -1,4 +1,4 @@
-"""What completing one plain task costs (design §5): transactions, statements, messages.
+"""What completing one plain task costs: transactions, statements, messages.
 
 Counted in one process that holds API, engine and executor, over PostgreSQL and the local transport:
 the driver's cursors see every statement before it goes to the server, whoever sends it, and the

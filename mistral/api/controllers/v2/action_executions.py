@@ -1,7 +1,7 @@
 """``/v2/action_executions`` and ``/v2/action-executions`` (contract §11).
 
 Here the outside delivers results of asynchronous actions. The row is committed by this process,
-whether an engine runs or not; the engine is only told to look (design.md §4).
+whether an engine runs or not; the engine is only told to look.
 """
 
 from __future__ import annotations
