@@ -209,6 +209,8 @@ def parameters(value: Any, rules: Rules) -> None:
 
 def definition_name(name: Any) -> None:
     """A name under which something is stored."""
+    if not isinstance(name, str):
+        raise Violation(f"a name must be a text, not {name!r}")
     text(name)
     if any(char.isspace() for char in name):
         raise Violation(f"the name '{name}' must not contain a space")

@@ -44,6 +44,8 @@ def describe(path: tuple[str | int, ...], kind: str) -> str:
     if member != "workbook":
         if not rest:
             return f"{member} list"
+        if rest == ("version",):
+            return f"{member} list, attribute 'version'"
         words.append(f"{member} '{rest[0]}'")
         rest = rest[1:]
     if member == "workflow" and len(rest) > 1 and rest[0] == "tasks":
