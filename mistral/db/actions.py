@@ -113,7 +113,12 @@ def release(
 
 _ALIVE = (
     sa.update(_A)
-    .where(_A.c.id.in_(sa.bindparam("ids", expanding=True)), _A.c.result_at.is_(None))
+    .where(
+        _A.c.id.in_(sa.bindparam("ids", expanding=True)),
+        _A.c.result_at.is_(None),
+        # the executor may mention an action whose third party was told a moment ago
+        _A.c.signalled_at.is_(None),
+    )
     .values(last_heartbeat=sa.bindparam("now"), next_look_at=sa.bindparam("look_at"))
 )
 

@@ -283,6 +283,9 @@ class Relay:
         ):
             # nobody waits for it any more; a result from outside is still recorded
             action_ex.next_look_at = None
+        elif action_ex.signalled_at is not None:
+            # the third party was told: only a result moves it on
+            action_ex.next_look_at = None
         elif action_ex.started_by is not None and not is_lost:
             action_ex.next_look_at = now + LOOK_AGAIN
         elif action_ex.started_by is None or action_ex.safe_rerun:
