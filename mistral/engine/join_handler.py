@@ -170,8 +170,18 @@ def edges_not_taken(unit: Unit, command: TaskCompleted) -> list[Command]:
     found = [join for join in waiting if join is not None and not states.is_completed(join.state)]
     if not found:
         return []
+    # a join that waits may still fail and lead on: it counts as lost when nothing else is sure
     active = _active(unit)
-    return [command for join in found for command in _lost_routes(unit, join, task_ex, active)]
+    for alive in (active | _waiting(unit), active):
+        lost = [further for join in found for further in _lost_routes(unit, join, task_ex, alive)]
+        if lost:
+            return [*lost, command]
+    return []
+
+
+def _waiting(unit: Unit) -> set[str]:
+    """Names of the joins that wait."""
+    return {task_ex.name for task_ex in unit.tasks_in(states.WAITING)}
 
 
 def _lost_routes(
