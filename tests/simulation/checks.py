@@ -9,8 +9,13 @@ from typing import Any, Protocol
 from mistral.db.actions import Delivery
 from mistral.engine.action_queue import HEARTBEAT_LOST
 from mistral.utils import json
-from mistral.workflow import states
-from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from mistral.workflow import joins, states
+from mistral.workflow.entities import (
+    ActionExecution,
+    JoinInbound,
+    TaskExecution,
+    WorkflowExecution,
+)
 from mistral.workflow.results import Outcome
 from tests.simulation import law6
 from tests.simulation.callers import Operators
@@ -77,6 +82,7 @@ class Checks:
             self._note(change)
             self._terminal(change)
             self._held(change)
+            self._too_early(change)
         self._commits += 1
         if self._commits % EVERY == 0:
             self.picture()
@@ -123,6 +129,27 @@ class Checks:
         if join is None or new["run"] <= old["run"]:
             return False
         return isinstance(join, int) or not str(old["state_info"]).startswith("Failed by tasks")
+
+    def _too_early(self, change: Change) -> None:
+        """A join starts when enough have come."""
+        row, old = change.new, change.old
+        if change.kind is not TaskExecution or row is None:
+            return
+        was_waiting = old is None or old["state"] == states.WAITING
+        is_live = row["state"] in states.UNFINISHED and row["started_at"] is not None
+        if not was_waiting or not is_live or row["state"] == states.WAITING:
+            return
+        tables = self._parts.database.tables
+        execution = tables[WorkflowExecution][row["workflow_execution_id"]]
+        spec = self._parts.catalog.specs[execution["spec_hash"]]
+        if spec.tasks[row["name"]].join is None:
+            return
+        ready = sum(
+            inbound["task_execution_id"] == row["id"] and inbound["state"] == joins.READY
+            for inbound in tables[JoinInbound].values()
+        )
+        if ready < law6.needed_by(spec, row["name"]):
+            self.find("join-too-early", f"{row['name']} starts with {ready} inbound tasks")
 
     def _held(self, change: Change) -> None:
         """Nothing starts in a pause."""

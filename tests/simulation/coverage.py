@@ -17,7 +17,6 @@ class Coverage:
     transitions: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     commands: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     mails: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    misfortunes: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     def changed(self, change: Change) -> None:
         """A committed change of a row."""

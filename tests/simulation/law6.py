@@ -68,6 +68,7 @@ class Picture:
         """Everything that is wrong."""
         for wf_ex in self.executions.values():
             yield from self._counters(wf_ex)
+            yield from self._attempts(wf_ex)
             if wf_ex["state"] == states.IDLE and wf_ex["next_look_at"] is None:
                 yield Finding("execution-not-started", wf_ex["id"])
             if wf_ex["state"] == states.RUNNING:
@@ -76,6 +77,14 @@ class Picture:
             for event in news:
                 if event["next_look_at"] is None:
                     yield Finding("event-set-aside", f"{event['kind']} {event['id']}")
+
+    def _attempts(self, wf_ex: Row) -> Iterator[Finding]:
+        """Only results since the last attempt that began anew count."""
+        for task in self.tasks.get(wf_ex["id"], []):
+            base = json.loads(task["runtime_context"]).get("base_attempt", 0)
+            for action in self.actions.get(task["id"], []):
+                if action["accepted"] and action["attempt"] < base:
+                    yield Finding("stale-accepted", f"{task['name']} {action['id']}")
 
     def _counters(self, wf_ex: Row) -> Iterator[Finding]:
         tasks = self.tasks.get(wf_ex["id"], [])
@@ -146,9 +155,9 @@ class Picture:
             yield Finding("counter-differs", f"join {name} counts {counted}, but is {real}")
             return
         inbound = spec.inbound(name)
-        verdict = joins.verdict(spec.tasks[name], len(inbound), *real)
-        if verdict != joins.WAITING:
-            yield Finding("join-without-reason", f"{name} waits although it is {verdict}")
+        needed = needed_by(spec, name)
+        if real[0] >= needed or real[1] > len(inbound) - needed:
+            yield Finding("join-without-reason", f"{name} waits although it has {real}")
             return
         undecided = {n for n in inbound if rows.get(n, joins.WAITING) == joins.WAITING}
         active = self._active(wf_ex["id"])
@@ -198,6 +207,12 @@ class Picture:
             yield Finding("too-many-items", f"{live} items run at a time: {where}")
         if ended > finished and task["type"] == "WORKFLOW" and not context.get("revived"):
             yield Finding("counter-differs", f"{finished} items have ended: {where}")
+
+
+def needed_by(spec: WorkflowSpec, name: str) -> int:
+    """How many inbound tasks a join waits for."""
+    join = spec.tasks[name].join
+    return len(spec.inbound(name)) if join == "all" else int(join or 0)
 
 
 def stored_results(database: MemoryDatabase, now: dt.datetime) -> Iterator[Finding]:

@@ -1,0 +1,14 @@
+"""Seeds that failed once, with what was wrong in the engine then."""
+
+from __future__ import annotations
+
+KEPT: dict[int, str] = {
+    37: "a join that had failed was run again by each further arrival",
+    117: "a join failed because a branch that was chosen with it had no row yet",
+    153: "the same, with a delayed task",
+    283: "a join waited for ever behind a loop",
+    799: "a branch was lost although it was about to arrive after a pause",
+    1087: "a task held by a pause was not started by a rerun",
+    1579: "a delay that ended under a stopped execution was forgotten by a rerun",
+    1830: "a join waited for one that had failed and stays failed",
+}

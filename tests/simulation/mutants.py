@@ -1,0 +1,228 @@
+"""Planted bugs: each takes one promise away, and the simulator has to notice.
+
+A mutant is a context in which the engine has the bug; it is never on outside of the tests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from unittest import mock
+
+from mistral.db import actions as action_store
+from mistral.engine import action_handler, action_queue, dispatcher, task_handler
+from mistral.engine import workflows as wf
+from mistral.engine.tasks import Task
+from mistral.engine.unit import Unit
+from mistral.lang import TaskSpec
+from mistral.workflow import joins, results, states
+from mistral.workflow.commands import ActionCompleted, Command, UpdateTask
+from mistral.workflow.entities import ActionExecution, ExecutionEvent, TaskExecution
+from tests.simulation import memory_store
+
+Mutant = Callable[[], contextlib.AbstractContextManager[None]]
+
+
+@contextlib.contextmanager
+def dropped_outbox_row() -> Iterator[None]:
+    """News for another execution is stored without the time of the next look."""
+    real = Unit.add_event
+
+    def add_event(unit: Unit, event: ExecutionEvent) -> None:
+        real(unit, event)
+        event.next_look_at = None
+
+    with mock.patch.object(Unit, "add_event", add_event):
+        yield
+
+
+@contextlib.contextmanager
+def action_without_next_look() -> Iterator[None]:
+    """The relay does not move the mark of an action on, it removes it."""
+    real = action_queue.Relay._look_at
+
+    def look_at(relay: Any, conn: Any, action_ex: ActionExecution, *rest: Any) -> Any:
+        answer = real(relay, conn, action_ex, *rest)
+        action_ex.next_look_at = None
+        return answer
+
+    with mock.patch.object(action_queue.Relay, "_look_at", look_at):
+        yield
+
+
+@contextlib.contextmanager
+def stale_attempt() -> Iterator[None]:
+    """A result of an earlier attempt is taken for one of the present attempt."""
+
+    def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+        if action_ex.result_at is None or action_ex.processed:
+            return []
+        found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
+        if not found:
+            return []
+        return [
+            *action_handler._completed(unit, action_ex),
+            ActionCompleted(found[0].id, action_ex),
+        ]
+
+    with mock.patch.object(action_handler, "take_result", take_result):
+        yield
+
+
+@contextlib.contextmanager
+def double_claim() -> Iterator[None]:
+    """Everybody who asks may run an action."""
+
+    def claim(
+        conn: Any, executor_id: str, claims: Sequence[tuple[str, int]], now: dt.datetime
+    ) -> list[str]:
+        found = memory_store.locked(conn, [action_id for action_id, _ in claims])
+        for action_ex in found:
+            action_ex.started_by, action_ex.started_at = executor_id, now
+        memory_store.update(conn, found)
+        return [action_ex.id for action_ex in found]
+
+    with mock.patch.object(action_store, "claim", claim):
+        yield
+
+
+@contextlib.contextmanager
+def early_join() -> Iterator[None]:
+    """A join does not wait for the last one."""
+    real = joins.verdict
+
+    def verdict(task_spec: TaskSpec, total: int, ready: int, failed: int) -> str:
+        return joins.READY if ready >= max(total - 1, 1) else real(task_spec, total, ready, failed)
+
+    with mock.patch.object(joins, "verdict", verdict):
+        yield
+
+
+@contextlib.contextmanager
+def lost_child_report() -> Iterator[None]:
+    """A sub-workflow does not tell its end."""
+    real = wf.Workflow._tell_parent
+
+    def tell_parent(workflow: wf.Workflow, kind: str, number: int = 0) -> list[Command]:
+        return [] if kind == wf.CHILD_FINISHED else real(workflow, kind, number)
+
+    with mock.patch.object(wf.Workflow, "_tell_parent", tell_parent):
+        yield
+
+
+@contextlib.contextmanager
+def timer_never_again() -> Iterator[None]:
+    """A timer whose engine has died is not found by the others."""
+    with mock.patch.object(action_queue.Relay, "_timers", lambda relay, now: 0):
+        yield
+
+
+@contextlib.contextmanager
+def counter_not_decremented() -> Iterator[None]:
+    """A task that leaves a delay is still counted."""
+    real = Unit._count
+
+    def count(unit: Unit, task_ex: TaskExecution, sign: int) -> None:
+        if not (sign < 0 and task_ex.state == states.DELAYED):
+            real(unit, task_ex, sign)
+
+    with mock.patch.object(Unit, "_count", count):
+        yield
+
+
+@contextlib.contextmanager
+def terminal_state_left() -> Iterator[None]:
+    """A late result changes a task that has ended."""
+    real = task_handler.on_action_complete
+
+    def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
+        if states.is_completed(unit.task(task_id).state):
+            return [UpdateTask(task_id, {"state": action.state})]
+        return real(unit, task_id, action)
+
+    with mock.patch.object(task_handler, "on_action_complete", on_action_complete):
+        yield
+
+
+@contextlib.contextmanager
+def result_applied_twice() -> Iterator[None]:
+    """A repeated result is handed to the task again."""
+
+    def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+        found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
+        if action_ex.result_at is None or not found or found[0].attempt != action_ex.attempt:
+            return []
+        return [
+            *action_handler._completed(unit, action_ex),
+            ActionCompleted(found[0].id, action_ex),
+        ]
+
+    with mock.patch.object(action_handler, "take_result", take_result):
+        yield
+
+
+@contextlib.contextmanager
+def another_result_wins() -> Iterator[None]:
+    """The last result that is delivered replaces the first one."""
+    real = results.accept
+
+    def accept(action_ex: ActionExecution, *rest: Any) -> results.Verdict:
+        action_ex.result_at = None
+        return real(action_ex, *rest)
+
+    with mock.patch.object(results, "accept", accept):
+        yield
+
+
+@contextlib.contextmanager
+def pause_not_held() -> Iterator[None]:
+    """A pause holds nothing back."""
+    real = Task.follow_up
+
+    def follow_up(task: Task, resumed: bool = False) -> list[Command]:
+        if task.wf_ex.state == states.PAUSED:
+            task.wf_ex = task.wf_ex.draft()
+            task.wf_ex.state = states.RUNNING
+        return real(task, resumed)
+
+    def held_back(unit: Unit, command: Command) -> bool:
+        return states.is_completed(unit.wf_ex.state)
+
+    with (
+        mock.patch.object(dispatcher, "_held_back", held_back),
+        mock.patch.object(Task, "follow_up", follow_up),
+    ):
+        yield
+
+
+@dataclasses.dataclass(frozen=True)
+class Planted:
+    """A planted bug and how the simulator may notice it."""
+
+    mutant: Mutant
+    noticed_as: frozenset[str]
+
+
+def _planted(mutant: Mutant, *noticed_as: str) -> Planted:
+    return Planted(mutant, frozenset(noticed_as))
+
+
+MUTANTS: Mapping[str, Planted] = {
+    "dropped outbox row": _planted(dropped_outbox_row, "event-set-aside"),
+    "action without next look": _planted(action_without_next_look, "task-without-reason"),
+    "stale attempt": _planted(stale_attempt, "stale-accepted"),
+    "double claim": _planted(double_claim, "effect-repeated"),
+    "early join": _planted(early_join, "join-too-early"),
+    "lost child report": _planted(
+        lost_child_report, "task-without-reason", "execution-without-reason", "no-end"
+    ),
+    "timer never again": _planted(timer_never_again, "no-end"),
+    "counter not decremented": _planted(counter_not_decremented, "counter-differs"),
+    "terminal state left": _planted(terminal_state_left, "terminal-left"),
+    "result applied twice": _planted(result_applied_twice, "counter-differs", "another-end"),
+    "another result wins": _planted(another_result_wins, "terminal-left", "accepted-twice"),
+    "pause not held": _planted(pause_not_held, "pause-not-held"),
+}
