@@ -1,4 +1,4 @@
-"""A package of somebody else brings actions; installing it is all that it takes."""
+"""A package of somebody else brings actions and functions; installing it is all that it takes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flows import Flows
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 
 
-def test_an_installed_package_brings_actions(tmp_path: Path) -> None:
+def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> None:
     # building leaves files behind, so a copy is built
     source, target = tmp_path / "source", tmp_path / "site"
     shutil.copytree(PLUGIN, source)
@@ -32,7 +32,10 @@ def test_an_installed_package_brings_actions(tmp_path: Path) -> None:
         flows = Flows(installation.url)
         run = flows.launch("""
         main:
-          output: {greeting: <% task(greet).result %>, answer: <% task(ask).result %>}
+          output:
+            greeting: <% task(greet).result %>
+            answer: <% task(ask).result %>
+            letters: ["<% initials(fullName => 'Ada Lovelace') %>", "{{ initials('A B') }}"]
           tasks:
             greet: {action: plugin.greet name="World", on-success: ask}
             ask: {action: plugin.ask question="Why", on-success: impossible}
@@ -43,7 +46,10 @@ def test_an_installed_package_brings_actions(tmp_path: Path) -> None:
         assert run.output == {
             "greeting": {"text": "Hello, World!", "workflow": "main"},
             "answer": "because",
+            "letters": ["AL", "AB"],
         }
         assert run.task("impossible")["state_info"] == "Nobody can answer that."
+        dry = flows.start(dry_run=True).wait("SUCCESS")
+        assert dry.output["greeting"] == {"text": "a greeting", "workflow": None}
         found = flows.ok("GET", "/actions/plugin.greet")
         assert found["input"] == 'name, greeting="Hello"'

@@ -1,6 +1,11 @@
-"""Actions as somebody outside of the service writes them: only ``mistral_lib`` is used."""
+"""Actions as somebody outside of the service writes them: only ``mistral_lib`` is used.
+
+The documentation shows them.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 from mistral_lib import actions
 
@@ -20,6 +25,9 @@ class Greet(actions.Action):
             "workflow": context.execution.workflow_name,
         }
 
+    def test(self, context: actions.ActionContext) -> dict[str, str | None]:
+        return {"text": "a greeting", "workflow": None}
+
 
 class Ask(actions.Action):
     """Asks somebody and waits for the answer."""
@@ -34,3 +42,8 @@ class Ask(actions.Action):
 
     def is_sync(self) -> bool:
         return False
+
+
+def initials(context: Any, full_name: str) -> str:
+    """First letters: a function for expressions; the context is the data they see."""
+    return "".join(word[0] for word in full_name.split())
