@@ -103,16 +103,14 @@ def _timer(unit: Unit, mail: Mail) -> list[Command]:
     unit.done_timers.append(mail.id)
     timer = found[0]
     tasks = unit.tasks([timer.task_id])
-    if not tasks or states.is_completed(unit.wf_ex.state):
-        return []
-    return _DUE[timer.kind](unit, timer)
+    return _DUE[timer.kind](unit, timer) if tasks else []
 
 
 def _wait_is_over(unit: Unit, timer: Timer) -> list[Command]:
     task_ex = unit.task(timer.task_id)
     if task_ex.attempt != timer.attempt or task_ex.state != states.DELAYED:
         return []
-    if unit.wf_ex.state == states.PAUSED:
+    if unit.wf_ex.state != states.RUNNING:
         return task_handler.hold(task_ex, timer.kind)
     return task_handler.start_task(unit, task_ex.id)
 
@@ -137,6 +135,8 @@ def _end_is_over(unit: Unit, timer: Timer) -> list[Command]:
 def _timeout(unit: Unit, timer: Timer) -> list[Command]:
     task_ex = unit.task(timer.task_id)
     if task_ex.run != timer.attempt or states.is_completed(task_ex.state):
+        return []
+    if states.is_completed(unit.wf_ex.state):
         return []
     info = f"Task timed out [timeout(s)={timer.payload['seconds']}]."
     return task_handler.complete_task(unit, task_ex.id, states.ERROR, info)

@@ -87,7 +87,7 @@ def skip_task(unit: Unit, task_id: str) -> list[Command]:
 
 
 def continue_task(unit: Unit, task_id: str) -> list[Command]:
-    """Decide what follows a task that ended during a pause."""
+    """Decide what follows a task that ended while the workflow did not run."""
     task_ex = unit.task(task_id)
     if not states.is_completed(task_ex.state) or task_ex.processed:
         return []
@@ -120,14 +120,14 @@ def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
 
 def retry_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     """The delay of a retry is over."""
-    if unit.wf_ex.state == states.PAUSED:
+    if unit.wf_ex.state != states.RUNNING:
         return hold(task_ex, RETRY)
     return start_task(unit, task_ex.id)
 
 
 def hold(task_ex: TaskExecution, reason: str) -> list[Command]:
-    """A delay ended during a pause: the resume starts the task."""
-    info = f"Held by a pause of the workflow after '{reason}'"
+    """A delay ended while the workflow did not run: its resume or revival starts the task."""
+    info = f"Held after '{reason}' until the workflow runs"
     return [UpdateTask(task_ex.id, {"state": states.IDLE, "state_info": info})]
 
 

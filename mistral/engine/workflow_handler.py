@@ -9,6 +9,7 @@ from mistral import exceptions as exc
 from mistral.engine import rollback_handler
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
+from mistral.engine.rollback import is_compensation
 from mistral.engine.unit import Unit
 from mistral.workflow import states
 from mistral.workflow.commands import (
@@ -19,6 +20,7 @@ from mistral.workflow.commands import (
     SetWorkflowState,
     SkipTask,
     StartItems,
+    StartTask,
     UpdateTask,
 )
 from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
@@ -102,13 +104,24 @@ def resume(
     commands = existing(unit).resume(env, unit.wf_ex.command_number, came_from, held)
     paused = unit.tasks_in(states.PAUSED)
     commands += [UpdateTask(t.id, {"state": states.RUNNING}) for t in paused]
-    commands += [ContinueTask(t.id) for t in unit.unprocessed_tasks()]
-    for task_ex in unit.tasks_in(states.RUNNING):
+    return [*commands, *_held_back(unit), CheckWorkflow()]
+
+
+def _held_back(unit: Unit) -> list[Command]:
+    """What came while the execution did not run: followers, items, joins."""
+    commands: list[Command] = [ContinueTask(t.id) for t in unit.unprocessed_tasks()]
+    for task_ex in unit.tasks_in(states.RUNNING, states.PAUSED):
         if task_ex.runtime_context.get("with_items"):
             commands.append(StartItems(task_ex.id))
-    for task_ex in unit.tasks_in(states.WAITING):
-        commands.append(EvaluateJoin(task_ex.id))
-    return [*commands, CheckWorkflow()]
+    return commands + [EvaluateJoin(t.id) for t in unit.tasks_in(states.WAITING)]
+
+
+def _held_by_the_end(unit: Unit) -> list[Command]:
+    """What an execution that has ended goes on with when it runs again."""
+    if not states.is_completed(unit.wf_ex.state):
+        return []
+    delayed = [t for t in unit.tasks_in(states.IDLE) if not is_compensation(t)]
+    return [*(StartTask(t.id) for t in delayed), *_held_back(unit)]
 
 
 def stop(unit: Unit, state: str, message: str | None) -> list[Command]:
@@ -151,10 +164,11 @@ def rerun(
     if not states.is_valid_transition(unit.wf_ex.state, states.RUNNING):
         existing(unit).set_state(states.RUNNING)
     workflow = existing(unit)
+    held = _held_by_the_end(unit)
     if not skip:
-        return workflow.rerun(task_ex, reset, env)
+        return [*workflow.rerun(task_ex, reset, env), *held]
     commands = workflow.update_env(env) if env else []
-    return [*commands, *workflow.revive(), SkipTask(task_id)]
+    return [*commands, *workflow.revive(), SkipTask(task_id), *held]
 
 
 # news from relatives --------------------------------------------------------
@@ -214,7 +228,12 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
         changed["cancelled"] = 0
         changed["capacity"] = counts["capacity"] - 1
         changes["runtime_context"] = {**task_ex.runtime_context, "with_items": changed}
-    return [UpdateTask(task_ex.id, changes), *existing(unit).revive()]
+    runs_again = UpdateTask(task_ex.id, changes)
+    if unit.wf_ex.state == states.PAUSED:
+        _take_number(unit)
+        return [runs_again, *resume(unit, None, event.source_id)]
+    held = _held_by_the_end(unit)
+    return [runs_again, *existing(unit).revive(), *held]
 
 
 def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:

@@ -1,0 +1,113 @@
+"""What an execution goes on with when a rerun lets it run after its end."""
+
+from __future__ import annotations
+
+from flows import Execution, Flows
+
+WITH_A_BRANCH = """
+main:
+  tasks:
+    doomed: {{action: std.async_noop, on-error: fail}}
+{branch}
+"""
+
+NESTED = """
+child:
+  tasks:
+    wait: {action: std.async_noop}
+main:
+  tasks:
+    sub: {workflow: child, on-success: behind_sub}
+    side: {action: std.async_noop, on-success: behind_side}
+    behind_sub: {action: std.noop}
+    behind_side: {action: std.noop}
+"""
+
+
+def begun(flows: Flows, branch: str) -> Execution:
+    """An execution of a branch beside a task that waits."""
+    return flows.launch(WITH_A_BRANCH.format(branch=branch))
+
+
+def fail(run: Execution) -> None:
+    """Let the execution end."""
+    run.finish("doomed", "no", "ERROR")
+    run.wait("ERROR")
+
+
+def repair(run: Execution) -> None:
+    """Rerun what failed, this time with success."""
+    assert run.put_task("doomed", state="RUNNING", reset=True)[0] == 200
+    run.finish("doomed")
+
+
+def test_delays_that_end_after_the_execution(flows: Flows) -> None:
+    run = begun(
+        flows,
+        """
+    before: {action: std.noop, wait-before: 1}
+    after: {action: std.noop, wait-after: 1, on-success: follower}
+    again: {action: std.fail, retry: {count: 1, delay: 1}, on-error: noop}
+    follower: {action: std.noop}
+""",
+    )
+    run.wait_task("again", "DELAYED")
+    run.wait_task("after", "DELAYED")
+    fail(run)
+    run.wait_task("before", "IDLE")
+    run.wait_task("again", "IDLE")
+    run.wait_task("after", "SUCCESS")
+    assert run.names() == ["after", "again", "before", "doomed"]
+    repair(run)
+    assert run.wait().states() == {
+        "doomed": "SUCCESS",
+        "before": "SUCCESS",
+        "after": "SUCCESS",
+        "again": "ERROR",
+        "follower": "SUCCESS",
+    }
+
+
+def test_items_that_had_no_turn(flows: Flows) -> None:
+    branch = "    items: {with-items: 'i in [1, 2]', concurrency: 1, action: std.async_noop}"
+    run = begun(flows, branch)
+    run.wait_actions("items")
+    fail(run)
+    run.finish("items", 1)
+    run.until(lambda: run.actions("items", "SUCCESS"), "the first item has its result")
+    assert len(run.actions("items")) == 1
+    repair(run)
+    run.finish("items", 2)
+    assert run.wait().task("items")["result"] == [1, 2]
+
+
+def test_a_join_whose_branch_came_late(flows: Flows) -> None:
+    run = begun(
+        flows,
+        """
+    one: {action: std.noop, on-success: join}
+    two: {action: std.async_noop, on-success: join}
+    join: {join: all, action: std.noop}
+""",
+    )
+    run.wait_task("join", "WAITING")
+    fail(run)
+    run.finish("two")
+    run.wait_task("two", "SUCCESS")
+    assert run.states()["join"] == "WAITING"
+    repair(run)
+    assert run.wait().states()["join"] == "SUCCESS"
+
+
+def test_a_rerun_in_a_child_resumes_a_paused_parent(flows: Flows) -> None:
+    run = flows.launch(NESTED)
+    (child,) = run.until(lambda: run.children("sub"), "a child")
+    child.finish("wait", "no", "ERROR")
+    run.wait_task("sub", "ERROR")
+    assert run.put(state="PAUSED")[0] == 200
+    run.finish("side")
+    run.wait_task("side", "SUCCESS")
+    assert child.put_task("wait", state="RUNNING", reset=True)[0] == 200
+    run.wait_task("behind_side", "SUCCESS")
+    child.finish("wait")
+    assert run.wait().names() == ["behind_side", "behind_sub", "side", "sub"]
