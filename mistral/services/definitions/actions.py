@@ -16,6 +16,7 @@ from mistral.services.definitions.common import (
     ActionFinder,
     DefinitionService,
     check_may_change,
+    check_one,
     check_rows,
     check_target,
     is_valid,
@@ -67,11 +68,7 @@ class ActionDefinitions(DefinitionService):
         """
         check_target(scope, namespace)
         specs = self._parse_actions(text, validate)
-        if identifier is not None and len(specs) > 1:
-            raise exc.InvalidModelException(
-                "More than one action is not supported for update by identifier "
-                f"[identifier={identifier}]"
-            )
+        check_one("action", specs, identifier)
         names = [spec.name for spec in specs] + ([identifier] if identifier else [])
         refuse_system(self._action_registry, names)
         now = self._now()

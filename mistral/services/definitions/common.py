@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from typing import Any, Protocol
 
 from mistral import exceptions as exc
@@ -84,6 +84,15 @@ def check_rows(rows: Iterable[Row]) -> None:
         for column, value in row.items():
             if isinstance(value, str):
                 check_text(f"'{column}' of '{row['name']}'", value, limit=None)
+
+
+def check_one(kind: str, specs: Sized, identifier: str | None) -> None:
+    """Refuse a document of several definitions where one of them is meant by its identifier."""
+    if identifier is not None and len(specs) > 1:
+        raise exc.InvalidModelException(
+            f"More than one {kind} is not supported for update by identifier "
+            f"[identifier={identifier}]"
+        )
 
 
 def check_may_change(kind: str, row: Row, ctx: RequestContext) -> None:

@@ -7,7 +7,6 @@ import hashlib
 
 import sqlalchemy as sa
 
-from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions as store
 from mistral.db.base import Row
@@ -15,6 +14,7 @@ from mistral.lang import WorkflowSpec, interface, parse_workflow_list, render_in
 from mistral.services.definitions.common import (
     DefinitionService,
     check_may_change,
+    check_one,
     check_rows,
     check_target,
     is_valid,
@@ -70,11 +70,7 @@ class WorkflowDefinitions(DefinitionService):
         """
         check_target(scope, namespace)
         specs = self._parse_workflows(text, validate)
-        if identifier is not None and len(specs) > 1:
-            raise exc.InvalidModelException(
-                "More than one workflow is not supported for update by identifier "
-                f"[identifier={identifier}]"
-            )
+        check_one("workflow", specs, identifier)
         now = self._now()
 
         def work(conn: sa.Connection) -> dict[str, Row]:

@@ -8,20 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from mistral.expressions import (
-    BUILTIN,
-    ExpressionOptions,
     Expressions,
-    JinjaEvaluator,
-    YaqlEvaluator,
 )
 from mistral.lang import WorkflowSpec, parse_workflow_list
-
-
-@pytest.fixture(scope="session")
-def expressions() -> Expressions:
-    """Both languages."""
-    options = ExpressionOptions()
-    return Expressions([YaqlEvaluator(options, BUILTIN), JinjaEvaluator(options, BUILTIN)], options)
 
 
 @pytest.fixture

@@ -1,19 +1,15 @@
+"""What the tests of definitions work with: a database, expressions, actions."""
+
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 
 import pytest
 
 from mistral.actions.descriptors import PythonActionDescriptor
-from mistral.db import tables
 from mistral.db.transaction import Database
 from mistral.expressions import (
-    BUILTIN,
-    ExpressionOptions,
     Expressions,
-    JinjaEvaluator,
-    YaqlEvaluator,
 )
 from mistral.services.definitions import Definitions
 from mistral_lib.actions import Action
@@ -37,22 +33,6 @@ class Registry:
         if action_name in ("std.echo", "book.builtin"):
             return PythonActionDescriptor(action_name, Action, is_system=True)
         return None
-
-
-@pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    """A database with all tables, empty."""
-    database = Database(fresh_sqlite_url)
-    database.write(tables.metadata.create_all)
-    yield database
-    database.close()
-
-
-@pytest.fixture(scope="session")
-def expressions() -> Expressions:
-    """Both languages with the built-in functions."""
-    options = ExpressionOptions()
-    return Expressions([YaqlEvaluator(options, BUILTIN), JinjaEvaluator(options, BUILTIN)], options)
 
 
 @pytest.fixture
