@@ -16,8 +16,9 @@ from mistral.engine.mailbox import Mail
 from mistral.utils import clock, ids
 from mistral.workflow.entities import ActionExecution
 
-NOW = clock.utc_now()
-LONG_AGO = NOW - dt.timedelta(seconds=60)
+LONG_AGO = clock.utc_now() - dt.timedelta(seconds=60)
+# later than any moment at which a test runs, however long the whole run takes
+NOW = clock.utc_now() + dt.timedelta(hours=3)
 EXECUTOR = "executor/1"
 
 
