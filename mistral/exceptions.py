@@ -170,13 +170,6 @@ class RequestTooLargeException(MistralException):
     message = "Request body is too large."
 
 
-class MaintenanceException(MistralException):
-    """Writes are refused while the service is pausing or paused."""
-
-    http_code = 423
-    message = "The service is in maintenance mode."
-
-
 # 5xx: the service's errors -------------------------------------------------
 
 

@@ -225,11 +225,6 @@ class Cluster:
             if not process.stop(max(0.1, deadline - time.monotonic()))
         ]
 
-    def kill_all(self) -> None:
-        """kill -9 of everything."""
-        for process in self.processes.values():
-            process.kill()
-
     def __enter__(self) -> Cluster:
         return self
 
