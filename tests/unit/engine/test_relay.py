@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -90,38 +90,32 @@ def test_what_waits_for_a_third_party_is_left_alone(
 def test_a_sign_of_life_does_not_wake_what_waits(around: Surroundings) -> None:
     action_id = around.action(signalled_at=LONG_AGO)
     around.relay.sweep()
-    around.database.write(lambda conn: actions.heard_of(conn, [action_id], NOW, NOW))
+    now = clock.utc_now()
+    around.database.write(lambda conn: actions.heard_of(conn, [action_id], now, now))
     assert around.next_look(action_id) is None
 
 
-Prepare = Callable[[Surroundings], None]
-
-
-def _member(seen: dt.datetime) -> Prepare:
-    def prepare(around: Surroundings) -> None:
-        around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", seen))
-
-    return prepare
-
-
 @pytest.mark.parametrize(
-    ("prepare", "listening", "is_lost"),
+    ("was_seen", "has_listened", "is_lost"),
     [
-        (_member(LONG_AGO), LONG_AGO, True),
-        (_member(NOW), LONG_AGO, False),
+        ("long ago", True, True),
+        ("now", True, False),
         # an engine that has only just begun can't know
-        (_member(LONG_AGO), NOW, False),
-        (lambda _: None, LONG_AGO, True),
+        ("long ago", False, False),
+        ("never", True, True),
     ],
 )
 def test_claims_of_silent_executors(
-    around: Surroundings, prepare: Prepare, listening: dt.datetime, is_lost: bool
+    around: Surroundings, was_seen: str, has_listened: bool, is_lost: bool
 ) -> None:
-    assert NOW - LONG_AGO > PROCESS_SILENCE
-    prepare(around)
+    now = clock.utc_now()
+    assert now - LONG_AGO > PROCESS_SILENCE
+    if was_seen != "never":
+        seen = now if was_seen == "now" else LONG_AGO
+        around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", seen))
     around.action(started_by=EXECUTOR, started_at=LONG_AGO)
     again = around.action(started_by=EXECUTOR, started_at=LONG_AGO, safe_rerun=True)
-    around.listens_since(listening)
+    around.listens_since(LONG_AGO if has_listened else now)
     around.relay.sweep()
     assert [mail.kind for mail in around.posted] == ["lost"] * is_lost
     assert around.sent == [again] * is_lost
