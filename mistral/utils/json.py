@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -47,8 +48,16 @@ def canonical(value: Any) -> bytes:
         return json.dumps(value, default=_plain, separators=(",", ":"), sort_keys=True).encode()
 
 
+_LONG_NUMBER = re.compile(r"\d{19}")
+_LONG_NUMBER_BYTES = re.compile(rb"\d{19}")
+
+
 def loads(text: str | bytes) -> Any:
     """Parse JSON; raises ValueError."""
+    long_number = _LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES
+    if long_number.search(text):  # type: ignore[arg-type]
+        # orjson reads integers of more than 64 bits as floats
+        return json.loads(text)
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
