@@ -9,7 +9,7 @@ from mistral import exceptions as exc
 from mistral.expressions import DataContext, LayeredData
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import Limits, Means
-from mistral.workflow.values import EMPTY, Bag, Values
+from mistral.workflow.values import EMPTY, Bag, Values, same
 
 
 class BagView(Mapping[str, Any]):
@@ -135,7 +135,7 @@ def _merged(left: Bag, right: Bag, values: Values) -> Bag:
 def _same(left: Bag, right: Bag, name: str) -> bool:
     if name in left.refs:
         return left.refs[name] == right.refs.get(name)
-    return name in right.inline and left.inline[name] == right.inline[name]
+    return name in right.inline and same(left.inline[name], right.inline[name])
 
 
 def merge_mappings(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:

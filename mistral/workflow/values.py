@@ -24,6 +24,11 @@ class Ref(NamedTuple):
     size: int
 
 
+def same(left: Any, right: Any) -> bool:
+    """Whether two values are the same in JSON: ``true``, ``1`` and ``1.0`` are three of them."""
+    return left is right or (left == right and json.canonical(left) == json.canonical(right))
+
+
 class Bag:
     """An immutable mapping from names to values, some of them only referred to."""
 
@@ -51,7 +56,7 @@ class Bag:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bag):
             return NotImplemented
-        return self.inline == other.inline and self.refs == other.refs
+        return self.refs == other.refs and same(self.inline, other.inline)
 
     def __hash__(self) -> int:
         return hash(frozenset(self))

@@ -15,6 +15,7 @@ from mistral.db import tables
 from mistral.db import values as value_store
 from mistral.db.transaction import Database
 from mistral.utils import json
+from mistral.workflow.entities import TaskExecution
 from mistral.workflow.values import EMPTY, INLINE_LIMIT, Bag, Ref, Values
 
 LARGE = "x" * (INLINE_LIMIT + 1)
@@ -201,3 +202,22 @@ def test_values_of_another_root_are_invisible(database: Database) -> None:
 
 def test_storing_nothing_asks_nothing(database: Database) -> None:
     database.read(lambda conn: value_store.store(conn, "r1", {}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(1, True), (False, 0), (1, 1.0), ({"a": [0]}, {"a": [False]})]
+)
+def test_values_that_only_python_takes_for_equal_are_changes(old: Any, new: Any) -> None:
+    task_ex = TaskExecution(id="1", name="t", workflow_execution_id="2", published=Bag({"x": old}))
+
+    task_ex.published = Bag({"x": new})
+
+    assert task_ex.changed == {"published"}
+
+
+def test_a_bag_set_again_is_no_change() -> None:
+    task_ex = TaskExecution(id="1", name="t", workflow_execution_id="2", published=Bag({"x": [1]}))
+
+    task_ex.published = Bag({"x": [1]})
+
+    assert task_ex.changed == set()
