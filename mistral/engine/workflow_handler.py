@@ -69,7 +69,7 @@ def set_state(unit: Unit, command: SetWorkflowState) -> list[Command]:
     workflow = existing(unit)
     if command.state == states.PAUSED:
         _take_number(unit)
-        return workflow.pause(command.message, unit.wf_ex.command_number)
+        return _paused(unit, command.message, unit.wf_ex.command_number)
     if command.state == states.ERROR:
         return workflow.fail(command.message)
     return _completing(unit, lambda: workflow.stop(command.state, command.message))
@@ -88,8 +88,18 @@ def pause(unit: Unit) -> list[Command]:
     if unit.wf_ex.state == states.PAUSED:
         return []
     _take_number(unit)
-    workflow = existing(unit)
-    return [*workflow.lock(), *workflow.pause(None, unit.wf_ex.command_number)]
+    return [*existing(unit).lock(), *_paused(unit, None, unit.wf_ex.command_number)]
+
+
+def _paused(
+    unit: Unit, message: str | None, number: int, came_from: str | None = None
+) -> list[Command]:
+    """Pause the execution, and with it the tasks whose sub-workflows are paused (§20.5)."""
+    commands = existing(unit).pause(message, number, came_from)
+    if unit.wf_ex.state != states.RUNNING:
+        return commands
+    waiting = [t for t in unit.tasks_in(states.RUNNING) if t.type == "WORKFLOW"]
+    return [*commands, *(UpdateTask(t.id, {"state": states.PAUSED}) for t in waiting)]
 
 
 def resume(
@@ -243,13 +253,16 @@ def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:
     commands: list[Command] = [
         UpdateTask(t.id, {"state": states.PAUSED}) for t in found if t.state == states.RUNNING
     ]
-    return commands + existing(unit).pause(None, event.number, event.source_id)
+    return commands + _paused(unit, None, event.number, event.source_id)
 
 
 def _child_resumed(unit: Unit, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
+    siblings = [c for t in found for c in unit.store.children_of_task(t.id)]
+    if any(c.state == states.PAUSED for c in siblings):
+        return []
     commands: list[Command] = [
         UpdateTask(t.id, {"state": states.RUNNING}) for t in found if t.state == states.PAUSED
     ]
@@ -260,7 +273,7 @@ def _child_resumed(unit: Unit, event: ExecutionEvent) -> list[Command]:
 def _paused_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
         return []
-    return existing(unit).pause(None, event.number, event.source_id)
+    return _paused(unit, None, event.number, event.source_id)
 
 
 def _resumed_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:

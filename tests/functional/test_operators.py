@@ -61,6 +61,39 @@ def test_a_pause_at_the_bottom_goes_up(flows: Flows) -> None:
     run.wait()
 
 
+def test_a_paused_parent_waits_for_each_of_its_children(flows: Flows) -> None:
+    run = flows.launch("""
+child:
+  tasks:
+    wait: {action: std.async_noop}
+main:
+  tasks:
+    one: {workflow: child}
+    two: {with-items: "i in [1, 2]", workflow: child}
+""")
+    run.until(lambda: len(run.children("two")) == 2, "the children")
+    (one,) = run.until(lambda: run.children("one"), "the other child")
+    two, three = run.children("two")
+    children = (one, two, three)
+    for child in children:
+        child.wait_actions("wait")
+    one.put(state="PAUSED")
+    for execution in (run, *children):
+        execution.wait("PAUSED")
+    assert run.states() == {"one": "PAUSED", "two": "PAUSED"}
+    one.put(state="RUNNING")
+    run.wait_task("one", "RUNNING")
+    two.put(state="RUNNING")
+    two.wait("RUNNING")
+    assert (run.state, three.state, run.states()["two"]) == ("PAUSED", "PAUSED", "PAUSED")
+    three.put(state="RUNNING")
+    run.wait("RUNNING")
+    assert run.states() == {"one": "RUNNING", "two": "RUNNING"}
+    for child in children:
+        child.finish("wait")
+    run.wait()
+
+
 def test_a_cancellation_spreads_down(flows: Flows) -> None:
     run = flows.launch(TREE)
     middle, bottom = tree(run)
