@@ -374,6 +374,7 @@ def test_tasks_of_an_execution(api: Any, stored: Any) -> None:
         ({}, "RUNNING", {"state": "RUNNING", "reset": True}, 200),
         ({}, "ERROR", {"state": "RUNNING", "reset": True, "name": "t"}, 200),
         ({}, "ERROR", {"state": "RUNNING", "reset": True, "name": "u"}, 400),
+        ({}, "ERROR", {"state": "RUNNING", "reset": True, "id": "another"}, 400),
         ({}, "ERROR", {"state": "RUNNING", "reset": True, "workflow_name": "u"}, 400),
         ({}, "ERROR", {"reset": True}, 400),
         ({}, "ERROR", {"state": "PAUSED", "reset": True}, 400),

@@ -20,7 +20,7 @@ from mistral.workflow import states
 
 _T = tables.task_executions
 
-_CHANGE: Final = ("state", "name", "workflow_name", "reset", "env")
+_CHANGE: Final = ("state", "id", "name", "workflow_name", "reset", "env")
 _CURRENT: Final = ("id", "name", "workflow_name", "state", "runtime_context", "workflow_state")
 _ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
 _COMPUTED: Final = frozenset({"result", "published_global"})
@@ -104,7 +104,7 @@ class TasksController:
 
 
 def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    for name in ("name", "workflow_name"):
+    for name in ("id", "name", "workflow_name"):
         if values.get(name) and values[name] != current[name]:
             raise exc.WorkflowException(f"The {name} of the task does not match: {values[name]}")
     target = values.get("state")
