@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mistral.db.actions import Delivery
-from mistral.engine.action_queue import HEARTBEAT_LOST
+from mistral.engine.action_queue import HEARTBEAT_LOST, UNCERTAIN_SIGNAL
 from mistral.utils import json
 from mistral.workflow import joins, states
 from mistral.workflow.entities import (
@@ -202,7 +202,7 @@ class Checks:
             is_safe = ACTIONS[action["name"]].is_safe or action["safe_rerun"]
             if count > 1 and not is_safe:
                 yield Finding("effect-repeated", f"{action['name']} {action['id']}: {count}")
-            if not count and action["result_at"] is not None and not _is_lost(action):
+            if not count and action["result_at"] is not None and not is_given_up(action):
                 yield Finding("effect-missing", f"{action['name']} {action['id']}")
 
 
@@ -212,6 +212,8 @@ def _was_resumed(old: Row, new: Row | None) -> bool:
     return is_new or bool(old["state"] != states.PAUSED)
 
 
-def _is_lost(action: Row) -> bool:
+def is_given_up(action: Row) -> bool:
+    """Whether an action ended because its executor was thought to be dead."""
     output = action["output"] or ""
-    return action["state"] == states.ERROR and HEARTBEAT_LOST in json.dumps(output)
+    is_lost = any(json.dumps(text)[1:-1] in output for text in (HEARTBEAT_LOST, UNCERTAIN_SIGNAL))
+    return action["state"] == states.ERROR and is_lost

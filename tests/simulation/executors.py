@@ -107,11 +107,15 @@ class ExecutorProcess(Process):
             state, result = result_of(order)
             report |= {"kind": "result", "state": state, "result": result}
         key = (order["id"], order["attempt"])
+
+        def stored(count: Any) -> None:
+            self._runs.pop(key, None)
+
         self._network.call(
             self,
             "reports",
             lambda engine: engine.on_actions_complete(self.name, [report]),
-            lambda stored: self._runs.pop(key, None),
+            stored,
         )
 
     def _may_crash(self, point: str) -> bool:

@@ -30,13 +30,6 @@ class Generated:
     params: Mapping[str, Any]
     specs: Mapping[str, WorkflowSpec]
     confluent: bool
-    has_unsafe: bool
-
-
-@dataclasses.dataclass
-class _Facts:
-    confluent: bool = True
-    has_unsafe: bool = False
 
 
 class Generator:
@@ -44,7 +37,7 @@ class Generator:
 
     def __init__(self, source: random.Random) -> None:
         self._random = source
-        self._facts = _Facts()
+        self._confluent = True
         self._bodies: dict[str, Body] = {}
 
     def generate(self) -> Generated:
@@ -61,9 +54,7 @@ class Generator:
         document = {"version": "2.0", **self._bodies}
         text = yaml.dump(document, Dumper=_DUMPER, sort_keys=False)
         specs = {spec.name: spec for spec in parse_workflow_list(text, expressions())}
-        return Generated(
-            text, "main", params, specs, self._facts.confluent, self._facts.has_unsafe
-        )
+        return Generated(text, "main", params, specs, self._confluent)
 
     def _chance(self, chance: float) -> bool:
         return self._random.random() < chance
@@ -110,17 +101,20 @@ class Generator:
     def _join(self, task: Body, inbound: int) -> None:
         if self._chance(0.12):
             # without a join each arrival starts an execution of its own
-            self._facts.confluent = False
+            self._confluent = False
             return
         join: Any = "all"
         if self._chance(0.3):
             join = self._random.randint(1, inbound)
             join = "one" if join == 1 and self._chance(0.5) else join
-            self._facts.confluent = False
+            self._confluent = False
         task["join"] = join
 
     def _loop(self, task: Body, name: str) -> None:
         """Run a task again until its counter says so."""
+        if "on-complete" in task or "on-error" in task:
+            # each round chooses those too
+            self._confluent = False
         publish = task.setdefault("publish", {})
         publish[f"n_{name}"] = f"<% $.n_{name} + 1 %>"
         task.pop("wait-after", None)
@@ -143,9 +137,9 @@ class Generator:
         command = self._random.choice(["fail", "succeed", "pause", "noop"])
         clause = self._random.choice(["on-success", "on-error", "on-complete"])
         if command in ("fail", "succeed"):
-            self._facts.confluent = False
+            self._confluent = False
         if command == "pause":
-            self._facts.confluent = False
+            self._confluent = False
         source.setdefault(clause, []).append(command)
 
     # tasks
@@ -181,13 +175,10 @@ class Generator:
             given["big"] = True
         if action.endswith("async") and self._chance(0.04):
             given["end"] = "CANCELLED"
-            self._facts.confluent = False
+            self._confluent = False
         task["input"] = given
-        if action in ("sim.once", "sim.async"):
-            if self._chance(0.2):
-                task["safe-rerun"] = True
-            else:
-                self._facts.has_unsafe = True
+        if action in ("sim.once", "sim.async") and self._chance(0.2):
+            task["safe-rerun"] = True
 
     def _items(self, task: Body, calls: bool) -> None:
         task["with-items"] = self._random.choice(
@@ -211,7 +202,7 @@ class Generator:
         if self._chance(0.1):
             task["timeout"] = self._random.choice([3, 10, 100_000, 100_000])
             if task["timeout"] < 100_000:
-                self._facts.confluent = False
+                self._confluent = False
         if self._chance(0.03):
             task["pause-before"] = True
         if self._chance(0.05):

@@ -156,7 +156,10 @@ class MemoryDatabase:
         self.tables: dict[type[Entity], dict[Key, Row]] = {kind: {} for kind in rows.TABLES}
         self.unique: dict[tuple[Any, ...], Key] = {}
         self.values: dict[tuple[str, str], str] = {}
+        self.members: dict[str, Any] = {}
         self.locks: dict[Hashable, MemoryConnection] = {}
+        self.queues: dict[Hashable, list[MemoryConnection]] = {}
+        """Who waits for a lock, in order: a repeated transaction does not overtake them."""
         self.numbers = itertools.count(1)
         self.on_commit: Callable[[list[Change]], None] = lambda changes: None
 
@@ -203,6 +206,7 @@ class MemoryConnection:
         self.db = database
         self._own: dict[type[Entity], dict[Key, Row | None]] = {}
         self._values: dict[tuple[str, str], str] = {}
+        self._members: dict[str, Any] = {}
         self._locks: list[Hashable] = []
         self.waits_for: Hashable | None = None
 
@@ -227,7 +231,7 @@ class MemoryConnection:
             yield from committed.values()
             return
         for key, row in committed.items():
-            changed = own[key] if key in own else row
+            changed = own.get(key, row)
             if changed is not None:
                 yield changed
         for key, changed in own.items():
@@ -256,20 +260,28 @@ class MemoryConnection:
         """Wait for a lock and keep it until the end of the transaction."""
         if self.db.locks.get(what) is self:
             return
-        while self.db.locks.setdefault(what, self) is not self:
-            self._wait(what)
+        queue = self.db.queues.setdefault(what, [])
+        queue.append(self)
+        try:
+            while what in self.db.locks or queue[0] is not self:
+                self._wait(what, queue)
+            self.db.locks[what] = self
+        finally:
+            queue.remove(self)
+            if not queue:
+                self.db.queues.pop(what, None)
         self._locks.append(what)
 
     def try_lock(self, what: Hashable) -> bool:
         """Take a lock unless another transaction has it."""
         if self.db.locks.get(what) is self:
             return True
-        if self.db.locks.setdefault(what, self) is not self:
+        if what in self.db.queues or self.db.locks.setdefault(what, self) is not self:
             return False
         self._locks.append(what)
         return True
 
-    def _wait(self, what: Hashable) -> None:
+    def _wait(self, what: Hashable, queue: list[MemoryConnection]) -> None:
         self.waits_for = what
         try:
             seen: Hashable | None = what
@@ -278,7 +290,9 @@ class MemoryConnection:
                 if holder is self:
                     raise deadlock()
                 seen = holder.waits_for if holder is not None else None
-            self.db.turns.wait_until(lambda: what not in self.db.locks)
+            self.db.turns.wait_until(
+                lambda: what not in self.db.locks and queue[0] is self
+            )
         finally:
             self.waits_for = None
 
@@ -343,6 +357,15 @@ class MemoryConnection:
         if self.value(root_id, digest) is None:
             self._values[(root_id, digest)] = text
 
+    def member(self, member_id: str) -> Any:
+        """When a process was last seen."""
+        return self._members.get(member_id) or self.db.members.get(member_id)
+
+    def see_member(self, member_id: str, moment: Any) -> None:
+        """Note that a process was seen."""
+        self.lock(("member", member_id))
+        self._members[member_id] = moment
+
     # the end
 
     def commit(self) -> None:
@@ -362,13 +385,13 @@ class MemoryConnection:
                 for unique in codec.unique_keys(new):
                     self.db.unique[(kind, *unique)] = key
         self.db.values.update(self._values)
-        self._own, self._values = {}, {}
+        self.db.members.update(self._members)
         self.rollback()
         self.db.on_commit(changes)
 
     def rollback(self) -> None:
         """Forget all changes and let go of the locks."""
-        self._own, self._values = {}, {}
+        self._own, self._values, self._members = {}, {}, {}
         if self._locks:
             for what in self._locks:
                 del self.db.locks[what]

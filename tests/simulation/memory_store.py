@@ -175,11 +175,6 @@ class MemoryStore(Store):
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         return locked(self.conn, ids)
 
-    def actions_of_task(self, task_id: str) -> list[ActionExecution]:
-        return self._select(
-            ActionExecution, lambda r: r["task_execution_id"] == task_id, _by_index
-        )
-
     def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
         wanted = set(task_ids)
         return self._select(
@@ -356,6 +351,23 @@ def anything_due(conn: Any, now: dt.datetime, ahead: dt.timedelta) -> bool:
     )
 
 
+# mistral.db.members ----------------------------------------------------------
+
+
+def seen(conn: Any, member_id: str, kind: str, host: str, now: dt.datetime) -> None:
+    """Note that a process is alive."""
+    conn.statement("member seen")
+    conn.see_member(member_id, now)
+
+
+def last_seen(conn: Any, member_ids: Iterable[str]) -> dict[str, dt.datetime]:
+    """When these processes were last seen; one that never was is left out."""
+    conn.statement("members")
+    found = ((member_id, conn.member(member_id)) for member_id in member_ids)
+    return {member_id: moment for member_id, moment in found if moment is not None}
+
+
+MEMBERS = SimpleNamespace(seen=seen, last_seen=last_seen)
 ROWS = SimpleNamespace(insert=insert, update=update)
 VALUES = SimpleNamespace(loader=loader, store=store)
 STORE = SimpleNamespace(Store=MemoryStore, due=due, due_timers=due_timers)

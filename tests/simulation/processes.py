@@ -141,7 +141,12 @@ class EngineProcess(Process):
     """One life of an engine."""
 
     def __init__(
-        self, network: Network, database: memory.MemoryDatabase, name: str, catalog: Any, skew: float
+        self,
+        network: Network,
+        database: memory.MemoryDatabase,
+        name: str,
+        catalog: Any,
+        skew: float,
     ) -> None:
         super().__init__(network.world, name, skew)
         self._network = network
@@ -198,7 +203,11 @@ class Engines:
     """The places where engines run: who crashes comes back later with nothing in memory."""
 
     def __init__(
-        self, network: Network, database: memory.MemoryDatabase, catalog: Any, skews: Sequence[float]
+        self,
+        network: Network,
+        database: memory.MemoryDatabase,
+        catalog: Any,
+        skews: Sequence[float],
     ) -> None:
         self._network = network
         self._make = functools.partial(EngineProcess, network, database)

@@ -15,7 +15,7 @@ from mistral.workflow.entities import ActionExecution, ExecutionEvent, WorkflowE
 from tests.simulation import wiring
 from tests.simulation.callers import Operators, ThirdParties
 from tests.simulation.catalog import SimCatalog
-from tests.simulation.checks import Checks, Found
+from tests.simulation.checks import Checks, Found, is_given_up
 from tests.simulation.coverage import Coverage
 from tests.simulation.executors import Effects, Executors
 from tests.simulation.generator import Generated, Generator
@@ -118,7 +118,8 @@ class Simulation:
     @property
     def is_disturbed(self) -> bool:
         """Whether something happened that may change what the workflow ends with."""
-        lost = self.executors.crashes > 0 and self.generated.has_unsafe
+        actions = self.database.tables[ActionExecution].values()
+        lost = any(is_given_up(action) for action in actions)
         meddled = self.operators.done.commands - {"pause", "resume", "env"}
         return lost or bool(meddled)
 

@@ -33,10 +33,6 @@ AHEAD = timer_queue.HORIZON / 10
 ROOMS = ("mistral.engine.", "mistral.db.actions", "mistral.scheduler.timer_queue")
 
 
-def _nobody(*args: Any, **kwargs: Any) -> None:
-    """The rows of service members play no part in decisions."""
-
-
 def _engines_modules() -> list[types.ModuleType]:
     return [module for name, module in sorted(sys.modules.items()) if name.startswith(ROOMS)]
 
@@ -62,10 +58,7 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (real_rows, memory_store.ROWS),
         (real_values, memory_store.VALUES),
         (real_definitions, definitions),
-        (
-            real_members,
-            types.SimpleNamespace(seen=_nobody, last_seen=lambda conn, member_ids: {}),
-        ),
+        (real_members, memory_store.MEMBERS),
         (Unit, functools.partial(Unit, new_id=world.new_id)),
         (Mailboxes, processes.SimMailboxes),
         (timer_queue.TimerQueue, processes.SimTimers),
