@@ -30,9 +30,14 @@ def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
             if not isinstance(todo[-1], c.CheckWorkflow):
                 todo.append(command)
             continue
-        further = _ANSWERS[type(command)](unit, command)
-        if further:
-            todo.extendleft(reversed(further))
+        further = _ANSWERS[type(command)](unit, command) or ()
+        todo.extend(command for command in further if _is_forced(command))
+        todo.extendleft(command for command in reversed(further) if not _is_forced(command))
+
+
+def _is_forced(command: c.Command) -> bool:
+    """Whether a task's start or end demands it: what was chosen beside the task goes first."""
+    return isinstance(command, c.SetWorkflowState) and command.forced
 
 
 def _lock(unit: Unit, command: Any) -> None:

@@ -126,7 +126,7 @@ class PauseBeforePolicy(TaskPolicy):
         info = "Set by 'pause-before' policy"
         return [
             UpdateTask(task_ex.id, {"state": states.IDLE, "state_info": info}),
-            SetWorkflowState(states.PAUSED, f"{info} [task={task_ex.name}]"),
+            SetWorkflowState(states.PAUSED, f"{info} [task={task_ex.name}]", forced=True),
         ]
 
 

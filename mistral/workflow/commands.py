@@ -192,7 +192,8 @@ class ActionCompleted(Command):
 class SetWorkflowState(Command):
     """An engine command of the language: ``fail``, ``succeed`` or ``pause``.
 
-    ``forced`` is the end by a fatal error, which does not wait for the end of a pause.
+    ``forced`` is what a task's start or end demands: the end by a fatal error, the pause of
+    ``pause-before``. It does not wait for the end of a pause.
     """
 
     state: str

@@ -197,3 +197,52 @@ def test_no_clock_reaches_so_far(flows: Flows, policy: str) -> None:
     """)
     run = flows.start("main", {"time": 10**15}).wait("ERROR")
     assert "at most 315360000 seconds" in run.info
+
+
+def test_a_pause_before_one_task_does_not_hold_those_chosen_beside_it(flows: Flows) -> None:
+    run = flows.launch("""
+    main:
+      tasks:
+        held: {action: std.noop, pause-before: true}
+        held too: {action: std.noop, pause-before: true}
+        beside: {action: std.async_noop, on-success: after}
+        after: {action: std.noop}
+    """)
+    run.wait("PAUSED")
+    run.finish("beside", 1)
+    run.wait_task("beside", "SUCCESS")
+    assert [run.task(name)["state"] for name in ("held", "held too")] == ["IDLE", "IDLE"]
+    assert "after" not in run.names()
+    run.put(state="RUNNING")
+    run.wait()
+    assert run.names() == ["after", "beside", "held", "held too"]
+
+
+def test_tasks_chosen_beside_one_that_fails_to_start_are_started(flows: Flows) -> None:
+    run = flows.run(
+        """
+    main:
+      tasks:
+        bad: {action: there.is.none}
+        beside: {action: std.async_noop, on-success: after}
+        after: {action: std.noop}
+    """,
+        ends="ERROR",
+    )
+    assert run.task("beside")["state"] == "RUNNING"
+    run.finish("beside", 1)
+    run.wait_task("beside", "SUCCESS")
+    assert run.names() == ["bad", "beside"]
+
+
+def test_a_command_beside_a_held_task_comes_before_the_pause(flows: Flows) -> None:
+    run = flows.run(
+        """
+    main:
+      tasks:
+        first: {action: std.noop, on-success: [held, fail msg="over"]}
+        held: {action: std.noop, pause-before: true}
+    """,
+        ends="ERROR",
+    )
+    assert (run.info, run.task("held")["state"]) == ("over", "IDLE")
