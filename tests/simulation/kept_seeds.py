@@ -7,6 +7,8 @@ KEPT: dict[int, str] = {
     117: "a join failed because a branch that was chosen with it had no row yet",
     153: "the same, with a delayed task",
     283: "a join waited for ever behind a loop",
+    253: "a join that was about to fail was not seen as a way to the next one",
+    286: "joins were not looked at when a cancelled execution ran again",
     799: "a branch was lost although it was about to arrive after a pause",
     1087: "a task held by a pause was not started by a rerun",
     1579: "a delay that ended under a stopped execution was forgotten by a rerun",

@@ -205,6 +205,17 @@ def _run(
         )
 
 
+def run_until(seed: int, moment: float) -> Simulation:
+    """The parts of a run that was cut off in its middle, to look at."""
+    world = World(random.Random(f"world-{seed}").getrandbits(60), THREADS, Trace())
+    coverage = Coverage()
+    with wiring.installed(world, coverage):
+        sim = Simulation(world, generate(seed), True, coverage)
+        with contextlib.suppress(Found):
+            world.run(lambda: world.now >= moment, moment)
+        return sim
+
+
 def _unfinished(sim: Simulation) -> str:
     executions = [
         f"{e.workflow_name} {e.id} {e.state}"
