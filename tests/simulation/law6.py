@@ -102,9 +102,7 @@ class Picture:
                 )
 
     def _running(self, wf_ex: Row) -> Iterator[Finding]:
-        unfinished = [
-            t for t in self.tasks.get(wf_ex["id"], []) if t["state"] in states.UNFINISHED
-        ]
+        unfinished = [t for t in self.tasks.get(wf_ex["id"], []) if t["state"] in states.UNFINISHED]
         if not unfinished and not self.news.get(wf_ex["id"]):
             yield Finding("execution-without-reason", f"{wf_ex['workflow_name']} {wf_ex['id']}")
         for task in unfinished:
@@ -126,9 +124,7 @@ class Picture:
         if any(event["task_id"] == task["id"] for event in news):
             return True
         children = self.children.get(task["id"], [])
-        if any(
-            c["task_attempt"] == attempt and c["state"] in states.UNFINISHED for c in children
-        ):
+        if any(c["task_attempt"] == attempt and c["state"] in states.UNFINISHED for c in children):
             return True
         actions = self.actions.get(task["id"], [])
         return any(a["attempt"] == attempt and self._moves(a) for a in actions)
@@ -195,9 +191,7 @@ class Picture:
             live = sum(c["state"] in states.UNFINISHED for c in mine)
             finished = len(mine) - live
         else:
-            mine = [
-                a for a in self.actions.get(task["id"], []) if a["attempt"] == task["attempt"]
-            ]
+            mine = [a for a in self.actions.get(task["id"], []) if a["attempt"] == task["attempt"]]
             live = sum(a["state"] in states.UNFINISHED for a in mine)
             finished = sum(a["processed"] for a in mine)
             if finished != ended:

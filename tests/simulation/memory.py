@@ -290,9 +290,7 @@ class MemoryConnection:
                 if holder is self:
                     raise deadlock()
                 seen = holder.waits_for if holder is not None else None
-            self.db.turns.wait_until(
-                lambda: what not in self.db.locks and queue[0] is self
-            )
+            self.db.turns.wait_until(lambda: what not in self.db.locks and queue[0] is self)
         finally:
             self.waits_for = None
 

@@ -186,9 +186,11 @@ class MemoryStore(Store):
     def discard_results(self, task_id: str, failed_only: bool = False) -> None:
         found = self._select(
             ActionExecution,
-            lambda r: r["task_execution_id"] == task_id
-            and r["accepted"]
-            and not (failed_only and r["state"] == states.SUCCESS),
+            lambda r: (
+                r["task_execution_id"] == task_id
+                and r["accepted"]
+                and not (failed_only and r["state"] == states.SUCCESS)
+            ),
         )
         for action_ex in found:
             self.conn.change(ActionExecution, action_ex.id, {"accepted": False})
@@ -301,9 +303,7 @@ def by_ids(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
     return found
 
 
-def heard_of(
-    conn: Any, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime
-) -> None:
+def heard_of(conn: Any, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime) -> None:
     """An executor runs these actions: look at them later."""
     if not ids:
         return

@@ -76,9 +76,7 @@ class Simulation:
         self.executors = Executors(network, self.effects, 2)
         network.find_engine = self.engines.any
         network.find_executor = self.executors.any
-        self.operators = Operators(
-            network, self.database, faults and world.random.random() < 0.35
-        )
+        self.operators = Operators(network, self.database, faults and world.random.random() < 0.35)
         self.checks = Checks(self, coverage)
         self.third_parties = ThirdParties(network, self.database, self.checks.delivered)
         self.effects.told = self.third_parties.told
@@ -105,9 +103,7 @@ class Simulation:
     def is_over(self) -> bool:
         """Whether all has ended and the last messages had time to come."""
         executions = self.database.tables[WorkflowExecution].values()
-        quiet = bool(executions) and all(
-            states.is_completed(row["state"]) for row in executions
-        )
+        quiet = bool(executions) and all(states.is_completed(row["state"]) for row in executions)
         if not quiet or self.database.tables[ExecutionEvent]:
             self._calm_since = None
             return False

@@ -41,9 +41,7 @@ def _copy(sim: Simulation, conn: sa.Connection) -> None:
         rows.insert(conn, sim.database.all(kind))
     for name, spec in sim.generated.specs.items():
         stored = definitions.StoredSpec.of(name, dict(spec.raw))
-        conn.execute(
-            sa.insert(tables.workflow_specs).values(hash=name, content=stored.content)
-        )
+        conn.execute(sa.insert(tables.workflow_specs).values(hash=name, content=stored.content))
 
 
 def _both(database: Database, seed: int, moment: float) -> tuple[list[str], list[str]]:

@@ -355,9 +355,7 @@ def test_a_circle_of_waiters_is_broken(kind: Kind) -> None:
 
         kind.write(work)
 
-    threads = [
-        threading.Thread(target=cross, args=pair) for pair in (("a", "b"), ("b", "a"))
-    ]
+    threads = [threading.Thread(target=cross, args=pair) for pair in (("a", "b"), ("b", "a"))]
     for thread in threads:
         thread.start()
     for thread in threads:
