@@ -16,18 +16,19 @@ from mistral.workflow.means import Means
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """What a start needs besides the workflow's own input and parameters."""
+    """What a start needs besides the workflow's own input.
+
+    ``params`` holds start parameters that come from a user, whose names are free.
+    """
 
     namespace: str = ""
     execution_id: str | None = None
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ctx: RequestContext = dataclasses.field(default_factory=system_context)
 
 
 class Engine(abc.ABC):
-    """Starts workflows and reacts to what happens to them.
-
-    Where users name parameters, ours are positional only, so that no name of theirs collides.
-    """
+    """Starts workflows and reacts to what happens to them."""
 
     @abc.abstractmethod
     def start_workflow(
@@ -36,7 +37,6 @@ class Engine(abc.ABC):
         wf_input: Mapping[str, Any],
         description: str = "",
         start: Start | None = None,
-        /,
         **params: Any,
     ) -> Any:
         """Start a workflow by id or name and return its execution."""
@@ -48,7 +48,7 @@ class Engine(abc.ABC):
         action_input: Mapping[str, Any],
         description: str | None = None,
         ctx: RequestContext | None = None,
-        /,
+        options: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> Any:
         """Check and describe a single action; schedule it unless the caller runs it."""

@@ -23,7 +23,7 @@ from mistral.db import actions as action_store
 from mistral.db import definitions
 from mistral.db import values as value_store
 from mistral.db.store import Store
-from mistral.db.transaction import Database, is_duplicate
+from mistral.db.transaction import Database, is_duplicate, is_transient
 from mistral.engine import (
     incoming,
     rollback_handler,
@@ -114,7 +114,6 @@ class DefaultEngine(Engine):
         wf_input: Mapping[str, Any],
         description: str = "",
         start: Start | None = None,
-        /,
         **params: Any,
     ) -> JsonDict:
         """Start a workflow by id or by name and namespace, and return its execution.
@@ -128,7 +127,13 @@ class DefaultEngine(Engine):
         request = start or Start()
         execution_id = request.execution_id or ids.new_id()
         work = functools.partial(
-            self._start, wf_identifier, wf_input, description, request, execution_id, params
+            self._start,
+            wf_identifier,
+            wf_input,
+            description,
+            request,
+            execution_id,
+            {**params, **request.params},
         )
         try:
             with self._starts:
@@ -183,7 +188,7 @@ class DefaultEngine(Engine):
         action_input: Mapping[str, Any],
         description: str | None = None,
         ctx: RequestContext | None = None,
-        /,
+        options: Mapping[str, Any] | None = None,
         **params: Any,
     ) -> JsonDict:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
@@ -193,7 +198,11 @@ class DefaultEngine(Engine):
         :raises InputException: wrong parameters.
         """
         request = single_actions.Request(
-            action_name, action_input, description, ctx or system_context(), params
+            action_name,
+            action_input,
+            description,
+            ctx or system_context(),
+            {**params, **(options or {})},
         )
         prepare = functools.partial(
             single_actions.prepare, self._catalog, self._queue, self._options.limits, request
@@ -367,11 +376,12 @@ class DefaultEngine(Engine):
                 execution_id,
                 ", ".join(f"{mail.kind} {mail.id}" for mail in mails),
             )
-            if len(mails) == 1:
-                self._failed(execution_id, mails[0], error)
-                return
-            for mail in mails:
-                self._handle_together(execution_id, [mail])
+            if len(mails) > 1 and not is_transient(error):
+                for mail in mails:
+                    self._handle_together(execution_id, [mail])
+            else:
+                for mail in mails:
+                    self._failed(execution_id, mail, error)
             return
         for mail in mails:
             if mail.done is not None:
@@ -386,11 +396,37 @@ class DefaultEngine(Engine):
         self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
 
     def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
+        """An event could not be handled: what it brings is kept, its row stays due."""
+        is_kept = False
+        try:
+            if not is_transient(error):
+                is_kept = self._keep_results(execution_id, mail)
+                self._give_up_on(execution_id, mail, error)
+        # neither must this hold up the other events
+        except Exception:
+            LOG.exception("It stays as it was [execution_id=%s]", execution_id)
+        if mail.done is None:
+            return
+        if is_kept:
+            mail.done.set_result(None)
+        else:
+            mail.done.set_exception(error)
+
+    def _keep_results(self, execution_id: str, mail: Mail) -> bool:
+        """Store what only the sender holds; handling it is tried again, as often as anything."""
+        reports = incoming.reports_of(mail)
+        for report in reports:
+            keep = functools.partial(single_actions.store_reports, reports=[report], now=utc_now())
+            self._db.write(keep)
+        delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] == "result"]
+        if delivered:
+            self._mailboxes.post(execution_id, delivered)
+        return bool(reports)
+
+    def _give_up_on(self, execution_id: str, mail: Mail, error: Exception) -> None:
         if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
             cause = f"{type(error).__name__}: {error}"
             self._transact(execution_id, lambda unit: incoming.give_up(unit, mail, cause))
-        if mail.done is not None:
-            mail.done.set_exception(error)
 
     def _transact(
         self,

@@ -77,10 +77,9 @@ class EngineServer(MistralService):
         wf_ex_id: str | None = None,
     ) -> JsonDict:
         """Start a workflow."""
-        request = Start(workflow_namespace, wf_ex_id, RequestContext.from_dict(rpc_ctx))
-        return self.engine.start_workflow(
-            workflow_identifier, workflow_input, description, request, **(params or {})
-        )
+        ctx = RequestContext.from_dict(rpc_ctx)
+        request = Start(workflow_namespace, wf_ex_id, params or {}, ctx)
+        return self.engine.start_workflow(workflow_identifier, workflow_input, description, request)
 
     def pause_workflow(self, rpc_ctx: Mapping[str, Any], execution_id: str) -> JsonDict:
         """Pause an execution."""
@@ -135,9 +134,7 @@ class EngineServer(MistralService):
     ) -> JsonDict:
         """Check, describe and perhaps schedule a single action."""
         ctx = RequestContext.from_dict(rpc_ctx)
-        return self.engine.start_action(
-            action_name, action_input, description, ctx, **(params or {})
-        )
+        return self.engine.start_action(action_name, action_input, description, ctx, params)
 
     def transform_result(
         self,
