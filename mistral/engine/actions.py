@@ -162,7 +162,8 @@ class PythonAction(Action):
     def _with_defaults(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
         """The input with the environment's defaults for this action (§25.5)."""
         defaults = self.scope.means.env().get("__actions")
-        mine = defaults.get(self.action_def.name) if isinstance(defaults, Mapping) else None
+        name = self.action_def.asked or self.action_def.name
+        mine = defaults.get(name) if isinstance(defaults, Mapping) else None
         if not isinstance(mine, Mapping):
             return dict(input_dict)
         return {**self.scope.evaluate(dict(mine)), **input_dict}

@@ -72,11 +72,21 @@ class Record(Mapping[str, Any]):
 
 
 class TransactionFacts:
-    """Answers about the execution that a transaction handles, and about others as committed."""
+    """Answers about the execution that a transaction handles, and about others as committed.
 
-    def __init__(self, source: Source, task_ex: TaskExecution | None = None) -> None:
+    :param task_ex: the current task as the decision under way would leave it.
+    :param wf_ex: the execution likewise: with the variables that are just being published.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        task_ex: TaskExecution | None = None,
+        wf_ex: WorkflowExecution | None = None,
+    ) -> None:
         self._source = source
         self._task_ex = task_ex
+        self._wf_ex = wf_ex or source.wf_ex
 
     def task(self, name: str | None) -> Mapping[str, Any] | None:
         """Record of a task; None asks for the current one."""
@@ -115,7 +125,7 @@ class TransactionFacts:
 
     def execution(self) -> Mapping[str, Any]:
         """Record of the current execution."""
-        return self._execution_record(self._source.wf_ex)
+        return self._execution_record(self._wf_ex)
 
     def executions(
         self,
@@ -141,7 +151,7 @@ class TransactionFacts:
 
     def global_(self, name: str) -> Any:
         """A variable of the workflow context, or null."""
-        context = self._source.wf_ex.context
+        context = self._wf_ex.context
         return self._source.values.get(context, name) if name in context else None
 
     def _record(self, task_ex: TaskExecution) -> Mapping[str, Any]:

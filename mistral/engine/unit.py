@@ -141,9 +141,11 @@ class Unit:
 
     # questions of expressions and decisions
 
-    def facts(self, task_ex: TaskExecution | None = None) -> engine_facts.TransactionFacts:
+    def facts(
+        self, task_ex: TaskExecution | None = None, wf_ex: WorkflowExecution | None = None
+    ) -> engine_facts.TransactionFacts:
         """What expressions may ask."""
-        return engine_facts.TransactionFacts(self, task_ex)
+        return engine_facts.TransactionFacts(self, task_ex, wf_ex)
 
     def env(self) -> Mapping[str, Any]:
         """The environment of the root execution, read once a transaction."""

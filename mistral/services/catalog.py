@@ -88,7 +88,7 @@ class Catalog:
             if descriptor is not None:
                 chain = base_chain(bound.find, descriptor)
                 adhoc = tuple((layer.name, layer.spec) for layer in chain.layers)
-                return ActionDefinition(name, chain.base, adhoc)
+                return ActionDefinition(name, chain.base, adhoc, shown_name or name)
         raise not_found(shown_name or names[-1], namespace)
 
     def plugin(self, name: str) -> ActionDescriptor | None:

@@ -57,7 +57,7 @@ def context(
     variables: dict[str, Any] = {"__execution": {"id": wf_ex.id}}
     if task_ex is not None:
         variables["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
-    facts = means.facts(task_ex)
+    facts = means.facts(task_ex, wf_ex)
     return DataContext(
         data=LayeredData(*layers, merge=means.limits.merge_strategy == "merge"),
         facts=facts,

@@ -31,11 +31,13 @@ class ActionDefinition:
     """What a name in a task means: a plug-in's descriptor or a chain of ad-hoc specifications.
 
     ``descriptor`` runs at the end; ``adhoc`` lists ad-hoc actions, the one that was named first.
+    ``asked`` is the name as the task gives it: without that of the workbook.
     """
 
     name: str
     descriptor: Any
     adhoc: tuple[tuple[str, AdHocActionSpec], ...] = ()
+    asked: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +65,13 @@ class Means(Protocol):
     def new_id(self) -> str:
         """A new identifier."""
 
-    def facts(self, task_ex: TaskExecution | None = None) -> Facts:
-        """What expressions may ask, with a current task or without."""
+    def facts(
+        self, task_ex: TaskExecution | None = None, wf_ex: WorkflowExecution | None = None
+    ) -> Facts:
+        """What expressions may ask, with a current task or without.
+
+        :param wf_ex: the execution as the decision under way would leave it.
+        """
 
     def env(self) -> Mapping[str, Any]:
         """The environment of the root execution."""

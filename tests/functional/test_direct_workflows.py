@@ -237,3 +237,19 @@ def test_environments_and_inputs(flows: Flows) -> None:
     for wrong in ({}, {"must": 1, "not": 2}):
         body = {"workflow_name": "main", "workflow_namespace": flows.namespace, "input": wrong}
         assert flows.request("POST", "/executions", body)[0] == 400
+
+
+def test_a_condition_sees_the_globals_that_its_task_publishes(flows: Flows) -> None:
+    run = flows.run("""
+    main:
+      tasks:
+        begin: {action: std.noop, on-success: {publish: {global: {n: 0}}, next: turn}}
+        turn:
+          action: std.noop
+          on-success:
+            publish: {global: {n: <% global(n) + 1 %>}}
+            next:
+              - turn: <% global(n) < 3 %>
+    """)
+    assert run.row["published_global"] == {"n": 3}
+    assert len(run.tasks("turn")) == 3
