@@ -179,6 +179,8 @@ def _run(
     except conn.dialect.loaded_dbapi.Error as error:
         lost = conn.dialect.is_disconnect(error, fairy.dbapi_connection, cursor)
         if lost:
+            # the others in the pool are as old: without this each would fail somebody
+            conn.engine.dispose(close=False)
             conn.invalidate(error)
         raise sa.exc.DBAPIError.instance(
             sql,

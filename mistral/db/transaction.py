@@ -133,7 +133,7 @@ class Database:
                 raise _unsuitable(error) from error
             except sa.exc.DBAPIError as error:
                 tries += 1
-                if tries >= _MAX_TRIES or not _is_transient(error):
+                if tries >= _MAX_TRIES or not is_transient(error):
                     raise
                 pause = min(0.01 * 2**tries, 2.0) * (0.5 + random.random())
                 LOG.info("Transaction is repeated in %.0f ms: %s", pause * 1000, _brief(error))
@@ -230,8 +230,16 @@ def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     return engine
 
 
-def _is_transient(error: sa.exc.DBAPIError) -> bool:
+def is_transient(error: Exception) -> bool:
+    """Whether an error is about the moment: the same transaction may succeed a little later."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return True
+    if not isinstance(error, sa.exc.DBAPIError):
+        return False
     if error.connection_invalidated:
+        return True
+    if isinstance(error, sa.exc.OperationalError) and error.statement is None:
+        # connecting or committing failed: the server is away, perhaps it only starts again
         return True
     original = error.orig
     if getattr(original, "sqlstate", None) in _RETRIED_SQLSTATES:

@@ -184,6 +184,9 @@ class Relay:
                     continue
             except sa.exc.DBAPIError as error:
                 LOG.warning("The relay could not look at the database: %s", error.orig)
+            # the edge of a thread: without it nothing that gets lost would ever be found
+            except Exception:
+                LOG.exception("The relay failed, it looks again in %s s", self._interval)
 
     def sweep(self) -> int:
         """Look once; returns how many rows of the fullest kind were found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -47,6 +48,17 @@ def _preload(unit: Unit, mails: Sequence[Mail]) -> None:
             wanted.append(mail.id)
     if wanted:
         unit.load_actions(sorted(set(wanted)))
+
+
+def reports_of(mail: Mail) -> Sequence[Mapping[str, Any]]:
+    """The reports in a mail whose content no row holds yet."""
+    if mail.kind == "reports":
+        reports: Sequence[Mapping[str, Any]] = mail.content
+        return reports
+    if mail.kind == "lost":
+        state, value = mail.content.state, mail.content.value
+        return [{"id": mail.id, "kind": "result", "state": state, "result": value}]
+    return []
 
 
 def _reports(unit: Unit, mail: Mail) -> list[Command]:

@@ -1,0 +1,123 @@
+"""What an engine does with events that it can't handle: nothing else waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from unittest.mock import MagicMock
+
+import pytest
+import sqlalchemy as sa
+
+from mistral.db import actions, rows, tables
+from mistral.db.transaction import Database
+from mistral.engine import incoming
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.default_engine import DefaultEngine
+from mistral.services.catalog import Catalog
+from mistral.utils import clock, ids
+from mistral.workflow import results, states
+from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+
+
+class Surroundings:
+    """An engine whose relay does not run, and one execution with actions of unknown tasks."""
+
+    def __init__(self, database: Database) -> None:
+        queue = MagicMock(spec=ActionQueue)
+        queue.options = SendOptions()
+        self.database = database
+        self.engine = DefaultEngine(database, MagicMock(spec=Catalog), queue)
+        self.engine._mailboxes.start()
+        self.execution_id = ids.new_id()
+        now = clock.utc_now()
+        execution = WorkflowExecution(
+            id=self.execution_id,
+            workflow_name="w",
+            spec_hash="none",
+            state=states.RUNNING,
+            created_at=now,
+        )
+        self.task = TaskExecution(
+            id=ids.new_id(),
+            name="t",
+            workflow_execution_id=self.execution_id,
+            state=states.RUNNING,
+            created_at=now,
+        )
+        database.write(lambda conn: rows.insert(conn, [execution]))
+        database.write(lambda conn: rows.insert(conn, [self.task]))
+
+    def action(self, task_id: str | None) -> str:
+        """A running action."""
+        action_ex = ActionExecution(
+            id=ids.new_id(),
+            name="std.noop",
+            workflow_execution_id=self.execution_id,
+            root_execution_id=self.execution_id,
+            task_execution_id=task_id,
+            created_at=clock.utc_now(),
+        )
+        self.database.write(lambda conn: rows.insert(conn, [action_ex]))
+        return action_ex.id
+
+    def row(self, action_id: str) -> ActionExecution:
+        """An action as it is stored."""
+        return self.database.read(lambda conn: actions.by_ids(conn, [action_id]))[0]
+
+    def report(self, *action_ids: str) -> int:
+        """Results of an executor."""
+        return self.engine.on_actions_complete(
+            "executor/1",
+            [
+                {
+                    "id": action_id,
+                    "wf_ex_id": self.execution_id,
+                    "attempt": 0,
+                    "kind": "result",
+                    "state": "SUCCESS",
+                    "result": "x",
+                }
+                for action_id in action_ids
+            ],
+        )
+
+
+@pytest.fixture
+def around(fresh_sqlite_url: str) -> Iterator[Surroundings]:
+    """An engine on an empty database."""
+    database = Database(fresh_sqlite_url)
+    with database.connect() as conn:
+        tables.metadata.create_all(conn)
+        conn.commit()
+    found = Surroundings(database)
+    yield found
+    found.engine._mailboxes.stop()
+    database.close()
+
+
+def test_a_result_that_cannot_be_handled_is_stored(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise its executor would repeat it for ever, and it would be lost at its end."""
+    poison, healthy = around.action(around.task.id), around.action(None)
+    monkeypatch.setattr(
+        incoming.action_handler, "_completed", MagicMock(side_effect=IndexError("a bug"))
+    )
+
+    assert around.report(poison, healthy) == 2
+
+    assert around.row(poison).result_at is not None
+    assert around.row(poison).next_look_at is not None
+    assert not around.row(poison).processed
+
+
+def test_an_absent_database_is_no_reason_to_give_up(around: Surroundings) -> None:
+    action_id = around.action(around.task.id)
+    outcome = results.Outcome(states.SUCCESS, "x")
+    around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
+    gone = sa.exc.OperationalError(None, None, Exception("connection refused"))  # type: ignore[arg-type]
+    mail = incoming.Mail("delivered", action_id, incoming.MAX_TRIES)
+
+    around.engine._failed(around.execution_id, mail, gone)
+
+    assert not around.row(action_id).processed
