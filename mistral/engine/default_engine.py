@@ -141,7 +141,7 @@ class DefaultEngine(Engine):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            return self._db.read(lambda conn: self._existing(conn, execution_id))
+            return self._db.read(lambda conn: self._existing(conn, execution_id, request.ctx))
         self._faults.point("engine.after_commit")
         self._ring(ready)
         return view
@@ -176,9 +176,9 @@ class DefaultEngine(Engine):
         ready = self._flush(unit)
         return views.execution(unit.wf_ex, unit.values), ready
 
-    def _existing(self, conn: sa.Connection, execution_id: str) -> JsonDict:
+    def _existing(self, conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:
         wf_ex = Store(conn).execution(execution_id)
-        if wf_ex is None:
+        if wf_ex is None or wf_ex.project_id != ctx.project_id:
             raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
         return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
 
@@ -207,7 +207,13 @@ class DefaultEngine(Engine):
         prepare = functools.partial(
             single_actions.prepare, self._catalog, self._queue, self._options.limits, request
         )
-        answer, send = self._db.write(prepare)
+        try:
+            answer, send = self._db.write(prepare)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            # the connection was lost at a COMMIT that had succeeded: not a second action
+            answer, send = self._db.read(functools.partial(prepare, is_saved=True))
         if send is not None:
             self._queue.send([send])
         return answer

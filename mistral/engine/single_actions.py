@@ -41,6 +41,7 @@ class Request:
     description: str | None
     ctx: RequestContext
     params: Mapping[str, Any]
+    action_id: str = dataclasses.field(default_factory=ids.new_id)
 
     def flag(self, name: str) -> bool:
         """A yes-or-no parameter."""
@@ -48,19 +49,25 @@ class Request:
 
 
 def prepare(
-    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, conn: sa.Connection
+    catalog: Catalog,
+    queue: ActionQueue,
+    limits: Limits,
+    request: Request,
+    conn: sa.Connection,
+    is_saved: bool = False,
 ) -> tuple[dict[str, Any], Send | None]:
     """Check an action and describe its run; save it where asked.
 
+    :param is_saved: an earlier try has saved it although its COMMIT seemed to fail.
     :returns: the answer for the caller, and the message to send if an executor is to run it.
     """
     namespace = request.params.get("namespace") or ""
     definition = catalog.find_action(conn, [request.name], namespace, request.ctx.project_id)
-    unit = _unit(conn, catalog, limits, ids.new_id(), request.ctx.project_id, namespace)
+    unit = _unit(conn, catalog, limits, request.action_id, request.ctx.project_id, namespace)
     action = _domain_object(unit, definition, None)
     action_ex, waits = _described(action, request)
     save = not waits or request.flag("save_result")
-    if save:
+    if save and not is_saved:
         Store(conn).insert([action_ex])
         value_store.store(conn, action_ex.id, unit.values.new)
     call = queue.call(action_ex, unit.values, None)

@@ -1,0 +1,85 @@
+"""A start whose transaction ran twice, or whose id is somebody else's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.context import system_context
+from mistral.db import rows, tables
+from mistral.db.transaction import Database
+from mistral.engine import single_actions
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.default_engine import DefaultEngine
+from mistral.services.catalog import Catalog
+from mistral.utils import clock, ids
+from mistral.workflow.entities import ActionExecution, WorkflowExecution
+
+
+class CommitsUnheard(Database):
+    """Loses the connection after each COMMIT has succeeded, so that work is done again."""
+
+    def write(self, work: Callable[[sa.Connection], Any]) -> Any:
+        super().write(work)
+        return super().write(work)
+
+
+@pytest.fixture
+def database(fresh_sqlite_url: str) -> Iterator[Database]:
+    found = CommitsUnheard(fresh_sqlite_url)
+    with found.connect() as conn:
+        tables.metadata.create_all(conn)
+        conn.commit()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def engine(database: Database) -> DefaultEngine:
+    queue = MagicMock(spec=ActionQueue)
+    queue.options = SendOptions()
+    queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
+    return DefaultEngine(database, MagicMock(spec=Catalog), queue)
+
+
+def test_an_action_of_its_own_is_started_once(
+    database: Database, engine: DefaultEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def described(action: Any, request: single_actions.Request) -> tuple[ActionExecution, bool]:
+        return ActionExecution(id=request.action_id, name="x", created_at=clock.utc_now()), False
+
+    monkeypatch.setattr(single_actions, "_described", described)
+
+    answer = engine.start_action("std.async_noop", {}, None, system_context())
+
+    count = sa.select(sa.func.count()).select_from(tables.action_executions)
+    assert database.read(lambda conn: conn.execute(count).scalar()) == 1
+    assert answer["saved"]
+
+
+def test_an_id_of_another_project_shows_nothing(database: Database, engine: DefaultEngine) -> None:
+    execution_id = ids.new_id()
+    theirs = WorkflowExecution(
+        id=execution_id,
+        workflow_name="w",
+        spec_hash="none",
+        project_id="theirs",
+        created_at=clock.utc_now(),
+    )
+    Database.write(database, lambda conn: rows.insert(conn, [theirs]))
+    ours, them = (
+        dataclasses.replace(system_context(), project_id=name, is_admin=False)
+        for name in ("ours", "theirs")
+    )
+
+    with pytest.raises(exc.DBDuplicateEntryError):
+        database.read(lambda conn: engine._existing(conn, execution_id, ours))
+    shown = database.read(lambda conn: engine._existing(conn, execution_id, them))
+
+    assert shown["id"] == execution_id
