@@ -45,7 +45,9 @@ def engine(database: Database) -> DefaultEngine:
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
     queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
-    return DefaultEngine(database, MagicMock(spec=Catalog), queue)
+    catalog = MagicMock(spec=Catalog)
+    catalog.expressions = None
+    return DefaultEngine(database, catalog, queue)
 
 
 def test_an_action_of_its_own_is_started_once(
