@@ -89,6 +89,16 @@ _RESULTS_OF_TASKS = (
     .where(_A.c.task_execution_id.in_(_any_of("task_ids")), _A.c.accepted == sa.true())
     .order_by(_A.c.task_execution_id, _A.c.idx, _A.c.id)
 )
+_ABANDONED = (
+    sa.select(_A.c.id)
+    .where(
+        _A.c.workflow_execution_id == _param("id"),
+        _A.c.result_at.is_(None),
+        _A.c.signalled_at.is_(None),
+        _A.c.next_look_at.is_(None),
+    )
+    .order_by(_A.c.id)
+)
 _DISCARD_RESULTS = (
     sa.update(_A)
     .where(_A.c.task_execution_id == _param("discarded_task"), _A.c.accepted == sa.true())
@@ -212,6 +222,10 @@ class Store:
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         """Actions by id, locked: results from outside are stored without the execution's lock."""
         return actions.locked(self.conn, ids)
+
+    def abandoned_actions(self, execution_id: str) -> list[str]:
+        """Ids of actions without a result at which nobody looks any more."""
+        return [row[0] for row in self.conn.execute(_ABANDONED, {"id": execution_id})]
 
     def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
         """Accepted actions of some tasks in order of index."""

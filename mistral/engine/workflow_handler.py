@@ -11,7 +11,7 @@ from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
 from mistral.engine.rollback import is_compensation
 from mistral.engine.unit import Unit
-from mistral.workflow import states
+from mistral.workflow import results, states
 from mistral.workflow.commands import (
     CheckWorkflow,
     Command,
@@ -21,6 +21,7 @@ from mistral.workflow.commands import (
     SkipTask,
     StartItems,
     StartTask,
+    UpdateAction,
     UpdateTask,
 )
 from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
@@ -131,7 +132,19 @@ def _held_by_the_end(unit: Unit) -> list[Command]:
     if not states.is_completed(unit.wf_ex.state):
         return []
     delayed = [t for t in unit.tasks_in(states.IDLE) if not is_compensation(t)]
-    return [*(StartTask(t.id) for t in delayed), *_held_back(unit)]
+    return [*_awaited_again(unit), *(StartTask(t.id) for t in delayed), *_held_back(unit)]
+
+
+def _awaited_again(unit: Unit) -> list[Command]:
+    """Actions that the relay left alone after the end, although their task waits for them."""
+    found = unit.load_actions(unit.store.abandoned_actions(unit.wf_ex.id))
+    tasks = {t.id: t.attempt for t in unit.tasks_in(states.RUNNING)}
+    return [
+        UpdateAction(action_ex.id, {"next_look_at": unit.now})
+        for action_ex in found
+        if results.is_live(action_ex)
+        and tasks.get(action_ex.task_execution_id or "") == action_ex.attempt
+    ]
 
 
 def stop(unit: Unit, state: str, message: str | None) -> list[Command]:

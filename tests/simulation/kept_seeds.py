@@ -13,4 +13,6 @@ KEPT: dict[int, str] = {
     1087: "a task held by a pause was not started by a rerun",
     1579: "a delay that ended under a stopped execution was forgotten by a rerun",
     1830: "a join waited for one that had failed and stays failed",
+    101679: "an action that nobody looked at after a cancel was not sent after a rerun",
+    104342: "the same, without any message",
 }

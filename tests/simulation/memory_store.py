@@ -175,6 +175,17 @@ class MemoryStore(Store):
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         return locked(self.conn, ids)
 
+    def abandoned_actions(self, execution_id: str) -> list[str]:
+        found = self._select(
+            ActionExecution,
+            lambda r: r["workflow_execution_id"] == execution_id
+            and r["result_at"] is None
+            and r["signalled_at"] is None
+            and r["next_look_at"] is None,
+            _by_id,
+        )
+        return [action_ex.id for action_ex in found]
+
     def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
         wanted = set(task_ids)
         return self._select(

@@ -187,6 +187,9 @@ def test_questions_about_children_and_results(kind: Kind) -> None:
     assert kind.write(lambda s: s.children_in("w", ["RUNNING"])) == ["y"]
     assert [a.id for a in kind.write(lambda s: s.lock_actions(["m", "k"]))] == ["k", "m"]
     assert [a.id for a in kind.write(lambda s: s.results_of_tasks(["t"]))] == ["l", "k"]
+    told = _action("n", signalled_at=NOW)
+    kind.write(lambda s: s.insert([_action("o", next_look_at=NOW), told]))
+    assert kind.write(lambda s: s.abandoned_actions("w")) == ["k", "l", "m"]
     kind.write(lambda s: s.discard_results("t", failed_only=True))
     assert [a.id for a in kind.write(lambda s: s.results_of_tasks(["t"]))] == ["l"]
     kind.write(lambda s: s.discard_results("t"))
