@@ -127,8 +127,11 @@ class WithItemsTask(RegularTask):
         redo = counts.get("redo")
         count = len(items)
         limit = int(self.draft.runtime_context.get("concurrency") or 0)
+        if redo is not None:
+            # the lists may have become shorter since
+            redo = [index for index in redo if index < count]
         left = count if redo is None else len(redo)
-        fresh = {
+        fresh: dict[str, Any] = {
             "count": count,
             "capacity": limit or left,
             "next": 0,
@@ -138,6 +141,9 @@ class WithItemsTask(RegularTask):
         }
         if redo is not None:
             fresh["redo"] = redo
+        if left > fresh["capacity"]:
+            # what starts later belongs to the same lists, whatever has become of their variables
+            fresh["items"] = self.means.values.pack({"items": items}).encode()
         commands = self._set_counts(fresh)
         if not left:
             return commands + self.complete(states.SUCCESS)
@@ -161,9 +167,22 @@ class WithItemsTask(RegularTask):
         names = list(columns)
         return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
+    def _known_items(self) -> list[dict[str, Any]]:
+        """The items as they were when the task began, as far as that was noted."""
+        noted = self._counts.get("items")
+        if noted is None:
+            return self._items()
+        found: list[dict[str, Any]] = self.means.values.get(Bag.decode(noted), "items")
+        return found
+
     def item(self, index: int) -> dict[str, Any]:
         """The item variables of one position."""
-        return self._items()[index]
+        items = self._known_items()
+        if index >= len(items):
+            raise exc.WorkflowException(
+                f"There is no item {index} any more [task={self.task_spec.name}]"
+            )
+        return items[index]
 
     def _schedule_next(self, items: list[dict[str, Any]]) -> list[Command]:
         counts = dict(self._counts)
@@ -215,25 +234,24 @@ class WithItemsTask(RegularTask):
         redo = counts.get("redo")
         total = counts["count"] if redo is None else len(redo)
         may_start = counts["next"] < total and counts["capacity"] > 0
-        return self._schedule_next(self._items()) if may_start else []
+        return self._schedule_next(self._known_items()) if may_start else []
 
-    def rerun(self, reset: bool = True) -> list[Command]:
-        """Run all items again, or without ``reset`` those that did not succeed."""
+    def renew(self, reset: bool = True) -> list[Command]:
+        """Let all items run again, or without ``reset`` those that did not succeed."""
         if reset or not self._counts:
-            return super().rerun(reset)
+            return super().renew(reset)
         done = self._successful_indexes()
         redo = [i for i in range(self._counts["count"]) if i not in done]
         kept: dict[str, Any] = {
             key: self.draft.runtime_context[key]
-            for key in ("triggered_by", "base_attempt", "concurrency")
+            for key in ("triggered_by", "join", "base_attempt", "concurrency")
             if key in self.draft.runtime_context
         }
         kept["with_items"] = {**self._counts, "redo": redo}
         commands: list[Command] = [DiscardResults(self.draft.id, failed_only=True)]
-        commands += self._do(
+        return commands + self._do(
             UpdateTask(self.draft.id, self._rerun_changes(self.draft.attempt + 1, kept))
         )
-        return commands + self.run()
 
     def _successful_indexes(self) -> set[int]:
         if self.task_spec.workflow:

@@ -56,6 +56,41 @@ def test_concurrency_bounds_what_is_unfinished(flows: Flows) -> None:
     assert run.output["all"] == [done[row["id"]] for row in run.actions("t")]
 
 
+@pytest.mark.parametrize("size", [1, 1000])
+def test_items_are_those_of_the_beginning(flows: Flows, size: int) -> None:
+    """Whatever becomes of the variables that they came from, small ones and large ones."""
+    run = flows.launch(
+        """
+        main:
+          input: [size]
+          output: {all: <% task(t).result.select($.n) %>}
+          tasks:
+            begin:
+              on-success:
+                publish:
+                  global:
+                    items: <% let(s => $.size) -> range(3).select(dict(n => $, x => "x" * $s)) %>
+                next: [t, later]
+            t:
+              with-items: i in <% global(items) %>
+              action: std.async_noop
+              concurrency: 1
+            later:
+              on-success:
+                publish:
+                  global: {items: []}
+        """,
+        {"size": size},
+    )
+    run.wait_task("later", "SUCCESS")
+    for number in range(3):
+        run.until(lambda n=number: len(run.actions("t")) == n + 1)
+        waiting = run.wait_actions("t", 1)
+        assert flows.complete(waiting[0], {"n": number})[0] == 200
+    run.wait()
+    assert run.output["all"] == [0, 1, 2]
+
+
 @pytest.mark.parametrize(
     ("state", "ends", "info"),
     [
