@@ -13,7 +13,7 @@ def needed(spec: WorkflowSpec, target: str | None) -> set[str]:
 
     :raises WorkflowException: for a missing or unknown target.
     """
-    if not target or target not in spec.tasks:
+    if not isinstance(target, str) or target not in spec.tasks:
         raise exc.WorkflowException(f"Invalid task name [wf_name={spec.name}, task_name={target}]")
     found: set[str] = set()
     todo = [target]

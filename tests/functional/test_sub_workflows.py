@@ -123,6 +123,13 @@ def test_reverse_workflows(flows: Flows) -> None:
         c: {requires: [a, b], publish: {r: <% $.x %>}}
     """)
     assert flows.start("main", task_name="c").wait().output == {"r": {"a": 1, "b": 2}}
+    for wrong in (None, "d", ["c"], {"c": 1}, 3):
+        body = {
+            "workflow_name": "main",
+            "workflow_namespace": flows.namespace,
+            "params": {"task_name": wrong},
+        }
+        assert flows.request("POST", "/executions", body)[0] == 400
     # the output is not there, because only what the target needs has run
     assert flows.start("main", task_name="a").wait("ERROR").names() == ["a"]
     failed = flows.start("main", {"kind": "std.fail"}, task_name="c").wait("ERROR")
