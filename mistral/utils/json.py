@@ -40,6 +40,14 @@ def dump_bytes(value: Any) -> bytes:
         return json.dumps(value, default=_plain, separators=(",", ":")).encode()
 
 
+def spaced(text: str) -> str:
+    """The same JSON text with blanks after commas and colons, as people and scripts read it."""
+    if "," not in text and ":" not in text:
+        return text
+    # what came as an escape may be half a surrogate pair, which only an escape can show
+    return json.dumps(loads(text), ensure_ascii="\\u" in text)
+
+
 def canonical(value: Any) -> bytes:
     """JSON with sorted keys: equal values give equal bytes."""
     try:

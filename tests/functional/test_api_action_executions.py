@@ -34,10 +34,10 @@ def test_a_result_is_delivered(api: Any, engine: Any, action: Any, method: str, 
     response = api(method, path.format(id=action.id), body)
     assert response.status_int == 200
     shown = response.json
-    assert (shown["id"], shown["state"], shown["output"]) == (action.id, "SUCCESS", '{"result":3}')
+    assert (shown["id"], shown["state"], shown["output"]) == (action.id, "SUCCESS", '{"result": 3}')
     assert (shown["workflow_name"], shown["task_name"]) == ("wf", "t1")
     assert engine.rung() == [{"id": action.id, "wf_ex_id": action.workflow_execution_id}]
-    assert api.get(f"/v2/action_executions/{action.id}")["output"] == '{"result":3}'
+    assert api.get(f"/v2/action_executions/{action.id}")["output"] == '{"result": 3}'
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_tasks_actions(api: Any, stored: Any, action: Any) -> None:
     other = stored.action()
     path = f"/v2/tasks/{action.task_execution_id}/action-executions"
     assert [a["id"] for a in api.get(path)["action_executions"]] == [action.id]
-    assert api.get(f"{path}/{action.id}")["input"] == '{"a":1}'
+    assert api.get(f"{path}/{action.id}")["input"] == '{"a": 1}'
     api.get(f"{path}/{other.id}", status=404)
     assert api.get(f"/v2/tasks/{UNKNOWN}/action_executions") == {"action_executions": []}
     api.get("/v2/tasks/x/action_executions", status=400)
@@ -240,7 +240,7 @@ def test_a_saved_run_that_the_caller_waits_for(
     executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 5}
     params = '{"save_result": true, "run_sync": true}'
     shown = api("POST", "/v2/action_executions", {"name": "std.echo", "params": params}).json
-    assert (shown["id"], shown["state"], shown["output"]) == (row.id, "SUCCESS", '{"result":5}')
+    assert (shown["id"], shown["state"], shown["output"]) == (row.id, "SUCCESS", '{"result": 5}')
     assert api.get(f"/v2/action_executions/{row.id}") == shown
 
 

@@ -90,7 +90,7 @@ def test_one_workflow(api: Any, definitions: Any) -> None:
     definitions.find_workflow.return_value = ROW
     shown = api.get("/v2/workflows/wb.wf/?namespace=n")
     assert definitions.find_workflow.call_args[0][:2] == ("wb.wf", "n")
-    assert shown["interface"] == '{"input":["a",{"b":1}],"output":[]}'
+    assert shown["interface"] == '{"input": ["a", {"b": 1}], "output": []}'
     fields = api.get("/v2/workflows/wf?fields=input,interface")
     assert list(fields) == ["id", "input", "interface"]
     definitions.find_workflow.side_effect = exc.DBEntityNotFoundError("Workflow not found [id=w]")
@@ -146,7 +146,7 @@ def test_lists_of_workflows(make_api: Callable[..., Any], stored: Any) -> None:
     found = api.get("/v2/workflows?sort_keys=name")["workflows"]
     assert [w["id"] for w in found] == [other, mine, public]
     assert (found[1]["tags"], found[1]["input"]) == (["x", "y"], "a")
-    assert found[1]["interface"] == '{"input":[],"output":[]}'
+    assert found[1]["interface"] == '{"input": [], "output": []}'
     for query, expected in (
         ("tags=x", [mine]),
         ("tags=X", []),
@@ -182,7 +182,7 @@ def test_environments(api: Any, definitions: Any) -> None:
     definitions.update_environment.return_value = row
     definitions.find_environment.return_value = row
     response = api("POST", "/v2/environments", {"name": "e", "variables": '{"a": 1}'})
-    assert (response.status_int, response.json["variables"]) == (201, '{"a":1}')
+    assert (response.status_int, response.json["variables"]) == (201, '{"a": 1}')
     assert definitions.create_environment.call_args[0][0] == {
         "name": "e",
         "variables": {"a": 1},

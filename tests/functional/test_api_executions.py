@@ -48,7 +48,7 @@ def test_starting(api: Any, engine: Any) -> None:
     response = api("POST", "/v2/executions", body)
     assert response.status_int == 201
     shown = response.json
-    assert shown["input"] == '{"a":1}'
+    assert shown["input"] == '{"a": 1}'
     assert shown["output"] == "{}"
     assert (shown["tags"], shown["created_at"], shown["updated_at"]) == (
         ["a"],
@@ -116,8 +116,8 @@ def test_one_execution(api: Any, stored: Any) -> None:
         context=Bag({"v": 1, "g": 2, "__execution": {}}),
     )
     shown = api.get(f"/v2/executions/{execution.id}/")
-    assert shown["output"] == '{"r":"ä"}'
-    assert shown["published_global"] == '{"g":2}'
+    assert shown["output"] == '{"r": "ä"}'
+    assert shown["published_global"] == '{"g": 2}'
     assert shown["created_at"] == "2026-01-02 03:04:06"
     assert shown["root_execution_id"] is None
     assert "source_execution_id" not in shown
@@ -326,15 +326,15 @@ def test_one_task(api: Any, stored: Any) -> None:
     task = stored.task(execution, published_global=Bag({"g": 1}), state="SUCCESS")
     path = f"/v2/tasks/{task.id}"
     shown = api.get(path)
-    assert (shown["result"], shown["published_global"]) == ("[]", '{"g":1}')
+    assert (shown["result"], shown["published_global"]) == ("[]", '{"g": 1}')
     assert (shown["workflow_name"], shown["type"], shown["processed"]) == ("wf", "ACTION", False)
     assert not {"reset", "env"} & shown.keys()
     stored.action(task, accepted=True, output=Bag({"result": {"a": [1]}}))
-    assert api.get(path)["result"] == '{"a":[1]}'
+    assert api.get(path)["result"] == '{"a": [1]}'
     stored.action(task, accepted=False, output=Bag({"result": "old"}))
-    assert api.get(f"{path}?fields=result") == {"id": task.id, "result": '{"a":[1]}'}
+    assert api.get(f"{path}?fields=result") == {"id": task.id, "result": '{"a": [1]}'}
     stored.action(task, accepted=True, output=Bag({"result": None}))
-    assert api.get(path)["result"] == '[{"a":[1]},null]'
+    assert api.get(path)["result"] == '[{"a": [1]}, null]'
     assert "result" not in api.get("/v2/tasks")["tasks"][0]
     api.get(f"/v2/tasks/{UNKNOWN}", status=404)
     api.get(f"{path}?fields=nope", status=400)
@@ -348,7 +348,7 @@ def test_results_of_items_and_workflows(api: Any, stored: Any) -> None:
     assert api.get(f"/v2/tasks/{items.id}")["result"] == "[1]"
     sub = stored.task(execution, type="WORKFLOW")
     stored.execution(task_execution_id=sub.id, accepted=True, output=Bag({"o": 1}))
-    assert api.get(f"/v2/tasks/{sub.id}")["result"] == '{"o":1}'
+    assert api.get(f"/v2/tasks/{sub.id}")["result"] == '{"o": 1}'
     erased = stored.task(execution)
     stored.action(erased, accepted=True, output=Bag())
     assert api.get(f"/v2/tasks/{erased.id}")["result"] == "null"

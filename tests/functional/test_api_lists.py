@@ -153,10 +153,10 @@ def test_filters(api: Any, stored: Any, query: str, expected: str) -> None:
 def test_fields_decide_what_is_shown(api: Any, stored: Any) -> None:
     stored.execution(input=Bag({"a": 1}), output=Bag({"b": 2}))
     assert "output" not in api.get("/v2/executions")["executions"][0]
-    assert api.get("/v2/executions?include_output=true")["executions"][0]["output"] == '{"b":2}'
+    assert api.get("/v2/executions?include_output=true")["executions"][0]["output"] == '{"b": 2}'
     shown = api.get("/v2/executions?fields=Output,state")["executions"][0]
     assert list(shown) == ["id", "output", "state"]
-    assert shown["output"] == '{"b":2}'
+    assert shown["output"] == '{"b": 2}'
 
 
 def test_tasks_and_actions_are_filtered_by_their_workflow(api: Any, stored: Any) -> None:

@@ -69,14 +69,14 @@ def test_everything_is_undone_newest_first(flows: Flows) -> None:
     )
     assert compensations(run) == [
         ("c", "SUCCESS", []),
-        ("b", "SUCCESS", ['{"result":3}']),
-        ("b", "SUCCESS", ['{"result":2}']),
-        ("b", "SUCCESS", ['{"result":1}']),
-        ("a", "SUCCESS", ['{"result":["A","A","a"]}']),
+        ("b", "SUCCESS", ['{"result": 3}']),
+        ("b", "SUCCESS", ['{"result": 2}']),
+        ("b", "SUCCESS", ['{"result": 1}']),
+        ("a", "SUCCESS", ['{"result": ["A", "A", "a"]}']),
     ]
     (child,) = run.children("c")
     assert child.state == "CANCELLED"
-    assert compensations(child) == [("s", "SUCCESS", ['{"result":"undo s"}'])]
+    assert compensations(child) == [("s", "SUCCESS", ['{"result": "undo s"}'])]
 
 
 def test_a_late_result_is_recorded_and_changes_nothing(flows: Flows) -> None:
@@ -133,7 +133,7 @@ def test_a_failed_execution_undoes_what_had_succeeded(flows: Flows) -> None:
     )
     run.put(state="ROLLBACK")
     run.wait("CANCELLED")
-    assert compensations(run) == [("a", "SUCCESS", ['{"result":"back"}'])]
+    assert compensations(run) == [("a", "SUCCESS", ['{"result": "back"}'])]
 
 
 def test_a_paused_execution_is_rolled_back(flows: Flows) -> None:

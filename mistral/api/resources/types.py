@@ -144,8 +144,8 @@ class JsonText(AttributeType):
         return value
 
     def render(self, value: Any) -> str | None:
-        """A row holds the text already."""
-        return value if value is None or isinstance(value, str) else json.dumps(value)
+        """The text that a row holds, or the text of an engine's answer."""
+        return value if value is None else json_text(value)
 
 
 class AnyJson(JsonText):
@@ -171,6 +171,11 @@ MOMENT: Final = Moment()
 TEXT_LIST: Final = TextList()
 JSON_TEXT: Final = JsonText()
 ANY_JSON: Final = AnyJson()
+
+
+def json_text(value: Any) -> str:
+    """JSON text as it is shown; the client prints the output of an action without a look at it."""
+    return json.spaced(value if isinstance(value, str) else json.dumps(value))
 
 
 def checked(kind: AttributeType, name: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ from mistral.api.engine import EngineGateway
 from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION
+from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
 from mistral.db import deletion, results, tables
 from mistral.utils import clock, ids
@@ -87,7 +88,7 @@ class ExecutionsController:
         def read(conn: sa.Connection) -> dict[str, Any]:
             item = self._lists.item(conn, execution_id, names, request)
             if "published_global" in names:
-                item["published_global"] = results.published_global(conn, execution_id)
+                item["published_global"] = json_text(results.published_global(conn, execution_id))
             return item
 
         return self._database.read(read)

@@ -13,6 +13,7 @@ from mistral.api.engine import EngineGateway
 from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION, TASK
+from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer
 from mistral.db import results, tables
 from mistral.utils import json
@@ -69,7 +70,7 @@ class TasksController:
                 result, published = results.task_facts(conn, task_id)
                 shown = {"result": result, "published_global": published}
                 item |= {
-                    name: shown[name]
+                    name: None if shown[name] is None else json_text(shown[name])
                     for name in names
                     if name in computed and (shown[name] is not None or not whole)
                 }
