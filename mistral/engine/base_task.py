@@ -363,7 +363,11 @@ class Task:
 
     def rerun(self, reset: bool = True) -> list[Command]:
         """Run the task again."""
-        return self.reset() + self.run()
+        return self.renew(reset) + self.run()
+
+    def renew(self, reset: bool = True) -> list[Command]:
+        """Make a task that has ended ready for another run; without ``reset`` keep successes."""
+        return self.reset()
 
     def rearm(self) -> list[Command]:
         """Let a join that has ended wait again: another inbound task has come (§9.11)."""

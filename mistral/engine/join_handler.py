@@ -209,7 +209,7 @@ def rerun(unit: Unit, command: Any) -> list[Command]:
     """Run a join again: its preconditions are checked again."""
     task = task_handler.existing(unit, unit.task(command.task_id))
     waits = UpdateTask(command.task_id, {"state": states.WAITING})
-    return [*task.reset(), waits, EvaluateJoin(command.task_id)]
+    return [*task.renew(command.reset), waits, EvaluateJoin(command.task_id)]
 
 
 def retry(unit: Unit, task_ex: TaskExecution) -> list[Command]:

@@ -212,13 +212,15 @@ def test_a_rerun_in_a_child_revives_its_parents(flows: Flows) -> None:
     assert run.states() == {"s": "SUCCESS", "x": "SUCCESS"}
 
 
+@pytest.mark.parametrize("join", ["0", "all"])
 @pytest.mark.parametrize(("reset", "new"), [(True, 3), (False, 1)])
-def test_items_run_again(flows: Flows, reset: bool, new: int) -> None:
-    run = flows.launch("""
+def test_items_run_again(flows: Flows, reset: bool, new: int, join: str) -> None:
+    run = flows.launch(f"""
     main:
-      output: {all: <% task(t).result %>}
+      output: {{all: <% task(t).result %>}}
       tasks:
-        t: {with-items: "i in [1, 2, 3]", action: std.async_noop}
+        begin: {{action: std.noop, on-success: t}}
+        t: {{join: {join}, with-items: "i in [1, 2, 3]", action: std.async_noop}}
     """)
     first, second, third = run.wait_actions("t", 3)
     flows.complete(first, "a")
