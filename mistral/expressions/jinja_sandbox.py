@@ -7,6 +7,7 @@ size of a text are checked before they run.
 
 from __future__ import annotations
 
+import json as python_json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -30,6 +31,7 @@ _LIMITED = "limited loop"
 _SIZED = "sized text"
 #: widths of seven digits, and widths that come from elsewhere
 _WIDE = re.compile(r"\d{7,}|%[-+ #0]*\*|\.\*|[:!][^{}]*\{")
+_MAX_INDENT = 16
 _NUMERIC_FILTERS = ("center", "indent", "batch", "slice", "wordwrap", "truncate")
 
 
@@ -59,7 +61,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         del self.globals["lipsum"]
-        self.policies["json.dumps_function"] = lambda value, **options: json.dumps(value)
+        self.policies["json.dumps_function"] = _json_text
         for name in _NUMERIC_FILTERS:
             self.filters[name] = _guarded_filter(self.filters[name])
         self.filters["format"] = _format
@@ -98,6 +100,15 @@ class _Budgeting(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
         return _filter(self.generic_visit(node), _SIZED)
+
+
+def _json_text(value: Any, sort_keys: bool = True, indent: int | str | None = None) -> str:
+    """What ``tojson`` writes: the layout of Python's encoder, over lazy mappings, too."""
+    if isinstance(indent, str):
+        indent = indent[:_MAX_INDENT]
+    elif indent is not None:
+        indent = min(indent, _MAX_INDENT)
+    return python_json.dumps(json.loads(json.dumps(value)), sort_keys=sort_keys, indent=indent)
 
 
 def _filter(node: Any, name: str) -> nodes.Filter:

@@ -45,6 +45,8 @@ from mistral.expressions import DataContext, Expressions
         ("<% $__env.a %>{# not jinja #}", "1{# not jinja #}"),
         ("{{ __env.a }}", 1),
         ("{{ _.get('zip', 9) }}", 9),
+        ("{{ {'b': [1, 'é'], 'a': _.l} | tojson }}", '{"a": [1, 2, 3], "b": [1, "\\u00e9"]}'),
+        ("{{ [1] | tojson(indent=99) }}", "[\n" + " " * 16 + "1\n]"),
     ],
 )
 def test_evaluate(expressions: Expressions, ctx: DataContext, text: str, expected: Any) -> None:
