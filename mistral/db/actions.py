@@ -111,14 +111,22 @@ def release(
     rows.update(conn, changed)
 
 
-_ALIVE = (
-    sa.update(_A)
+_IDS_PER_STATEMENT = 1000
+
+_RUNNING = (
+    sa.select(_A.c.id)
     .where(
         _A.c.id.in_(sa.bindparam("ids", expanding=True)),
         _A.c.result_at.is_(None),
         # the executor may mention an action whose third party was told a moment ago
         _A.c.signalled_at.is_(None),
     )
+    # what an engine has locked is being looked at: waiting for it could end in a deadlock
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_ALIVE = (
+    sa.update(_A)
+    .where(_A.c.id.in_(sa.bindparam("ids", expanding=True)))
     .values(last_heartbeat=sa.bindparam("now"), next_look_at=sa.bindparam("look_at"))
 )
 
@@ -127,5 +135,8 @@ def heard_of(
     conn: sa.Connection, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime
 ) -> None:
     """An executor runs these actions: look at them later."""
-    if ids:
-        conn.execute(_ALIVE, {"ids": list(ids), "now": now, "look_at": look_at})
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        part = list(ids[start : start + _IDS_PER_STATEMENT])
+        running = [row[0] for row in conn.execute(_RUNNING, {"ids": part})]
+        if running:
+            conn.execute(_ALIVE, {"ids": running, "now": now, "look_at": look_at})

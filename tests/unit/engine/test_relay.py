@@ -95,6 +95,14 @@ def test_a_sign_of_life_does_not_wake_what_waits(around: Surroundings) -> None:
     assert around.next_look(action_id) is None
 
 
+def test_a_sign_of_life_may_name_more_actions_than_a_statement_can(around: Surroundings) -> None:
+    action_id = around.action(started_by=EXECUTOR)
+    now = clock.utc_now()
+    known = [ids.new_id() for _ in range(40_000)] + [action_id]
+    around.database.write(lambda conn: actions.heard_of(conn, known, now, now))
+    assert around.next_look(action_id) == now
+
+
 @pytest.mark.parametrize(
     ("was_seen", "has_listened", "is_lost"),
     [
