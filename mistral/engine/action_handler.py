@@ -88,8 +88,11 @@ def _short_name(unit: Unit, action_ex: ActionExecution) -> str:
     return action_ex.name.removeprefix(prefix)
 
 
-def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Command]:
-    """PAUSED or RUNNING by an operator: the task and the workflow follow (§20.7)."""
+def check_change(action_ex: ActionExecution, state: str) -> None:
+    """Refuse what an operator can't make of an action.
+
+    :raises WorkflowException: it is synchronous, or the change is not in the table of states.
+    """
     if action_ex.is_sync:
         raise exc.WorkflowException(
             f"Only asynchronous actions can be paused or resumed [action_ex_id={action_ex.id}]"
@@ -99,6 +102,11 @@ def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Comman
             f"Can't change action execution state from {action_ex.state} to {state}. "
             f"[action_ex_id={action_ex.id}]"
         )
+
+
+def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Command]:
+    """PAUSED or RUNNING by an operator: the task and the workflow follow (§20.7)."""
+    check_change(action_ex, state)
     if action_ex.state == state:
         return []
     commands: list[Command] = [UpdateAction(action_ex.id, {"state": state})]

@@ -334,9 +334,12 @@ class DefaultEngine(Engine):
     def set_action_state(self, action_ex_id: str, state: str) -> JsonDict:
         """PAUSED or RUNNING for one asynchronous action."""
         execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, False))
-        self._command(
-            execution_id, lambda unit: incoming.set_action_state(unit, action_ex_id, state)
-        )
+        if execution_id == action_ex_id:
+            self._db.write(lambda conn: single_actions.set_state(conn, action_ex_id, state))
+        else:
+            self._command(
+                execution_id, lambda unit: incoming.set_action_state(unit, action_ex_id, state)
+            )
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, False))
 
     def _command(self, execution_id: str, decide: Decide) -> JsonDict:

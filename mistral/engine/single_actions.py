@@ -15,7 +15,7 @@ from mistral.db import actions as action_store
 from mistral.db import rows
 from mistral.db import values as value_store
 from mistral.db.store import Store
-from mistral.engine import views
+from mistral.engine import action_handler, views
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.actions import AdHocAction, PythonAction
 from mistral.engine.base import Scope
@@ -143,6 +143,15 @@ def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
     for action_ex in action_store.locked(conn, [action_id]):
         if results.is_live(action_ex):
             action_ex.signalled_at, action_ex.next_look_at = now, None
+            rows.update(conn, [action_ex])
+
+
+def set_state(conn: sa.Connection, action_id: str, state: str) -> None:
+    """PAUSED or RUNNING by an operator; nothing else follows such an action."""
+    for action_ex in action_store.locked(conn, [action_id]):
+        action_handler.check_change(action_ex, state)
+        if action_ex.state != state:
+            action_ex.state, action_ex.updated_at = state, utc_now()
             rows.update(conn, [action_ex])
 
 

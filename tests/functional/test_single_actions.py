@@ -70,3 +70,12 @@ def test_the_executor_gives_up_at_the_deadline(flows: Flows) -> None:
 def test_deadlines_that_are_none(flows: Flows, timeout: Any) -> None:
     body = {"name": "std.echo", "input": {"output": 1}, "params": {"timeout": timeout}}
     assert flows.request("POST", "/action_executions", body)[0] == 400
+
+
+def test_an_asynchronous_action_is_paused_and_resumed(flows: Flows) -> None:
+    row = flows.ok("POST", "/action_executions", {"name": "std.async_noop"})
+    path = f"/action_executions/{row['id']}"
+    for state in ("PAUSED", "PAUSED", "RUNNING", "PAUSED"):
+        assert flows.ok("PUT", path, {"state": state})["state"] == state
+    assert flows.complete(row["id"], 1)[1]["state"] == "SUCCESS"
+    assert flows.request("PUT", path, {"state": "RUNNING"})[0] == 400
