@@ -115,6 +115,8 @@ def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Comman
         return commands
     commands.append(UpdateTask(task_ex.id, {"state": state}))
     if state == states.PAUSED:
+        if unit.wf_ex.state == states.PAUSED:
+            return commands
         return [*commands, SetWorkflowState(states.PAUSED, None, task_ex.id)]
     others = [t for t in unit.tasks_in(states.PAUSED) if t.id != task_ex.id]
     return commands if others else commands + workflow_handler.resume(unit)

@@ -252,6 +252,21 @@ def test_an_asynchronous_action_is_paused(flows: Flows) -> None:
     run.wait()
 
 
+def test_two_paused_actions_need_one_resume(flows: Flows) -> None:
+    run = flows.launch("""
+main:
+  tasks: {t: {with-items: "i in [1, 2]", action: std.async_noop, on-success: end}, end: {action: std.noop}}
+""")
+    actions = run.wait_actions("t", 2)
+    for action in actions:
+        assert flows.complete(action, state="PAUSED")[0] == 200
+    run.wait("PAUSED")
+    assert run.put(state="RUNNING")[1]["state"] == "RUNNING"
+    for action in actions:
+        flows.complete(action)
+    run.wait()
+
+
 def test_environments_change_while_nothing_runs(flows: Flows) -> None:
     run = flows.launch(
         """
