@@ -255,7 +255,9 @@ def test_an_asynchronous_action_is_paused(flows: Flows) -> None:
 def test_two_paused_actions_need_one_resume(flows: Flows) -> None:
     run = flows.launch("""
 main:
-  tasks: {t: {with-items: "i in [1, 2]", action: std.async_noop, on-success: end}, end: {action: std.noop}}
+  tasks:
+    t: {with-items: "i in [1, 2]", action: std.async_noop, on-success: end}
+    end: {action: std.noop}
 """)
     actions = run.wait_actions("t", 2)
     for action in actions:
