@@ -60,6 +60,12 @@ _TASKS_BY_NAME = (
     .where(_T.c.workflow_execution_id == _param("id"), _T.c.name.in_(_any_of("names")))
     .order_by(_T.c.id)
 )
+_LATEST_TASK = (
+    sa.select(_T)
+    .where(_T.c.workflow_execution_id == _param("id"), _T.c.name == _param("name"))
+    .order_by(_T.c.id.desc())
+    .limit(1)
+)
 _TASKS_OF = sa.select(_T).where(_T.c.workflow_execution_id == _param("id")).order_by(_T.c.id)
 _TASKS_IN = (
     sa.select(_T)
@@ -159,6 +165,11 @@ class Store:
         """Tasks by name, oldest first."""
         params = {"id": execution_id, "names": list(names)}
         return rows.load(self.conn, TaskExecution, _TASKS_BY_NAME, params)
+
+    def latest_task(self, execution_id: str, name: str) -> TaskExecution | None:
+        """The newest task of a name: a loop may have made thousands of them."""
+        params = {"id": execution_id, "name": name}
+        return _first(rows.load(self.conn, TaskExecution, _LATEST_TASK, params))
 
     def tasks_of(self, execution_id: str) -> list[TaskExecution]:
         """All tasks of an execution, oldest first."""

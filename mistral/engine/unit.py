@@ -246,8 +246,14 @@ class Unit:
 
     def latest_task(self, name: str) -> TaskExecution | None:
         """The newest task execution of a name."""
-        found = self.tasks_named([name])
-        return found[-1] if found else None
+        stored = self.store.latest_task(self.wf_ex.id, name)
+        if stored is not None and "rollback_of" in stored.runtime_context:
+            return next(reversed(self.tasks_named([name])), None)
+        newest = self._seen(
+            [stored] if stored is not None else [],
+            lambda t: t.name == name and "rollback_of" not in t.runtime_context,
+        )
+        return newest[-1] if newest else None
 
     def tasks_named(self, names: Sequence[str]) -> list[TaskExecution]:
         """Tasks of some names, oldest first."""
@@ -420,6 +426,9 @@ class Unit:
         self._count(task_ex, +1)
 
     def _count(self, task_ex: TaskExecution, sign: int) -> None:
+        if "rollback_of" in (task_ex.runtime_context or {}):
+            # compensations are no part of what the workflow is to complete
+            return
         wf_ex, state = self.wf_ex, task_ex.state
         if not states.is_completed(state):
             wf_ex.unfinished += sign

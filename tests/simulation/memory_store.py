@@ -92,6 +92,10 @@ class MemoryStore(Store):
         found = self._tasks(execution_id, lambda r: r["unique_key"] == key)
         return found[0] if found else None
 
+    def latest_task(self, execution_id: str, name: str) -> TaskExecution | None:
+        found = self.tasks_by_name(execution_id, [name])
+        return found[-1] if found else None
+
     def tasks_by_name(self, execution_id: str, names: Iterable[str]) -> list[TaskExecution]:
         wanted = set(names)
         return self._tasks(execution_id, lambda r: r["name"] in wanted)

@@ -165,6 +165,8 @@ def test_questions_about_tasks(kind: Kind) -> None:
     assert names(lambda s: s.tasks_of("w")) == ["a", "b", "c", "d"]
     assert names(lambda s: s.tasks_in("w", ["RUNNING", "ERROR"])) == ["c", "d"]
     assert names(lambda s: s.tasks_by_name("w", ["d", "a"])) == ["a", "d"]
+    assert kind.write(lambda s: s.latest_task("w", "d")).id == "d"
+    assert kind.write(lambda s: s.latest_task("w", "other")) is None
     assert names(lambda s: s.end_tasks("w")) == ["b", "c"]
     assert names(lambda s: s.unprocessed_tasks("w")) == ["c"]
     assert names(lambda s: s.find_tasks(None, "w", True, "ERROR")) == ["c"]
