@@ -121,9 +121,10 @@ def _counters(conn: sa.Connection) -> Iterator[Violation]:
     """Counts in the row of an execution against its tasks."""
 
     def counted(*where: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
-        of_execution = _T.c.workflow_execution_id == _W.c.id
+        own = _T.c.workflow_execution_id == _W.c.id
+        is_part = sa.or_(_T.c.unique_key.is_(None), ~_IS_COMPENSATION)
         return (
-            sa.select(sa.func.count()).select_from(_T).where(of_execution, *where).scalar_subquery()
+            sa.select(sa.func.count()).select_from(_T).where(own, is_part, *where).scalar_subquery()
         )
 
     facts = {

@@ -223,8 +223,11 @@ def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
     child = unit.store.execution(event.source_id) if event.source_id else None
     if not found or child is None or found[0].attempt != event.attempt:
         return []
-    if child.attempt != event.payload.get("attempt") or not states.is_completed(child.state):
-        return []
+    ended = event.payload
+    if child.attempt != ended.get("attempt"):
+        # it runs again meanwhile; the news of that comes next and finds its end counted
+        child = child.draft()
+        child.apply({"state": ended["state"], "state_info": ended["state_info"]})
     return take_child(unit, found[0], child)
 
 

@@ -424,7 +424,11 @@ class Workflow:
                     task_id=own.task_execution_id,
                     attempt=own.task_attempt,
                     number=number,
-                    payload={"attempt": own.attempt},
+                    payload={
+                        "attempt": own.attempt,
+                        "state": own.state,
+                        "state_info": own.state_info,
+                    },
                     created_at=self.means.now,
                 )
             )

@@ -172,3 +172,22 @@ def test_a_running_child_is_stopped_and_undone_first(flows: Flows) -> None:
     assert [name for name, _state, _results in compensations(run)] == ["c", "a"]
     assert "Abandoned, not rolled back even if a result comes later: open." in child.info
     assert "never" not in child.names()
+
+
+def test_after_a_failed_rollback_a_task_can_be_run_again(flows: Flows) -> None:
+    run = flows.run(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, rollback: std.noop, on-success: b}
+            b: {action: std.noop, rollback: std.fail, on-success: c}
+            c: {action: <% env().last %>}
+        """,
+        ends="ERROR",
+        env={"last": "std.fail"},
+    )
+    run.put(state="ROLLBACK")
+    run.until(lambda: "The rollback failed" in run.info, "the failed rollback")
+    run.wait("ERROR")
+    assert run.put_task("c", state="RUNNING", reset=True, env={"last": "std.noop"})[0] == 200
+    run.wait("SUCCESS")
