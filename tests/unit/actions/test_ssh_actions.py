@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import socket
 import threading
@@ -45,8 +46,10 @@ class Machine:
                 return
             transport = paramiko.Transport(connection)
             transport.add_server_key(self.host_key)
-            transport.start_server(server=_session_class(self)())
             self.transports.append(transport)
+            # a client that does not trust this host is gone before they have agreed on anything
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
+                transport.start_server(server=_session_class(self)())
 
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)

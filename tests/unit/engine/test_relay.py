@@ -16,9 +16,6 @@ from mistral.engine.mailbox import Mail
 from mistral.utils import clock, ids
 from mistral.workflow.entities import ActionExecution
 
-LONG_AGO = clock.utc_now() - dt.timedelta(seconds=60)
-# later than any moment at which a test runs, however long the whole run takes
-NOW = clock.utc_now() + dt.timedelta(hours=3)
 EXECUTOR = "executor/1"
 
 
@@ -27,6 +24,8 @@ class Surroundings:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        # counted from now: the whole run may take longer than the times that are judged
+        self.long_ago = clock.utc_now() - dt.timedelta(seconds=60)
         self.queue = MagicMock(spec=ActionQueue)
         self.queue.options = SendOptions(silence_limit=300)
         self.queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
@@ -38,7 +37,11 @@ class Surroundings:
     def action(self, **values: Any) -> str:
         """An action that is due."""
         action_ex = ActionExecution(
-            id=ids.new_id(), name="std.http", created_at=LONG_AGO, next_look_at=LONG_AGO, **values
+            id=ids.new_id(),
+            name="std.http",
+            created_at=self.long_ago,
+            next_look_at=self.long_ago,
+            **values,
         )
         self.database.write(lambda conn: rows.insert(conn, [action_ex]))
         return action_ex.id
@@ -81,14 +84,16 @@ def test_what_waits_for_a_third_party_is_left_alone(
     around: Surroundings, started_by: str | None
 ) -> None:
     """Whatever set the mark: the third party is not told twice, nor is the action given up."""
-    action_id = around.action(started_by=started_by, started_at=LONG_AGO, signalled_at=LONG_AGO)
-    around.listens_since(LONG_AGO)
+    action_id = around.action(
+        started_by=started_by, started_at=around.long_ago, signalled_at=around.long_ago
+    )
+    around.listens_since(around.long_ago)
     around.relay.sweep()
     assert (around.sent, around.posted, around.next_look(action_id)) == ([], [], None)
 
 
 def test_a_sign_of_life_does_not_wake_what_waits(around: Surroundings) -> None:
-    action_id = around.action(signalled_at=LONG_AGO)
+    action_id = around.action(signalled_at=around.long_ago)
     around.relay.sweep()
     now = clock.utc_now()
     around.database.write(lambda conn: actions.heard_of(conn, [action_id], now, now))
@@ -117,13 +122,13 @@ def test_claims_of_silent_executors(
     around: Surroundings, was_seen: str, has_listened: bool, is_lost: bool
 ) -> None:
     now = clock.utc_now()
-    assert now - LONG_AGO > PROCESS_SILENCE
+    assert now - around.long_ago > PROCESS_SILENCE
     if was_seen != "never":
-        seen = now if was_seen == "now" else LONG_AGO
+        seen = now if was_seen == "now" else around.long_ago
         around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", seen))
-    around.action(started_by=EXECUTOR, started_at=LONG_AGO)
-    again = around.action(started_by=EXECUTOR, started_at=LONG_AGO, safe_rerun=True)
-    around.listens_since(LONG_AGO if has_listened else now)
+    around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    again = around.action(started_by=EXECUTOR, started_at=around.long_ago, safe_rerun=True)
+    around.listens_since(around.long_ago if has_listened else now)
     around.relay.sweep()
     assert [mail.kind for mail in around.posted] == ["lost"] * is_lost
     assert around.sent == [again] * is_lost
