@@ -290,7 +290,8 @@ class WorkflowAction(Action):
         own_input = defaults | {k: v for k, v in input_dict.items() if k in declared}
         parent_params = parent.params
         params: dict[str, Any] = {k: v for k, v in input_dict.items() if k not in declared}
-        params.setdefault("env", dict(means.env()))
+        # the same object for each child, so that a large one is encoded once
+        params.setdefault("env", means.env())
         for inherited in ("notify", "dry_run"):
             if inherited in parent_params:
                 params[inherited] = means.values.get(parent_params, inherited)

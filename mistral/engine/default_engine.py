@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -246,11 +247,16 @@ class DefaultEngine(Engine):
             done.result(WAIT_SECONDS)
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, wf_action))
 
-    def on_actions_complete(self, executor_id: str, reports: Sequence[JsonDict]) -> int:
+    def on_actions_complete(
+        self, executor_id: str, reports: Sequence[JsonDict], wait: float = WAIT_SECONDS
+    ) -> int:
         """Store a batch of an executor's reports; those of one execution in one transaction.
 
+        :param wait: seconds after which the executor asks again: nobody hears a later answer.
         :returns: how many reports are stored now; a repeat changes nothing.
+        :raises UnavailableException: not all are stored yet.
         """
+        give_up_at = time.monotonic() + wait
         by_execution: dict[str, list[JsonDict]] = defaultdict(list)
         alone = []
         for report in reports:
@@ -267,8 +273,11 @@ class DefaultEngine(Engine):
             self._db.write(lambda conn: single_actions.store_reports(conn, alone, utc_now()))
             for report in alone:
                 self.action_delivered(report["id"], None)
-        for done in waiting:
-            done.result(WAIT_SECONDS)
+        try:
+            for done in waiting:
+                done.result(max(0.0, give_up_at - time.monotonic()))
+        except TimeoutError as error:
+            raise exc.UnavailableException("The engine is busy, the reports wait.") from error
         return len(reports)
 
     def action_delivered(self, action_ex_id: str, wf_ex_id: str | None) -> None:
@@ -401,6 +410,7 @@ class DefaultEngine(Engine):
 
         def alone(conn: sa.Connection) -> None:
             single_actions.finish(conn, self._catalog, self._options.limits, execution_id, outcomes)
+            incoming.set_aside(Store(conn), mails)
 
         self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
 

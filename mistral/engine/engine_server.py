@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistral.context import RequestContext
 from mistral.engine.base import Start
-from mistral.engine.default_engine import DefaultEngine
+from mistral.engine.default_engine import WAIT_SECONDS, DefaultEngine
 from mistral.rpc.base import RPCServer, Transport
 from mistral.service.base import MistralService
 from mistral.workflow.results import Outcome
@@ -175,7 +176,9 @@ class EngineServer(MistralService):
         self, rpc_ctx: Mapping[str, Any], executor_id: str, results: Sequence[JsonDict]
     ) -> JsonDict:
         """Store a batch of reports; the answer means that they are stored."""
-        return {"stored": self.engine.on_actions_complete(executor_id, results)}
+        deadline = rpc_ctx.get("deadline")
+        wait = WAIT_SECONDS if deadline is None else deadline - time.time()
+        return {"stored": self.engine.on_actions_complete(executor_id, results, wait)}
 
     def claim_actions(
         self, rpc_ctx: Mapping[str, Any], executor_id: str, claims: Sequence[JsonDict]

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from mistral.db import actions as action_store
 from mistral.db import members
+from mistral.db.store import Store
 from mistral.engine import (
     action_handler,
     dispatcher,
@@ -201,6 +202,14 @@ def give_up(unit: Unit, mail: Mail, cause: str) -> list[Command]:
             changes = {"state": states.ERROR, "state_info": message, "processed": True}
             commands.append(UpdateTask(task_ex.id, changes))
     return [*commands, SetWorkflowState(states.ERROR, message, task_id, forced=True)]
+
+
+def set_aside(store: Store, mails: Sequence[Mail]) -> None:
+    """Events whose execution is gone can't be handled: nobody looks at them again."""
+    found = store.events([mail.id for mail in mails if mail.kind == "event"])
+    for event in found:
+        event.next_look_at = None
+    store.update(found)
 
 
 def note_executor(

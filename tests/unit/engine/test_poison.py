@@ -8,7 +8,9 @@ from unittest.mock import MagicMock
 import pytest
 import sqlalchemy as sa
 
+from mistral import exceptions as exc
 from mistral.db import actions, rows, tables
+from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import incoming
 from mistral.engine.action_queue import ActionQueue, SendOptions
@@ -16,18 +18,24 @@ from mistral.engine.default_engine import DefaultEngine
 from mistral.services.catalog import Catalog
 from mistral.utils import clock, ids
 from mistral.workflow import results, states
-from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from mistral.workflow.entities import (
+    ActionExecution,
+    ExecutionEvent,
+    TaskExecution,
+    WorkflowExecution,
+)
 
 
 class Surroundings:
     """An engine whose relay does not run, and one execution with actions of unknown tasks."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, is_running: bool = True) -> None:
         queue = MagicMock(spec=ActionQueue)
         queue.options = SendOptions()
         self.database = database
         self.engine = DefaultEngine(database, MagicMock(spec=Catalog), queue)
-        self.engine._mailboxes.start()
+        if is_running:
+            self.engine._mailboxes.start()
         self.execution_id = ids.new_id()
         now = clock.utc_now()
         execution = WorkflowExecution(
@@ -64,7 +72,7 @@ class Surroundings:
         """An action as it is stored."""
         return self.database.read(lambda conn: actions.by_ids(conn, [action_id]))[0]
 
-    def report(self, *action_ids: str) -> int:
+    def report(self, *action_ids: str, wait: float = 10) -> int:
         """Results of an executor."""
         return self.engine.on_actions_complete(
             "executor/1",
@@ -79,20 +87,27 @@ class Surroundings:
                 }
                 for action_id in action_ids
             ],
+            wait,
         )
 
 
 @pytest.fixture
-def around(fresh_sqlite_url: str) -> Iterator[Surroundings]:
-    """An engine on an empty database."""
-    database = Database(fresh_sqlite_url)
-    with database.connect() as conn:
+def database(fresh_sqlite_url: str) -> Iterator[Database]:
+    """An empty database."""
+    found = Database(fresh_sqlite_url)
+    with found.connect() as conn:
         tables.metadata.create_all(conn)
         conn.commit()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def around(database: Database) -> Iterator[Surroundings]:
+    """An engine on an empty database."""
     found = Surroundings(database)
     yield found
     found.engine._mailboxes.stop()
-    database.close()
 
 
 def test_a_result_that_cannot_be_handled_is_stored(
@@ -121,3 +136,26 @@ def test_an_absent_database_is_no_reason_to_give_up(around: Surroundings) -> Non
     around.engine._failed(around.execution_id, mail, gone)
 
     assert not around.row(action_id).processed
+
+
+def test_a_caller_that_is_gone_holds_no_thread(database: Database) -> None:
+    around = Surroundings(database, is_running=False)
+
+    with pytest.raises(exc.UnavailableException):
+        around.report(around.action(None), wait=0.01)
+
+
+def test_an_event_of_a_deleted_execution_is_set_aside(around: Surroundings) -> None:
+    event = ExecutionEvent(
+        id=ids.new_id(),
+        execution_id=ids.new_id(),
+        kind="child-finished",
+        next_look_at=clock.utc_now(),
+        created_at=clock.utc_now(),
+    )
+    around.database.write(lambda conn: rows.insert(conn, [event]))
+
+    around.engine._handle(event.execution_id, [incoming.Mail("event", event.id)])
+
+    found = around.database.read(lambda conn: Store(conn).events([event.id]))
+    assert [e.next_look_at for e in found] == [None]
