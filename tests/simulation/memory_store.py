@@ -182,10 +182,12 @@ class MemoryStore(Store):
     def abandoned_actions(self, execution_id: str) -> list[str]:
         found = self._select(
             ActionExecution,
-            lambda r: r["workflow_execution_id"] == execution_id
-            and r["result_at"] is None
-            and r["signalled_at"] is None
-            and r["next_look_at"] is None,
+            lambda r: (
+                r["workflow_execution_id"] == execution_id
+                and r["result_at"] is None
+                and r["signalled_at"] is None
+                and r["next_look_at"] is None
+            ),
             _by_id,
         )
         return [action_ex.id for action_ex in found]
