@@ -70,7 +70,7 @@ def _run_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]
     task_spec = unit.spec.tasks[task_ex.name]
     if joins.verdict(task_spec, total, ready, failed) == joins.FAILED:
         # joins behind this one may have waited for it to come again
-        return [TaskCompleted(task_ex.id, tuple(n[0] for n in task_ex.next_tasks or ()))]
+        return [TaskCompleted(task_ex.id, again=True)]
     attempt = task_ex.attempt + 1
     return [
         *task_handler.existing(unit, task_ex).rearm(),
@@ -173,7 +173,7 @@ def edges_not_taken(unit: Unit, command: TaskCompleted) -> list[Command]:
     # a join that waits may still fail and lead on: it counts as lost when nothing else is sure
     active = _active(unit)
     for alive in (active | _waiting(unit), active):
-        lost = [further for join in found for further in _lost_routes(unit, join, task_ex, alive)]
+        lost = [further for join in found for further in _lost_routes(unit, join, command, alive)]
         if lost:
             return [*lost, command]
     return []
@@ -185,24 +185,33 @@ def _waiting(unit: Unit) -> set[str]:
 
 
 def _lost_routes(
-    unit: Unit, join: TaskExecution, ended: TaskExecution, active: set[str]
+    unit: Unit, join: TaskExecution, command: TaskCompleted, active: set[str]
 ) -> list[Command]:
     """Inbound tasks of a join that can't come any more because of a route not taken."""
     decided = unit.inbounds(join)
+    ended = unit.task(command.task_id)
 
     def is_open(name: str) -> bool:
         row = decided.get(name)
         if row is None or row.state == joins.WAITING:
             return True
         # the same task came before, was run again and chose otherwise
-        return name == ended.name and row.source_task_id == ended.id
+        return not command.again and name == ended.name and row.source_task_id == ended.id
 
     undecided = [name for name in unit.spec.inbound(join.name) if is_open(name)]
     dead = joins.dead_inbound(unit.spec, join.name, undecided, active)
     dead -= unit.about_to_come(join.name)
     if not dead:
         return []
-    return [*(_failed(join, name) for name in sorted(dead)), EvaluateJoin(join.id)]
+    found = {name: _failed(join, name) for name in sorted(dead)}
+    events = dict(ended.next_tasks or ()) if command.again else {}
+    if ended.name in found and join.name in events:
+        found[ended.name] = SetInbound(
+            JoinInbound(
+                join.id, ended.name, joins.READY, ended.id, events[join.name], join.attempt
+            )
+        )
+    return [*found.values(), EvaluateJoin(join.id)]
 
 
 def rerun(unit: Unit, command: Any) -> list[Command]:

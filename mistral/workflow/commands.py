@@ -174,10 +174,14 @@ class EvaluateJoin(Command):
 
 @dataclasses.dataclass(frozen=True)
 class TaskCompleted(Command):
-    """A task has ended: joins learn of the edges it took and did not take."""
+    """A task has ended: joins learn of the edges it took and did not take.
+
+    ``again``: it ended earlier and stays as it is, although others wanted it to run once more.
+    """
 
     task_id: str
     chosen: tuple[str, ...] = ()
+    again: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
