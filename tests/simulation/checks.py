@@ -189,8 +189,7 @@ class Checks:
         """Judge the rows that are left."""
         self.picture()
         self._report(self._effects())
-        now = self._parts.world.utc_now()
-        self._report(law6.stored_results(self._parts.database, now))
+        self._report(law6.stored_results(self._parts.database))
         for wf_ex in self._parts.database.tables[WorkflowExecution].values():
             if not states.is_completed(wf_ex["state"]):
                 self.find("no-end", f"{wf_ex['workflow_name']} {wf_ex['id']} {wf_ex['state']}")

@@ -15,4 +15,7 @@ KEPT: dict[int, str] = {
     1830: "a join waited for one that had failed and stays failed",
     101679: "an action that nobody looked at after a cancel was not sent after a rerun",
     104342: "the same, without any message",
+    500871: "an old action that was resumed set a task going that had gone on to a new attempt",
+    504442: "a join that stays failed was not seen as the last way to another",
+    507654: "the same, after it had led on before",
 }

@@ -7,7 +7,6 @@ with-items count, and that a claim's owner lives.
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -201,7 +200,9 @@ class Picture:
         # an operator may run a child again beside those that run
         if live > limit and not (task["type"] == "WORKFLOW" and counts["capacity"] < 0):
             yield Finding("too-many-items", f"{live} items run at a time: {where}")
-        if ended > finished and task["type"] == "WORKFLOW" and not context.get("revived"):
+        # a child that runs again has not told its parent yet
+        news = self.news.get(task["workflow_execution_id"])
+        if ended > finished and task["type"] == "WORKFLOW" and not news:
             yield Finding("counter-differs", f"{finished} items have ended: {where}")
 
 
@@ -211,10 +212,9 @@ def needed_by(spec: WorkflowSpec, name: str) -> int:
     return len(spec.inbound(name)) if join == "all" else int(join or 0)
 
 
-def stored_results(database: MemoryDatabase, now: dt.datetime) -> Iterator[Finding]:
-    """Results that nobody has taken although there was time."""
+def stored_results(database: MemoryDatabase) -> Iterator[Finding]:
+    """Results that nobody has taken and nobody will."""
     for action in database.tables[ActionExecution].values():
-        if action["result_at"] is not None and not action["processed"]:
-            late = now - action["result_at"]
-            if action["workflow_execution_id"] and late > dt.timedelta(seconds=20):
-                yield Finding("result-not-processed", f"{action['name']} {action['id']}")
+        is_open = action["result_at"] is not None and not action["processed"]
+        if is_open and action["workflow_execution_id"] and action["next_look_at"] is None:
+            yield Finding("result-not-processed", f"{action['name']} {action['id']}")
