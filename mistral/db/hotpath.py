@@ -37,9 +37,10 @@ def select(
     conn: sa.Connection, statement: sa.Select[Any], params: Mapping[str, Any]
 ) -> list[list[Any]]:
     """Run a SELECT; a parameter that is a list stands for the values of an ``IN``."""
-    sizes = tuple((k, len(v)) for k, v in params.items() if isinstance(v, list))
-    if any(size == 0 for _name, size in sizes):
+    if any(isinstance(value, list) and not value for value in params.values()):
         return []
+    params = {k: _padded(v) if isinstance(v, list) else v for k, v in params.items()}
+    sizes = tuple((k, len(v)) for k, v in params.items() if isinstance(v, list))
     query = _compiled(conn.dialect, statement, sizes, tuple(params))
     flat = {**query.fixed, **(_flattened(params) if sizes else params)}
     values = {name: flat[name] for name in query.names}
@@ -52,6 +53,12 @@ def select(
         for row in rows:
             row[position] = convert(row[position])
     return rows
+
+
+def _padded(values: list[Any]) -> list[Any]:
+    """A list of the next power of two, so that few lengths have to be compiled and planned."""
+    missing = (1 << (len(values) - 1).bit_length()) - len(values)
+    return values + [values[-1]] * missing
 
 
 def _flattened(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -76,7 +83,8 @@ def _compiled(
     compiled: Any = statement.compile(dialect=dialect)
     state = compiled.construct_expanded_state(samples)
     ordered = tuple(state.positiontup or state.parameters)
-    fixed = {k: v for k, v in state.parameters.items() if k not in _flattened(samples)}
+    given = _flattened(samples)
+    fixed = {k: v for k, v in state.parameters.items() if k not in given}
     binds = {}
     for name in ordered:
         if name in compiled.binds:
