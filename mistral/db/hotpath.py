@@ -57,6 +57,8 @@ def select(
 
 def _padded(values: list[Any]) -> list[Any]:
     """A list of the next power of two, so that few lengths have to be compiled and planned."""
+    if not values:
+        return values
     missing = (1 << (len(values) - 1).bit_length()) - len(values)
     return values + [values[-1]] * missing
 
