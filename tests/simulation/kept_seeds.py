@@ -17,5 +17,6 @@ KEPT: dict[int, str] = {
     104342: "the same, without any message",
     500871: "an old action that was resumed set a task going that had gone on to a new attempt",
     504442: "a join that stays failed was not seen as the last way to another",
+    505786: "items that ended after their task were missing when a rerun let it go on",
     507654: "the same, after it had led on before",
 }
