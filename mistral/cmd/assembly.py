@@ -20,7 +20,7 @@ from mistral.db import schema
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
-from mistral.engine.engine_server import EngineServer
+from mistral.engine.engine_server import EngineServer, alive_topic
 from mistral.engine.executor_server import ExecutorServer
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.clients import ExecutorClient
@@ -133,7 +133,10 @@ class Components:
             grace_period=conf.graceful_shutdown_timeout,
         )
         executor = DefaultExecutor(
-            self._parts.transport.client(conf.engine.topic), options, self._parts.action_services
+            self._parts.transport.client(conf.engine.topic),
+            options,
+            self._parts.action_services,
+            alive_client=self._parts.transport.client(alive_topic(conf.engine.topic)),
         )
         return ExecutorServer(
             executor, transport=self._parts.executor_transport, topic=conf.executor.topic

@@ -76,11 +76,13 @@ class DefaultExecutor(Executor):
         options: ExecutorOptions | None = None,
         services: ActionServices | None = None,
         runner: ActionRunner | None = None,
+        alive_client: RPCClient | None = None,
     ) -> None:
         self.options = options or ExecutorOptions()
         # a process never inherits the claims of the one before it
         self.executor_id = f"{self.options.host}/{ids.new_id()}"
         self._engine = engine_client
+        self._alive = alive_client or engine_client
         self._runner = runner or ActionRunner(services)
         self._changed = threading.Condition()
         self._runs: dict[tuple[str, int], _Run] = {}
@@ -321,7 +323,7 @@ class DefaultExecutor(Executor):
     def _beat(self) -> None:
         while True:
             try:
-                self._engine.cast(
+                self._alive.cast(
                     "executor_alive",
                     None,
                     executor_id=self.executor_id,

@@ -18,8 +18,18 @@ LOG = logging.getLogger(__name__)
 
 TOPIC = "mistral_engine"
 SERVER_THREADS = 64
+ALIVE_THREADS = 2
 
 JsonDict = dict[str, Any]
+
+
+def alive_topic(topic: str) -> str:
+    """Where executors say that they live.
+
+    Not among the requests: an executor whose sign of life waits behind a thousand starts would be
+    taken for dead, with all that it runs.
+    """
+    return f"{topic}_alive"
 
 
 class EngineServer(MistralService):
@@ -44,20 +54,24 @@ class EngineServer(MistralService):
         self._topic = topic
         self._host = host
         self._threads = threads
-        self._server: RPCServer | None = None
+        self._servers: list[RPCServer] = []
 
     def start(self) -> None:
         """Start the engine, then let messages come."""
         self.engine.start()
-        self._server = self._transport.server(self._topic, self._host, self, self._threads)
-        self._server.start()
+        for topic, threads in (
+            (alive_topic(self._topic), ALIVE_THREADS),
+            (self._topic, self._threads),
+        ):
+            server = self._transport.server(topic, self._host, self, threads)
+            self._servers.append(server)
+            server.start()
         LOG.info("Engine started [host=%s]", self._host)
 
     def stop(self, graceful: bool = False) -> None:
         """Receive no more, finish what has arrived, end."""
-        if self._server is not None:
-            self._server.stop(graceful=graceful)
-            self._server = None
+        while self._servers:
+            self._servers.pop().stop(graceful=graceful)
         self.engine.stop()
         LOG.info("Engine stopped [host=%s]", self._host)
 
