@@ -17,7 +17,10 @@ NAME = sa.String(255)
 
 
 class FreeText(sa.types.TypeDecorator[str]):
-    """A text for people, of any origin: NUL, which PostgreSQL can't keep, is shown as U+FFFD."""
+    """A text for people, of any origin: what databases can't keep is shown as U+FFFD.
+
+    That is NUL, by PostgreSQL, and half a surrogate pair, by all of them.
+    """
 
     impl = sa.Text
     cache_ok = True
@@ -26,7 +29,13 @@ class FreeText(sa.types.TypeDecorator[str]):
         return LONG_TEXT
 
     def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        return value.replace("\0", "\ufffd") if value else value
+        if not value:
+            return value
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value.replace("\0", "\ufffd")
 
 
 class Json(sa.types.TypeDecorator[Any]):

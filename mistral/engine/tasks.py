@@ -31,6 +31,11 @@ from mistral.workflow.values import Bag
 MAX_TARGET = 255
 
 
+def is_plain(text: str) -> bool:
+    """Whether every database can keep a text as it is."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 class RegularTask(Task):
     """A task with one action or one sub-workflow."""
 
@@ -57,7 +62,7 @@ class RegularTask(Task):
         target = self._evaluate(self.task_spec.target, context) if self.task_spec.target else None
         if target is None:
             return None
-        if not isinstance(target, str) or len(target) > MAX_TARGET or "\0" in target:
+        if not isinstance(target, str) or len(target) > MAX_TARGET or not is_plain(target):
             raise exc.InputException(
                 f"'target' must be the name of an executor, a text of at most {MAX_TARGET} "
                 f"characters, not {str(target)[:80]!r}"

@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
 
 from mistral.db import tables
 from mistral.db import values as value_store
 from mistral.db.transaction import Database
+from mistral.db.types import FreeText
 from mistral.utils import json
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.values import EMPTY, INLINE_LIMIT, Bag, Ref, Values
@@ -221,3 +223,11 @@ def test_a_bag_set_again_is_no_change() -> None:
     task_ex.published = Bag({"x": [1]})
 
     assert task_ex.changed == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [(None, None), ("", ""), ("plain ü", "plain ü"), ("a\0b", "a\ufffdb"), ("\ud800x", "\ufffdx")],
+)
+def test_free_texts_are_shown_with_substitutes(text: str | None, kept: str | None) -> None:
+    assert FreeText().process_bind_param(text, sqlite.dialect()) == kept
