@@ -207,9 +207,7 @@ def _lost_routes(
     events = dict(ended.next_tasks or ()) if command.again else {}
     if ended.name in found and join.name in events:
         found[ended.name] = SetInbound(
-            JoinInbound(
-                join.id, ended.name, joins.READY, ended.id, events[join.name], join.attempt
-            )
+            JoinInbound(join.id, ended.name, joins.READY, ended.id, events[join.name], join.attempt)
         )
     return [*found.values(), EvaluateJoin(join.id)]
 
