@@ -26,7 +26,7 @@ from mistral.workflow.commands import (
     UpdateExecution,
     UpdateTask,
 )
-from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.entities import RESULT_ERASED, TaskExecution, WorkflowExecution
 from mistral.workflow.means import Means
 from mistral.workflow.values import EMPTY, Bag
 
@@ -322,9 +322,14 @@ class Task:
             return []
         if self._evaluate(self.task_spec.keep_result, self._context()):
             return []
+        # the marker tells expressions of this very decision, which still know the old rows
+        erased = {**self.draft.runtime_context, RESULT_ERASED: True}
         return [
-            UpdateAction(action_ex.id, {"output": EMPTY})
-            for action_ex in self.means.accepted_actions(self.draft)
+            *self._do(UpdateTask(self.draft.id, {"runtime_context": erased})),
+            *(
+                UpdateAction(action_ex.id, {"output": EMPTY})
+                for action_ex in self.means.accepted_actions(self.draft)
+            ),
         ]
 
     # repeating

@@ -17,7 +17,7 @@ from mistral.workflow.commands import (
     SetWorkflowState,
     UpdateTask,
 )
-from mistral.workflow.entities import TaskExecution, Timer
+from mistral.workflow.entities import RESULT_ERASED, TaskExecution, Timer
 
 WAIT_BEFORE = "wait-before"
 WAIT_AFTER = "wait-after"
@@ -263,6 +263,7 @@ class RetryPolicy(TaskPolicy):
         }
         # a new attempt repeats all items (§11.16)
         changes["runtime_context"].pop("with_items", None)
+        changes["runtime_context"].pop(RESULT_ERASED, None)
         if task_spec.join:
             changes["runtime_context"]["waits_for_retry"] = True
         return [

@@ -24,6 +24,7 @@ from mistral.utils import ids, json
 from mistral.workflow import joins, states
 from mistral.workflow.commands import Command, RunTask
 from mistral.workflow.entities import (
+    RESULT_ERASED,
     ActionExecution,
     ExecutionEvent,
     JoinInbound,
@@ -293,7 +294,9 @@ class Unit:
         if task_ex.type == "WORKFLOW":
             outputs = [self.values.unpack(c.output) for c in self.children(task_ex)]
             return result_of(task_spec, outputs)
-        return result_of(task_spec, self._outputs(self.accepted_actions(task_ex)))
+        accepted = self.accepted_actions(task_ex)
+        erased = task_ex.runtime_context.get(RESULT_ERASED)
+        return result_of(task_spec, [None for _ in accepted] if erased else self._outputs(accepted))
 
     def result_elsewhere(self, task_ex: TaskExecution) -> Any:
         """The result of a task of another execution, as committed."""

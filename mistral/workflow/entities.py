@@ -10,6 +10,9 @@ from typing import Any, Self
 from mistral.workflow import states
 from mistral.workflow.values import EMPTY, Bag
 
+RESULT_ERASED = "result_erased"
+"""Key in a task's ``runtime_context``: its attempt's result was only kept until publishing."""
+
 
 class Entity:
     """Base of the entities: attributes changed since loading are listed in ``changed``.
