@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import pathlib
+import time
 from collections.abc import Iterator
 
 import sqlalchemy as sa
@@ -24,6 +25,8 @@ MIGRATIONS = pathlib.Path(__file__).parent / "migrations"
 
 _LOCK_NUMBER = 0x6D697374  # any constant that nobody else's advisory lock has
 _LOCK_SECONDS = 600
+_LOCK_PAUSE = 0.1
+_BUSY = "Another process is migrating the database for too long."
 
 
 def alembic_config(url: str) -> Config:
@@ -68,33 +71,53 @@ def is_current(url: str) -> bool:
 
 @contextlib.contextmanager
 def exclusive(url: str) -> Iterator[sa.Connection]:
-    """A connection in a transaction, while no other process migrates the same database."""
+    """A connection for migrations, while no other process migrates the same database.
+
+    :raises UnavailableException: another process migrates it for too long.
+    """
     database = Database(url)
     try:
-        # SQLite: the writer's BEGIN IMMEDIATE is the lock
-        with database.connect() as conn, conn.begin(), _server_lock(conn):
-            yield conn
+        with database.connect() as conn:
+            if conn.dialect.name == "postgresql":
+                with database.connect() as guard, _advisory_lock(guard):
+                    yield conn
+            elif conn.dialect.name in ("mysql", "mariadb"):
+                with _named_lock(conn):
+                    yield conn
+            else:
+                # the writer's BEGIN IMMEDIATE is the lock
+                with conn.begin():
+                    yield conn
     finally:
         database.close()
 
 
 @contextlib.contextmanager
-def _server_lock(conn: sa.Connection) -> Iterator[None]:
-    if conn.dialect.name == "postgresql":
-        conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK_NUMBER)))
+def _advisory_lock(conn: sa.Connection) -> Iterator[None]:
+    # a connection that waits inside a statement would hold up the concurrent building of
+    # indexes for ever: so this one asks again and again
+    conn = conn.execution_options(isolation_level="AUTOCOMMIT")
+    give_up_at = time.monotonic() + _LOCK_SECONDS
+    while not conn.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK_NUMBER))).scalar():
+        if time.monotonic() > give_up_at:
+            raise exc.UnavailableException(_BUSY)
+        time.sleep(_LOCK_PAUSE)
+    try:
         yield
-    elif conn.dialect.name in ("mysql", "mariadb"):
-        # such locks belong to the whole server, have short names and survive the implicit
-        # commits of DDL
-        schema = conn.execute(sa.select(sa.func.database())).scalar_one()
-        name = f"mistral.{hashlib.sha256(schema.encode()).hexdigest()[:32]}"
-        if conn.execute(sa.select(sa.func.get_lock(name, _LOCK_SECONDS))).scalar() != 1:
-            raise exc.UnavailableException(
-                "Another process is migrating the database for too long."
-            )
-        try:
-            yield
-        finally:
-            conn.execute(sa.select(sa.func.release_lock(name)))
-    else:
+    finally:
+        conn.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK_NUMBER)))
+
+
+@contextlib.contextmanager
+def _named_lock(conn: sa.Connection) -> Iterator[None]:
+    # such locks belong to the whole server, have short names and survive the implicit
+    # commits of DDL
+    schema = conn.execute(sa.select(sa.func.database())).scalar_one()
+    name = f"mistral.{hashlib.sha256(schema.encode()).hexdigest()[:32]}"
+    if conn.execute(sa.select(sa.func.get_lock(name, _LOCK_SECONDS))).scalar() != 1:
+        raise exc.UnavailableException(_BUSY)
+    conn.commit()
+    try:
         yield
+    finally:
+        conn.execute(sa.select(sa.func.release_lock(name)))

@@ -148,6 +148,7 @@ workflow_executions = sa.Table(
     sa.Index(None, "root_execution_id"),
     sa.Index(None, "task_execution_id"),
     sa.Index(None, "parent_execution_id"),
+    sa.Index(None, "project_id", "created_at", "id"),
     **_OPTIONS,
 )
 
@@ -179,6 +180,10 @@ task_executions = sa.Table(
     sa.Column("finished_at", MOMENT),
     sa.UniqueConstraint("workflow_execution_id", "unique_key"),
     sa.Index(None, "workflow_execution_id", "name"),
+    sa.Index(None, "workflow_execution_id", "name", "id"),
+    sa.Index(None, "workflow_execution_id", "state"),
+    sa.Index(None, "workflow_execution_id", "created_at", "id"),
+    sa.Index(None, "project_id", "created_at", "id"),
     sa.Index(None, "created_at", "id"),
     **_OPTIONS,
 )
@@ -221,7 +226,9 @@ action_executions = sa.Table(
     sa.Column("updated_at", MOMENT),
     sa.Index(None, "next_look_at"),
     sa.Index(None, "task_execution_id"),
+    sa.Index(None, "task_execution_id", "created_at", "id"),
     sa.Index(None, "workflow_execution_id"),
+    sa.Index(None, "project_id", "created_at", "id"),
     sa.Index(None, "created_at", "id"),
     **_OPTIONS,
 )

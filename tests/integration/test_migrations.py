@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +113,63 @@ def test_the_database_sees_no_difference(url: str, database: Database) -> None:
     schema.downgrade(url, "base")
     database.write(tables.metadata.create_all)
     assert dump(database) == migrated
+
+
+def test_an_interrupted_upgrade_is_started_again(url: str, database: Database) -> None:
+    """PostgreSQL leaves an index that is not valid, MariaDB the first ones complete."""
+    schema.upgrade(url, "0001")
+    if database.is_sqlite:
+        pytest.skip("SQLite upgrades in one transaction")
+    name = "ix_workflow_executions_project_id_created_at_id"
+    columns = "project_id" if database.dialect_name == "postgresql" else "project_id,created_at,id"
+    database.write(
+        lambda conn: conn.exec_driver_sql(f"CREATE INDEX {name} ON workflow_executions ({columns})")
+    )
+    schema.upgrade(url)
+    migrated = dump(database)
+    schema.downgrade(url, "base")
+    database.write(tables.metadata.create_all)
+    assert dump(database) == migrated
+
+
+def test_each_migration_goes_back(url: str, database: Database) -> None:
+    schema.upgrade(url, "0001")
+    first = dump(database)
+    schema.upgrade(url)
+    schema.downgrade(url, "0001")
+    assert dump(database) == first
+
+
+def test_nobody_waits_for_an_upgrade(fresh_postgresql_url: str) -> None:
+    """A transaction that takes long holds up the upgrade, and the upgrade holds up nobody."""
+    url = fresh_postgresql_url
+    schema.upgrade(url, "0001")
+    database = Database(url)
+    insert = sa.insert(tables.command_numbers).values()
+    taken = "LOCK TABLE task_executions IN ROW EXCLUSIVE MODE"
+    waiting = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'"
+    )
+    upgrade = threading.Thread(target=schema.upgrade, args=(url,))
+    with database.connect() as long:
+        long.exec_driver_sql(taken)
+        long.execute(insert)
+        upgrade.start()
+        give_up_at = time.monotonic() + 60
+        while not database.read(lambda conn: conn.execute(waiting).scalar()):
+            assert time.monotonic() < give_up_at and upgrade.is_alive()
+
+        def write(conn: sa.Connection) -> None:
+            conn.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+            conn.exec_driver_sql(taken)
+
+        database.write(write)
+        assert upgrade.is_alive()
+        long.rollback()
+    upgrade.join(60)
+    database.close()
+    assert schema.is_current(url)
 
 
 def test_many_processes_upgrade_at_once(url: str) -> None:

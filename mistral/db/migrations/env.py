@@ -10,7 +10,8 @@ from mistral.exceptions import ConfigurationError
 OPTIONS: dict[str, Any] = {
     "target_metadata": tables.metadata,
     "compare_type": True,
-    "transaction_per_migration": False,
+    # PostgreSQL builds an index without locking its table only outside of a transaction
+    "transaction_per_migration": True,
 }
 
 
@@ -22,7 +23,7 @@ def print_sql(url: str | None) -> None:
 
 
 def migrate(url: str | None) -> None:
-    """Execute in one transaction, alone; where DDL commits by itself, alone at least."""
+    """Execute alone, each migration in a transaction; SQLite: all of them in one."""
     if url is None:
         raise ConfigurationError("There is no database to migrate: 'sqlalchemy.url' is not set.")
     with schema.exclusive(url) as conn:
