@@ -170,6 +170,13 @@ class RequestTooLargeException(MistralException):
     message = "Request body is too large."
 
 
+class MaintenanceException(MistralException):
+    """The service is being paused or is paused: nothing may be changed now."""
+
+    http_code = 423
+    message = "The service is in maintenance."
+
+
 # 5xx: the service's errors -------------------------------------------------
 
 

@@ -3,7 +3,8 @@
 From the outside in:
 
 1. proxy headers, if enabled: behind a proxy, addresses in answers are those that clients use;
-2. the Pecan application: routing, the caller's identity, the handler, errors to faults.
+2. the Pecan application: routing, the caller's identity, maintenance, the handler, errors to
+   faults.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from mistral import exceptions as exc
 from mistral.api.controllers.root import all_routes
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.hooks import ErrorHook
+from mistral.api.maintenance import MaintenanceGuard
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response
 from mistral.api.routes import Routes
@@ -44,6 +46,7 @@ class Application(core.ExplicitPecan):
         )
         self._routes = Routes(all_routes(dependencies))
         self._authenticate = dependencies.authenticate
+        self._maintenance = MaintenanceGuard(dependencies.database)
         self._body_limit = dependencies.options.max_request_body_size
 
     def find_controller(self, state: core.RoutingState) -> tuple[Any, list[Any], dict[str, Any]]:
@@ -55,6 +58,7 @@ class Application(core.ExplicitPecan):
         request.body_limit = self._body_limit
         if not found.open:
             request.caller = self._authenticate(environ)
+        self._maintenance.check(request, found.path)
         return found.handler, [request, *found.arguments], {}
 
     def invoke_controller(

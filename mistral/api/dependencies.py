@@ -27,6 +27,8 @@ class ApiOptions:
     validation_mode: str = "mandatory"
     execution_field_size_limit_kb: int = 1024
     proxy_headers: bool = False
+    info_file: str | None = None
+    """The JSON file that ``/info`` answers with; without one there is no such document."""
 
 
 def no_authentication(_environ: Mapping[str, Any]) -> RequestContext:

@@ -64,6 +64,7 @@ class ApiRequest(webob.BaseRequest):
         """The parameter ``fields``."""
         return word_list(self.query.get("fields", ""))
 
+    @functools.cached_property
     def raw_body(self) -> bytes:
         """The body, within the limit.
 
@@ -101,13 +102,13 @@ class ApiRequest(webob.BaseRequest):
     def text_body(self) -> str:
         """The body as UTF-8 text."""
         try:
-            return self.raw_body().decode("utf-8-sig")
+            return self.raw_body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise exc.InputException(f"The request body is not UTF-8 text: {error}.") from error
 
     def json_body(self) -> dict[str, Any]:
         """The body as a JSON object."""
-        raw = self.raw_body()
+        raw = self.raw_body
         kind = self.environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower()
         if kind and kind != "application/json" and not kind.endswith("+json"):
             raise UnsupportedMediaTypeException(

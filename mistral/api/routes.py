@@ -52,9 +52,10 @@ class _Node:
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """A handler found, and the variable segments of the path."""
+    """A handler found, its route's path, and the variable segments of the one asked for."""
 
     handler: Handler
+    path: str
     arguments: tuple[str, ...]
     text: bool
     open: bool
@@ -90,13 +91,13 @@ class Routes:
             raise exc.NotFoundException(f"The resource could not be found: {path}")
         route, arguments = found
         if method == "OPTIONS":
-            return Match(_options, (), False, True)
+            return Match(_options, route.path, (), False, True)
         handler = route.handlers.get(method)
         if handler is None:
             raise MethodNotAllowedException(
                 f"Method {method} is not allowed for {path}", route.handlers
             )
-        return Match(handler, arguments, method in route.text, route.open)
+        return Match(handler, route.path, arguments, method in route.text, route.open)
 
     def _find(self, segments: list[str]) -> tuple[Route, tuple[str, ...]] | None:
         node, arguments = self._root, []

@@ -22,6 +22,7 @@ from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer, alive_topic
 from mistral.engine.executor_server import ExecutorServer
+from mistral.engine.maintenance_job import MaintenanceJob
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.clients import ExecutorClient
 from mistral.service.base import ServiceGroup, Startable
@@ -76,7 +77,7 @@ def build_wsgi_application(conf: cfg.ConfigOpts) -> WsgiApp:
 def prepare_embedded_database(conf: cfg.ConfigOpts) -> None:
     """Make the data directory and bring the schema up to date."""
     parts.make_data_directory(conf)
-    if not schema.is_current(conf.database.connection):
+    if not schema.is_usable(conf.database.connection):
         schema.upgrade(conf.database.connection)
 
 
@@ -87,7 +88,7 @@ class Components:
         self._parts = shared
         self._conf = shared.conf
 
-    def engine(self) -> EngineServer:
+    def engine(self) -> ServiceGroup:
         """Runs workflows."""
         conf = self._conf
         catalog = Catalog(self._parts.expressions, self._parts.registry)
@@ -116,13 +117,15 @@ class Components:
             ),
             Faults.from_environment(os.environ),
         )
-        return EngineServer(
+        server = EngineServer(
             engine,
             transport=self._parts.transport,
             host=conf.engine.host,
             topic=conf.engine.topic,
             threads=conf.executor_thread_pool_size,
         )
+        job = MaintenanceJob(self._parts.database, engine, conf.engine.relay_interval)
+        return ServiceGroup([server, job])
 
     def executor(self) -> ExecutorServer:
         """Runs actions."""
@@ -174,6 +177,7 @@ class Components:
             validation_mode=conf.api.validation_mode,
             execution_field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
             proxy_headers=conf.oslo_middleware.enable_proxy_headers_parsing,
+            info_file=conf.api.info_json_file_path if conf.api.enable_info_endpoint else None,
         )
         return create_app(
             ApiDependencies(

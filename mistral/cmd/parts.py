@@ -51,12 +51,12 @@ class Parts:
         )
 
     def check_database(self) -> None:
-        """ConfigurationError unless it can be used: its settings, and this version's tables."""
+        """ConfigurationError unless it can be used: its settings, and its tables."""
         self.database.check()
-        if not schema.is_current(self.conf.database.connection):
+        if not schema.is_usable(self.conf.database.connection):
             raise ConfigurationError(
-                "The database's schema is not that of this version: run "
-                "'mistral-db-manage upgrade head'."
+                "The database's schema is not one that this version can work with: run "
+                "'mistral-db-manage upgrade head' of the newest version that is in use."
             )
 
     @functools.cached_property

@@ -19,6 +19,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from mistral import exceptions as exc
+from mistral.db import tables
 from mistral.db.transaction import Database
 
 MIGRATIONS = pathlib.Path(__file__).parent / "migrations"
@@ -67,6 +68,32 @@ def current(url: str) -> str | None:
 def is_current(url: str) -> bool:
     """Whether a database has the newest revision."""
     return current(url) == head()
+
+
+def is_usable(url: str) -> bool:
+    """Whether this version of the service can work on a database.
+
+    It has the newest revision, or one of a later version that says so: migrations only expand,
+    until no version that is still in use needs what goes (doc: operating, "Upgrading").
+    """
+    revision = current(url)
+    if revision == head():
+        return True
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
+    if revision is None or revision in known:
+        return False
+    return _oldest_supported(url) in known
+
+
+def _oldest_supported(url: str) -> str | None:
+    database = Database(url)
+    try:
+        return database.read(lambda conn: conn.scalar(sa.select(tables.schema_support.c.oldest)))
+    except sa.exc.DatabaseError:
+        # no such table: not a schema of ours
+        return None
+    finally:
+        database.close()
 
 
 @contextlib.contextmanager

@@ -315,3 +315,24 @@ service_members = sa.Table(
     sa.Index(None, "last_seen_at"),
     **_OPTIONS,
 )
+
+maintenance = sa.Table(
+    "maintenance",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    _flag("resuming"),
+    sa.Column("number", sa.BigInteger, nullable=False, default=0),
+    sa.Column("claimed_until", MOMENT),
+    sa.Column("updated_at", MOMENT, nullable=False),
+    **_OPTIONS,
+)
+"""At most one row, see :mod:`mistral.db.maintenance`."""
+
+schema_support = sa.Table(
+    "schema_support",
+    metadata,
+    sa.Column("oldest", sa.String(32), primary_key=True),
+    **_OPTIONS,
+)
+"""One row: versions of the service that know this revision can work on the schema as it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mistral.api.controllers.maintenance import MaintenanceController
 from mistral.api.controllers.service import ServiceController
 from mistral.api.controllers.v2.action_executions import ActionExecutionsController
 from mistral.api.controllers.v2.actions import ActionsController
@@ -24,9 +25,12 @@ def all_routes(deps: ApiDependencies) -> list[Route]:
 
 def _service(deps: ApiDependencies) -> list[Route]:
     service = ServiceController(deps)
+    maintenance = MaintenanceController(deps)
     return [
         Route("/", {"GET": service.versions}, open=True),
         Route("/v2", {"GET": service.version}, open=True),
+        Route("/info", {"GET": service.info}, text=frozenset({"GET"}), open=True),
+        Route("/maintenance", {"GET": maintenance.get, "PUT": maintenance.put}),
         Route("/healthcheck", {"GET": service.health}, open=True),
         Route("/healthcheck/ready", {"GET": service.readiness}, open=True),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import sqlalchemy as sa
 
 from mistral import context
@@ -10,16 +12,18 @@ from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
+from mistral.utils import json
 
 _READINESS_TIMEOUT = 3.0
 
 
 class ServiceController:
-    """``/``, ``/v2`` and ``/healthcheck``."""
+    """``/``, ``/v2``, ``/info`` and ``/healthcheck``."""
 
     def __init__(self, deps: ApiDependencies) -> None:
         self._database = deps.database
         self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._info_file = deps.options.info_file
         self._ping_timeout = min(_READINESS_TIMEOUT, deps.options.engine_timeout)
 
     def versions(self, request: ApiRequest) -> Response:
@@ -30,6 +34,22 @@ class ServiceController:
     def version(self, request: ApiRequest) -> Response:
         """Where version 2 is."""
         return answer({"uri": f"{request.host_url}/v2"})
+
+    def info(self, request: ApiRequest) -> Response:
+        """What the operator tells about this installation, read anew each time."""
+        if self._info_file is None:
+            raise exc.InputException("Info endpoint is disabled ([api] enable_info_endpoint).")
+        try:
+            document = json.loads(pathlib.Path(self._info_file).read_bytes())
+        except OSError as error:
+            raise exc.InputException(
+                f"The file of the info endpoint can't be read: {error.strerror}."
+            ) from error
+        except ValueError as error:
+            raise exc.InputException(
+                f"The file of the info endpoint is not valid JSON: {error}."
+            ) from error
+        return answer(document, text=True)
 
     def health(self, request: ApiRequest) -> Response:
         """Liveness; with ``?detailed`` readiness."""

@@ -1,0 +1,45 @@
+"""``/maintenance`` (contract §4): pausing the whole service and letting it go on."""
+
+from __future__ import annotations
+
+import logging
+
+from mistral import exceptions as exc
+from mistral.api.dependencies import ApiDependencies
+from mistral.api.requests import ApiRequest
+from mistral.api.responses import Response, answer
+from mistral.db import maintenance
+from mistral.utils.clock import utc_now
+
+LOG = logging.getLogger(__name__)
+
+_WANTED = (maintenance.RUNNING, maintenance.PAUSED)
+
+
+class MaintenanceController:
+    """The maintenance mode; engines do what it asks for."""
+
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._database = deps.database
+
+    def get(self, request: ApiRequest) -> Response:
+        """The present status."""
+        request.allow_query()
+        return answer({"status": self._database.read(maintenance.read).status})
+
+    def put(self, request: ApiRequest) -> Response:
+        """Ask for PAUSED or RUNNING; the answer tells how far that is."""
+        request.allow_query()
+        body = request.json_body()
+        wanted = body.get("status")
+        if wanted not in _WANTED:
+            raise exc.InputException(
+                f"The property 'status' has to be one of {', '.join(_WANTED)}, not {wanted!r}."
+            )
+        if len(body) > 1:
+            unknown = ", ".join(sorted(body.keys() - {"status"}))
+            raise exc.InputException(f"Unknown attribute: {unknown}.")
+        now = utc_now()
+        status = self._database.write(lambda conn: maintenance.ask(conn, wanted, now)).status
+        LOG.info("Maintenance: %s is asked for, the service is %s", wanted, status)
+        return answer({"status": status})

@@ -1,0 +1,163 @@
+"""Maintenance mode in the background: pauses what runs, and resumes it afterwards.
+
+Beside each engine runs one of these; they take turns. What is still to be done is in rows, so it
+does not matter which of them goes on when one dies. An execution is paused and resumed by the
+usual commands, which change nothing when they come twice.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import datetime as dt
+import functools
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.db import maintenance
+from mistral.db.maintenance import Maintenance
+from mistral.db.transaction import Database
+from mistral.engine.base import Engine
+from mistral.service.base import MistralService
+from mistral.utils.clock import utc_now
+
+LOG = logging.getLogger(__name__)
+
+TURN = 50
+"""Executions that are told in one turn."""
+
+_LEASE = dt.timedelta(seconds=30)
+_THREADS = 4
+
+
+@dataclasses.dataclass
+class _Pass:
+    """One walk over all executions; ``after`` is how far it has come, with roots and with all."""
+
+    number: int = 0
+    has_told: bool = False
+    after: dict[bool, str] = dataclasses.field(default_factory=lambda: {True: "", False: ""})
+
+
+class MaintenanceJob(MistralService):
+    """Does what the row of the maintenance mode asks for.
+
+    :param interval: seconds between two looks at the row.
+    """
+
+    def __init__(self, database: Database, engine: Engine, interval: float) -> None:
+        self._db = database
+        self._engine = engine
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+        self._pass = _Pass()
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self, graceful: bool = False) -> None:
+        """End after the present turn."""
+        self._stop.set()
+        if graceful and self._thread.ident is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                while self.take_turn() and not self._stop.is_set():
+                    continue
+            except sa.exc.DBAPIError as error:
+                LOG.warning("Maintenance waits for the database: %s", error.orig)
+            # the edge of a thread: without it nothing would ever be resumed
+            except Exception:
+                LOG.exception("Maintenance failed, it goes on in %s s", self._interval)
+
+    def take_turn(self) -> bool:
+        """Do a part of what is to be done; whether there may be more of it now."""
+        if not self._db.read(_has_something):
+            return False
+        now = utc_now()
+        claimed = self._db.write(lambda conn: maintenance.claim(conn, now, now + _LEASE))
+        if claimed is None:
+            return False
+        if self._pass.number != claimed.number:
+            self._pass = _Pass(claimed.number)
+        try:
+            return self._resume(claimed) if claimed.resuming else self._pause(claimed)
+        finally:
+            self._db.write(maintenance.release)
+
+    def _pause(self, claimed: Maintenance) -> bool:
+        page = self._page(maintenance.to_pause)
+        paused = self._tell(page, self._engine.pause_workflow)
+        if self._db.read(maintenance.read).status == maintenance.RUNNING:
+            # these came too late to be seen by who resumes
+            self._tell(paused, self._engine.resume_workflow)
+            return False
+        if page:
+            return True
+        self._pass = _Pass(claimed.number)
+        if claimed.status == maintenance.PAUSING and self._db.read(maintenance.is_quiet):
+            self._db.write(lambda conn: maintenance.paused(conn, utc_now()))
+            LOG.info("Maintenance: all executions are paused")
+        return False
+
+    def _resume(self, claimed: Maintenance) -> bool:
+        page = self._page(functools.partial(maintenance.to_resume, number=claimed.number))
+        taken = self._tell(page, self._engine.resume_workflow)
+        if page:
+            self._pass.has_told = self._pass.has_told or bool(taken)
+            return True
+        has_told, self._pass = self._pass.has_told, _Pass(claimed.number)
+        if has_told:
+            # once more from the beginning: some may have failed only for the moment
+            return True
+        self._db.write(lambda conn: maintenance.resumed(conn, claimed.number, utc_now()))
+        LOG.info("Maintenance: executions are resumed")
+        return False
+
+    def _page(self, find: Callable[..., list[str]]) -> list[str]:
+        """The next ids: roots, which spread a command; then the others, as far as it did not."""
+
+        def work(conn: sa.Connection) -> list[str]:
+            for roots_only, after in self._pass.after.items():
+                found = find(conn, roots_only=roots_only, after=after, limit=TURN)
+                if found:
+                    self._pass.after[roots_only] = found[-1]
+                    return found
+            return []
+
+        return self._db.read(work)
+
+    def _tell(self, ids: list[str], command: Callable[[str], Any]) -> list[str]:
+        """Give a command to several executions; the ids of those that took it."""
+        if not ids:
+            return []
+        with concurrent.futures.ThreadPoolExecutor(_THREADS, "maintenance") as pool:
+            taken = pool.map(functools.partial(_tell_one, command), ids)
+            return [each for each, is_taken in zip(ids, taken, strict=True) if is_taken]
+
+
+def _tell_one(command: Callable[[str], Any], execution_id: str) -> bool:
+    try:
+        command(execution_id)
+    except (exc.MistralError, sa.exc.SQLAlchemyError, TimeoutError) as error:
+        # it may have ended meanwhile, or is rolled back; the next pass looks at it again
+        LOG.info("Maintenance leaves an execution [id=%s, cause=%s]", execution_id, error)
+        return False
+    return True
+
+
+def _has_something(conn: sa.Connection) -> bool:
+    found = maintenance.read(conn)
+    if found.status == maintenance.PAUSED:
+        # a start may have been on its way
+        return bool(maintenance.to_pause(conn, roots_only=False, after="", limit=1))
+    return found.has_work
