@@ -23,10 +23,12 @@ def mask(text: str, parameters: Mapping[str, Any]) -> str:
 
 
 def mask_all(text: str, parameters: Mapping[str, Any]) -> str:
-    """A text without the values of any parameter."""
+    """A text without the values of any parameter; very short ones count where they stand alone."""
     for value in sorted(set(_secret_values(parameters, True)), key=len, reverse=True):
-        if value:
+        if len(value) > 2:
             text = text.replace(value, MASK)
+        elif value:
+            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
     return text
 
 

@@ -16,6 +16,7 @@ from mistral.db.filters import parse_flag
 from mistral.utils import ids, json
 
 _CHUNK = 65536
+_NUMBERS = ("limit", "max_depth")
 
 
 class _Stream(Protocol):
@@ -34,9 +35,12 @@ class ApiRequest(webob.BaseRequest):
 
     @functools.cached_property
     def query(self) -> dict[str, str]:
-        """The query's parameters; of repeated ones the last counts."""
+        """The query's parameters; of repeated ones the last counts, numbers may not be repeated."""
         text = self.environ.get("QUERY_STRING", "")
-        query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
+        pairs = parse_qsl(text, keep_blank_values=True) if text else []
+        query = dict(pairs)
+        if len(query) < len(pairs):
+            _refuse_repeated([name for name, _ in pairs])
         for name, value in query.items():
             if "\0" in name or "\0" in value:
                 raise exc.InputException(f"Argument {name!r} contains the character NUL.")
@@ -121,6 +125,12 @@ class ApiRequest(webob.BaseRequest):
         if not isinstance(body, dict):
             raise exc.InputException("The request body has to be a JSON object.")
         return body
+
+
+def _refuse_repeated(names: list[str]) -> None:
+    for name in _NUMBERS:
+        if names.count(name) > 1:
+            raise exc.InputException(f"Argument {name} is given more than once.")
 
 
 def refuse_unknown(query: Iterable[str], known: Iterable[str]) -> None:

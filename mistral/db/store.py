@@ -105,6 +105,11 @@ _ABANDONED = (
     )
     .order_by(_A.c.id)
 )
+_PAUSED = (
+    sa.select(_A.c.id)
+    .where(_A.c.task_execution_id == _param("id"), _A.c.state == states.PAUSED)
+    .order_by(_A.c.id)
+)
 _DISCARD_RESULTS = (
     sa.update(_A)
     .where(_A.c.task_execution_id == _param("discarded_task"), _A.c.accepted == sa.true())
@@ -237,6 +242,10 @@ class Store:
     def abandoned_actions(self, execution_id: str) -> list[str]:
         """Ids of actions without a result at which nobody looks any more."""
         return [row[0] for row in self.conn.execute(_ABANDONED, {"id": execution_id})]
+
+    def paused_actions(self, task_id: str) -> list[str]:
+        """Ids of the actions of a task that an operator holds."""
+        return [row[0] for row in self.conn.execute(_PAUSED, {"id": task_id})]
 
     def results_of_tasks(self, task_ids: Iterable[str]) -> list[ActionExecution]:
         """Accepted actions of some tasks in order of index."""

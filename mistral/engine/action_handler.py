@@ -113,6 +113,9 @@ def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Comman
     task_ex = unit.task(action_ex.task_execution_id or "")
     if states.is_completed(task_ex.state) or states.is_completed(unit.wf_ex.state):
         return commands
+    if state == states.RUNNING and unit.store.paused_actions(task_ex.id) != [action_ex.id]:
+        # others of the task are still held: each is resumed by itself
+        return commands
     # a task that waits or has gone on to another attempt does not follow an old action
     if task_ex.attempt == action_ex.attempt and task_ex.state in (states.RUNNING, states.PAUSED):
         commands.append(UpdateTask(task_ex.id, {"state": state}))

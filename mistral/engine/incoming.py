@@ -150,7 +150,7 @@ def _timeout(unit: Unit, timer: Timer) -> list[Command]:
     if task_ex.run != timer.attempt or states.is_completed(task_ex.state):
         return []
     if states.is_completed(unit.wf_ex.state):
-        return []
+        return policies.note_timeout(task_ex)
     info = f"Task timed out [timeout(s)={timer.payload['seconds']}]."
     return task_handler.complete_task(unit, task_ex.id, states.ERROR, info)
 

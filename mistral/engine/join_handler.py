@@ -31,7 +31,7 @@ def arrive(unit: Unit, command: RunTask) -> list[Command]:
     commands: list[Command] = []
     if task_ex is None:
         commands, task_ex = _create(unit, command.name)
-    elif states.is_completed(task_ex.state):
+    elif states.is_completed(task_ex.state) and not _is_decided(unit, task_ex, command):
         commands = _run_again(unit, task_ex, command.source_name or "")
     trigger = command.triggered_by or (None, None)
     inbound = JoinInbound(
@@ -43,6 +43,15 @@ def arrive(unit: Unit, command: RunTask) -> list[Command]:
         attempt=task_ex.attempt,
     )
     return [*commands, SetInbound(inbound), EvaluateJoin(task_ex.id)]
+
+
+def _is_decided(unit: Unit, task_ex: TaskExecution, command: RunTask) -> bool:
+    """Whether an operator has skipped a join without the inbound task that arrives now.
+
+    One that had arrived before belongs to the next round of a loop.
+    """
+    inbound = unit.inbound(task_ex, command.source_name or "")
+    return task_ex.state == states.SKIPPED and (inbound is None or inbound.state != joins.READY)
 
 
 def _create(unit: Unit, name: str) -> tuple[list[Command], TaskExecution]:

@@ -17,7 +17,8 @@ from mistral.workflow.commands import (
     SetWorkflowState,
     UpdateTask,
 )
-from mistral.workflow.entities import RESULT_ERASED, TaskExecution, Timer
+from mistral.workflow.entities import RESULT_ERASED, TaskExecution, Timer, WorkflowExecution
+from mistral.workflow.means import Means
 
 WAIT_BEFORE = "wait-before"
 WAIT_AFTER = "wait-after"
@@ -173,6 +174,28 @@ class TimeoutPolicy(TaskPolicy):
             UpdateTask(task_ex.id, {"runtime_context": _with(task_ex, timeout=seconds)}),
             _timer(TIMEOUT, task_ex, task_ex.run, seconds, scope, {"seconds": seconds}),
         ]
+
+
+def note_timeout(task_ex: TaskExecution) -> list[Command]:
+    """The time was up after the end of the workflow: it counts if that should run again."""
+    return [UpdateTask(task_ex.id, {"runtime_context": _with(task_ex, timed_out=task_ex.run)})]
+
+
+def noted_timeouts(means: Means, wf_ex: WorkflowExecution, task_ex: TaskExecution) -> list[Command]:
+    """The timer of a task whose time was up meanwhile, once more: it is due at once."""
+    noted = dict(task_ex.runtime_context)
+    if noted.pop("timed_out", None) != task_ex.run:
+        return []
+    timer = Timer(
+        id=means.new_id(),
+        kind=TIMEOUT,
+        execution_id=wf_ex.id,
+        task_id=task_ex.id,
+        attempt=task_ex.run,
+        due_at=means.now,
+        payload={"seconds": noted.get("timeout")},
+    )
+    return [UpdateTask(task_ex.id, {"runtime_context": noted}), CreateTimer(timer)]
 
 
 class ConcurrencyPolicy(TaskPolicy):

@@ -23,6 +23,7 @@ from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowEx
 from mistral.workflow.means import Means
 
 KEY_PREFIX = "rollback-"
+ORDER = "rollback_order"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,10 +90,15 @@ def _own_steps(
     return [Step(task_ex, index=a.idx) for a in done]
 
 
-def create(means: Means, wf_ex: WorkflowExecution, step: Step) -> CreateTask:
+def turn(compensation: TaskExecution) -> tuple[int, str]:
+    """The order in which compensations run: by the latest plan, whenever they were made."""
+    return (compensation.runtime_context.get(ORDER, 0), compensation.id)
+
+
+def create(means: Means, wf_ex: WorkflowExecution, step: Step, order: int) -> CreateTask:
     """The task execution of a compensation, waiting for its turn."""
     undone = step.task_ex
-    runtime_context: dict[str, Any] = {"rollback_of": undone.id}
+    runtime_context: dict[str, Any] = {"rollback_of": undone.id, ORDER: order}
     if step.index is not None:
         runtime_context["index"] = step.index
     if step.child_id is not None:

@@ -104,12 +104,13 @@ def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None)
     is_owed = unit.wf_ex.parent_execution_id is not None and not asked
     owed = is_owed and not states.is_completed(unit.wf_ex.state)
     known = {t.unique_key: t for t in unit.all_tasks() if rollback.is_compensation(t)}
-    for step in steps:
+    for order, step in enumerate(steps):
         old = known.get(step.key)
         if old is None:
-            commands.append(rollback.create(unit, unit.wf_ex, step))
+            commands.append(rollback.create(unit, unit.wf_ex, step, order))
         else:
             again = {
+                "runtime_context": {**old.runtime_context, rollback.ORDER: order},
                 "state": states.IDLE,
                 "state_info": None,
                 "attempt": old.attempt + 1,
@@ -152,7 +153,7 @@ def proceed(unit: Unit) -> list[Command]:
     """Run the next compensation, or end the rollback when there is none left."""
     if unit.wf_ex.rollback is None or unit.wf_ex.state != states.RUNNING:
         return []
-    waiting = [t for t in unit.tasks_in(states.IDLE) if rollback.is_compensation(t)]
+    waiting = _waiting(unit)
     if not waiting:
         return _end(unit, states.CANCELLED, _summary(unit))
     compensation = waiting[0]
@@ -168,6 +169,12 @@ def proceed(unit: Unit) -> list[Command]:
         return [begun, *rollback.schedule(unit, unit.wf_ex, unit.spec, draft, undone)]
     except exc.MistralException as error:
         return [begun, *_failed(unit, compensation, str(error))]
+
+
+def _waiting(unit: Unit) -> list[TaskExecution]:
+    """The compensations that have not begun, in order of their turn."""
+    found = [t for t in unit.tasks_in(states.IDLE) if rollback.is_compensation(t)]
+    return sorted(found, key=rollback.turn)
 
 
 def _tell_child(unit: Unit, compensation: TaskExecution, child_id: str) -> Command:
@@ -227,9 +234,8 @@ def _failed(unit: Unit, compensation: TaskExecution, cause: str) -> list[Command
         "has_next_tasks": True,
         "finished_at": unit.now,
     }
-    left = [t for t in unit.tasks_in(states.IDLE) if rollback.is_compensation(t)]
     remains = [rollback.label(compensation)]
-    remains += [rollback.label(t) for t in left if t.id != compensation.id]
+    remains += [rollback.label(t) for t in _waiting(unit) if t.id != compensation.id]
     message = (
         f"The rollback failed at task '{rollback.label(compensation)}': {info}. "
         f"Not rolled back: {', '.join(remains)}. {_summary(unit)}"
@@ -238,11 +244,11 @@ def _failed(unit: Unit, compensation: TaskExecution, cause: str) -> list[Command
 
 
 def _summary(unit: Unit) -> str:
-    done = [
-        rollback.label(t)
-        for t in unit.all_tasks()
-        if rollback.is_compensation(t) and t.state == states.SUCCESS
+    undone = [
+        t for t in unit.all_tasks() if rollback.is_compensation(t) and t.state == states.SUCCESS
     ]
+    undone.sort(key=lambda t: (t.finished_at or unit.now, *rollback.turn(t)))
+    done = [rollback.label(t) for t in undone]
     text = f"Rolled back: {', '.join(done) or 'nothing'}."
     abandoned = (unit.wf_ex.rollback or {}).get("abandoned")
     if abandoned:

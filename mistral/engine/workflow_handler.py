@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import rollback_handler
+from mistral.engine import policies, rollback_handler
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
 from mistral.engine.rollback import is_compensation
@@ -135,6 +135,17 @@ def _held_by_the_end(unit: Unit) -> list[Command]:
     return [*_awaited_again(unit), *(StartTask(t.id) for t in delayed), *_held_back(unit)]
 
 
+def _overdue(unit: Unit) -> list[Command]:
+    """Timeouts that passed after the end; to be handled before anything else changes the tasks."""
+    if not states.is_completed(unit.wf_ex.state):
+        return []
+    return [
+        command
+        for task_ex in unit.tasks_in(*sorted(states.UNFINISHED))
+        for command in policies.noted_timeouts(unit, unit.wf_ex, task_ex)
+    ]
+
+
 def _awaited_again(unit: Unit) -> list[Command]:
     """Actions that the relay left alone after the end, although their task waits for them."""
     found = unit.load_actions(unit.store.abandoned_actions(unit.wf_ex.id))
@@ -187,11 +198,11 @@ def rerun(
     if not states.is_valid_transition(unit.wf_ex.state, states.RUNNING):
         existing(unit).set_state(states.RUNNING)
     workflow = existing(unit)
-    held = _held_by_the_end(unit)
+    overdue, held = _overdue(unit), _held_by_the_end(unit)
     if not skip:
-        return [*workflow.rerun(task_ex, reset, env), *held]
+        return [*overdue, *workflow.rerun(task_ex, reset, env), *held]
     commands = workflow.update_env(env) if env else []
-    return [*commands, *workflow.revive(), SkipTask(task_id), *held]
+    return [*overdue, *commands, *workflow.revive(), SkipTask(task_id), *held]
 
 
 # news from relatives --------------------------------------------------------
@@ -258,8 +269,8 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
     if unit.wf_ex.state == states.PAUSED:
         _take_number(unit)
         return [runs_again, *resume(unit, None, event.source_id)]
-    held = _held_by_the_end(unit)
-    return [runs_again, *existing(unit).revive(), *held]
+    overdue, held = _overdue(unit), _held_by_the_end(unit)
+    return [*overdue, runs_again, *existing(unit).revive(), *held]
 
 
 def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:

@@ -72,6 +72,7 @@ def test_paging_over_nulls_and_ties_loses_nothing(api: Any, stored: Any, directi
         ("limit=0", "Limit must be positive"),
         ("limit=-1", "Limit must be positive"),
         ("limit=many", "limit"),
+        ("limit=1&limit=2", "limit"),
         ("marker=7", "UUID"),
         ("sort_dirs=up", "Unknown sort direction"),
         (

@@ -165,3 +165,51 @@ def test_actions_that_users_define(flows: Flows) -> None:
       tasks: {t: {action: polite name="you"}}
     """)
     assert run.output == {"r": "Hello, you!"}
+
+
+def test_items_that_are_paused_one_by_one_are_resumed_one_by_one(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {with-items: 'i in [1, 2, 3]', action: std.async_noop}
+        """
+    )
+    first, second, third = run.wait_actions("a", 3)
+    for action_id in (first, second):
+        assert _set(flows, action_id, "PAUSED") == 200
+    run.wait("PAUSED")
+    assert _set(flows, first, "RUNNING") == 200
+    assert {row["id"]: row["state"] for row in run.actions("a")} == {
+        first: "RUNNING",
+        second: "PAUSED",
+        third: "RUNNING",
+    }
+    assert (run.state, run.states()["a"]) == ("PAUSED", "PAUSED")
+    assert _set(flows, second, "RUNNING") == 200
+    assert (run.state, run.states()["a"]) == ("RUNNING", "RUNNING")
+    for action_id in (first, second, third):
+        assert flows.complete(action_id)[0] == 200
+    run.wait()
+
+
+def test_a_paused_item_that_ends_no_longer_holds_its_workflow(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {with-items: 'i in [1, 2]', action: std.async_noop}
+        """
+    )
+    first, second = run.wait_actions("a", 2)
+    for action_id in (first, second):
+        assert _set(flows, action_id, "PAUSED") == 200
+    run.wait("PAUSED")
+    assert flows.complete(first)[0] == 200
+    assert _set(flows, second, "RUNNING") == 200
+    assert flows.complete(second)[0] == 200
+    run.wait()
+
+
+def _set(flows: Flows, action_id: str, state: str) -> int:
+    return flows.request("PUT", f"/action_executions/{action_id}", {"state": state})[0]

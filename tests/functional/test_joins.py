@@ -145,3 +145,54 @@ def test_a_wide_join(flows: Flows) -> None:
     run = flows.run(f"main:\n  tasks:\n{tasks}\n    j: {{action: std.noop, join: all}}\n")
     assert run.names() == sorted([*names, "j"])
     assert len(run.actions("j")) == 1
+
+
+def test_a_join_that_was_skipped_does_not_run_when_its_inbound_task_is_skipped_later(
+    flows: Flows,
+) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, on-success: j}
+            b: {action: std.fail, on-success: j}
+            j: {join: all, action: std.noop, on-success: last}
+            last: {action: std.noop}
+        """
+    ).wait("ERROR")
+    assert run.states()["j"] == "ERROR"
+    assert run.put_task("j", state="SKIPPED")[0] == 200
+    run.wait_task("last", "SUCCESS")
+    run.wait("ERROR")
+    assert run.put_task("b", state="SKIPPED")[0] == 200
+    run.wait()
+    assert run.states() == {"a": "SUCCESS", "b": "SKIPPED", "j": "SKIPPED", "last": "SUCCESS"}
+    assert run.actions("j") == []
+    assert run.names() == ["a", "b", "j", "last"]
+
+
+def test_a_skipped_join_runs_in_the_next_round_of_a_loop(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          vars: {n: 0}
+          tasks:
+            entry: {action: std.noop, on-success: start}
+            start: {action: std.noop, on-success: [a, b]}
+            a: {action: std.noop, on-success: j}
+            b:
+              action: std.noop
+              publish: {n: <% $.n + 1 %>}
+              on-success:
+                - j
+            j:
+              join: all
+              action: <% switch($.n = 1 => "std.fail", true => "std.noop") %>
+              on-success:
+                - start: <% $.n < 2 %>
+        """
+    ).wait("ERROR")
+    assert run.put_task("j", state="SKIPPED")[0] == 200
+    run.wait()
+    assert run.states()["j"] == "SUCCESS"
+    assert run.names() == ["a", "a", "b", "b", "entry", "j", "start", "start"]

@@ -111,3 +111,48 @@ def test_a_rerun_in_a_child_resumes_a_paused_parent(flows: Flows) -> None:
     run.wait_task("behind_side", "SUCCESS")
     child.finish("wait")
     assert run.wait().names() == ["behind_side", "behind_sub", "side", "sub"]
+
+
+def test_a_timeout_that_passed_after_the_end_counts_when_the_execution_runs_again(
+    flows: Flows,
+) -> None:
+    run = begun(
+        flows,
+        """
+    slow: {action: std.async_noop, timeout: 1, on-error: late}
+    late: {action: std.noop}
+    held: {action: std.async_noop, timeout: 1, wait-before: 3600, on-error: late}
+""",
+    )
+    run.wait_actions("slow")
+    fail(run)
+    run.until(
+        lambda: all("timed_out" in run.task(n)["runtime_context"] for n in ("slow", "held")),
+        "the timers have fired",
+    )
+    assert run.states()["slow"] == "RUNNING"
+    repair(run)
+    run.wait()
+    assert run.task("slow")["state_info"] == "Task timed out [timeout(s)=1]."
+    assert run.states() == {
+        "doomed": "SUCCESS",
+        "slow": "ERROR",
+        "held": "ERROR",
+        "late": "SUCCESS",
+    }
+
+
+def test_a_timeout_of_an_earlier_run_does_not_count(flows: Flows) -> None:
+    branch = "    slow: {action: std.async_noop, timeout: <% env().seconds %>}\n"
+    run = flows.launch(WITH_A_BRANCH.format(branch=branch), env={"seconds": 1})
+    run.wait_actions("slow")
+    fail(run)
+    run.until(lambda: "timed_out" in run.task("slow")["runtime_context"], "the timer has fired")
+    repair(run)
+    run.wait("ERROR")
+    assert "timed_out" not in run.task("slow")["runtime_context"]
+    again = run.put_task("slow", state="RUNNING", reset=True, env={"seconds": 3600})
+    assert again[0] == 200
+    newest = max(run.wait_actions("slow", 2))
+    assert flows.complete(newest)[0] == 200
+    run.wait()

@@ -191,3 +191,32 @@ def test_after_a_failed_rollback_a_task_can_be_run_again(flows: Flows) -> None:
     run.wait("ERROR")
     assert run.put_task("c", state="RUNNING", reset=True, env={"last": "std.noop"})[0] == 200
     run.wait("SUCCESS")
+
+
+def test_what_a_rerun_added_after_a_failed_rollback_is_undone_first(flows: Flows) -> None:
+    run = flows.run(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, rollback: std.noop, on-success: b}
+            b:
+              action: std.noop
+              rollback: <% switch(env().broken => "std.fail", true => "std.noop") %>
+              on-success: c
+            c:
+              action: <% switch(env().broken => "std.fail", true => "std.noop") %>
+              rollback: std.noop
+              on-success: d
+            d: {action: std.noop, rollback: std.noop}
+        """,
+        ends="ERROR",
+        env={"broken": True},
+    )
+    run.put(state="ROLLBACK")
+    run.until(lambda: "Not rolled back: b, a." in run.info, "the failed rollback")
+    run.wait("ERROR")
+    assert run.put_task("c", state="RUNNING", reset=True, env={"broken": False})[0] == 200
+    run.wait("SUCCESS")
+    run.put(state="ROLLBACK")
+    run.wait("CANCELLED")
+    assert run.info == "Rolled back: d, c, b, a."

@@ -179,6 +179,14 @@ class MemoryStore(Store):
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         return locked(self.conn, ids)
 
+    def paused_actions(self, task_id: str) -> list[str]:
+        found = self._select(
+            ActionExecution,
+            lambda r: r["task_execution_id"] == task_id and r["state"] == states.PAUSED,
+            _by_id,
+        )
+        return [action_ex.id for action_ex in found]
+
     def abandoned_actions(self, execution_id: str) -> list[str]:
         found = self._select(
             ActionExecution,

@@ -192,6 +192,8 @@ def test_questions_about_children_and_results(kind: Kind) -> None:
     told = _action("n", signalled_at=NOW)
     kind.write(lambda s: s.insert([_action("o", next_look_at=NOW), told]))
     assert kind.write(lambda s: s.abandoned_actions("w")) == ["k", "l", "m"]
+    kind.write(lambda s: s.insert([_action("p", state=states.PAUSED, signalled_at=NOW)]))
+    assert kind.write(lambda s: s.paused_actions("t")) == ["p"]
     kind.write(lambda s: s.discard_results("t", failed_only=True))
     assert [a.id for a in kind.write(lambda s: s.results_of_tasks(["t"]))] == ["l"]
     kind.write(lambda s: s.discard_results("t"))

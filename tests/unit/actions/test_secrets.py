@@ -34,3 +34,10 @@ def test_all_values_can_be_masked() -> None:
     assert (
         secrets.mask_all("bad value 42 of abc", {"n": 42, "t": ["abc"]}) == "bad value *** of ***"
     )
+
+
+def test_short_values_are_masked_where_they_stand_alone() -> None:
+    text = "Unknown mode 'a': use a mode of at most 1 letter; 11 were given, -1 is not allowed"
+    assert secrets.mask_all(text, {"mode": "a", "n": 1, "u": "-1"}) == (
+        "Unknown mode '***': use *** mode of at most *** letter; 11 were given, *** is not allowed"
+    )
