@@ -5,14 +5,17 @@ The API is shared; each test starts the engine and the executor that it needs.
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cluster
 import processes
 import pytest
 import services
 from flows import Flows
+from load_round import Round
+from site_processes import Site
 
 from mistral.db import invariants
 from mistral.db.transaction import Database
@@ -95,3 +98,52 @@ def victims(running_api: cluster.Cluster) -> Iterator[Victims]:
 def flows(running_api: cluster.Cluster) -> Flows:
     """A client in a namespace of its own."""
     return Flows(running_api.url)
+
+
+HEARTBEAT = {"check_interval": 2, "max_missed_heartbeats": 3}
+
+
+@pytest.fixture(scope="session")
+def site(
+    postgresql: services.Service,
+    rabbitmq: services.Service,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Site]:
+    """An API, two engines and two executors for rounds under load; silence of 6 s is death."""
+    with postgresql.new_database() as url:
+        suffix = f"_{secrets.token_hex(6)}"
+        sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
+        sections["action_heartbeat"] = dict(HEARTBEAT)
+        with Site(tmp_path_factory.mktemp("site"), sections) as running:
+            running.start_all()
+            yield running
+
+
+@pytest.fixture
+def seed() -> int:
+    """What a round does; MISTRAL_FAULTS_SEED repeats one."""
+    found = int(os.environ.get("MISTRAL_FAULTS_SEED") or secrets.randbelow(1_000_000))
+    print(f"MISTRAL_FAULTS_SEED={found}")
+    return found
+
+
+@pytest.fixture
+def under_load(site: Site, seed: int) -> Iterator[Round]:
+    """A round on the site; to be entered by the test."""
+    made = Round(site, seed)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def nothing_lost() -> Callable[[Round], None]:
+    """The end of a round: everything has ended, once, and nothing is stuck."""
+
+    def check(ended: Round) -> None:
+        found = ended.finish()
+        print(found.counts)
+        assert found.problems == [], f"seed {ended.seed}\n" + "\n".join(found.problems)
+        assert found.counts.starts_acknowledged > 0
+        assert found.counts.unsafe_starts > 0
+
+    return check

@@ -161,6 +161,16 @@ class ManagedProcess:
         if self.alive():
             os.kill(self.pid, number)
 
+    def suspend(self) -> None:
+        """SIGSTOP for the process and all its children."""
+        if self.alive():
+            os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT, after :meth:`suspend`; no harm otherwise."""
+        if self.alive():
+            os.killpg(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """kill -9 of the process and of all its children."""
         if self.popen is None:
