@@ -25,6 +25,7 @@ from mistral.engine.executor_server import ExecutorServer
 from mistral.engine.maintenance_job import MaintenanceJob
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.clients import ExecutorClient
+from mistral.service import memory
 from mistral.service.base import ServiceGroup, Startable
 from mistral.service.http import HttpOptions, HttpServer, TlsFiles
 from mistral.services.catalog import Catalog
@@ -60,6 +61,8 @@ def build_service(conf: cfg.ConfigOpts) -> ServiceGroup:
         "api": built.api,
     }
     members = [makers[name]() for name in components(conf)]
+    if "engine" in components(conf):
+        memory.limit(conf.engine.memory_limit_mb)
     if not members:
         LOG.warning("Nothing to run for --server %s", ",".join(conf.server))
     return ServiceGroup(members, clean_up=[shared.close])

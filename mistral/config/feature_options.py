@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from oslo_config import cfg
 from oslo_config import types as cfg_types
 
@@ -12,28 +14,28 @@ _TERMINAL = cfg_types.String(choices=["SUCCESS", "ERROR", "CANCELLED"])
 _LANGUAGE = cfg_types.String(choices=["yaql", "jinja"])
 
 
-def ignored(option: type[cfg.Opt], name: str, default: object = None) -> cfg.Opt:
-    """An option that operators have in their files and that means nothing here."""
-    return option(name, default=default, help=IGNORED)
+def ignored(
+    option: type[cfg.Opt], name: str, default: object = None, why: str = "", **checks: Any
+) -> cfg.Opt:
+    """An option that operators have in their files and that means nothing here.
 
+    Its value is still checked, so that a mistake in a file is found.
+    """
+    return option(name, default=default, help=f"{IGNORED} {why}".rstrip(), **checks)
+
+
+_RELAY = (
+    "Timers lie in memory and fire in time; [engine] relay_interval is when lost ones are found."
+)
+_CLAIMS = "What a process has taken is free again 6 seconds after its last sign of life."
 
 SCHEDULER_OPTS: list[cfg.Opt] = [
-    cfg.FloatOpt("fixed_delay", default=1.0, min=0.1, help="Seconds between two polls."),
-    cfg.FloatOpt("random_delay", default=0, min=0, help="Most seconds added at random."),
-    cfg.IntOpt("batch_size", min=1, help="Jobs taken at a time; unset: no limit."),
-    cfg.FloatOpt(
-        "captured_job_timeout",
-        default=30,
-        min=1,
-        help="Seconds after which a job taken but not done may be taken again.",
-    ),
-    cfg.FloatOpt(
-        "pickup_job_after",
-        default=60,
-        min=1,
-        help="Seconds that the process which made a job has before others take it.",
-    ),
-    cfg.IntOpt("in_memory_workers", default=10, min=1, help="Threads that run near jobs."),
+    ignored(cfg.FloatOpt, "fixed_delay", 1.0, _RELAY, min=0.1),
+    ignored(cfg.FloatOpt, "random_delay", 0, _RELAY, min=0),
+    ignored(cfg.IntOpt, "batch_size", None, "At most 200 timers are taken at a time.", min=1),
+    ignored(cfg.FloatOpt, "captured_job_timeout", 30, _CLAIMS, min=1),
+    ignored(cfg.FloatOpt, "pickup_job_after", 60, _CLAIMS, min=1),
+    ignored(cfg.IntOpt, "in_memory_workers", 10, "See [engine] threads.", min=1),
 ]
 
 CRON_TRIGGER_OPTS: list[cfg.Opt] = [
@@ -128,11 +130,13 @@ ACTION_PROVIDERS_OPTS: list[cfg.Opt] = [
 
 LEGACY_PROVIDER_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("load_action_plugins", default=True, help="Load group mistral.actions."),
-    cfg.BoolOpt("load_action_generators", default=True, help="Load group mistral.generators."),
+    ignored(cfg.BoolOpt, "load_action_generators", True, "Providers take their place."),
     cfg.BoolOpt("only_builtin_actions", default=False, help="Only actions shipped with us."),
     cfg.ListOpt("allowlist", default=[], help="Actions that load; empty: all."),
     cfg.ListOpt("denylist", default=[], help="Actions that do not load."),
 ]
+
+_PLAIN = "Results are always plain JSON: tuples and sets become lists."
 
 YAQL_OPTS: list[cfg.Opt] = [
     cfg.IntOpt(
@@ -148,9 +152,9 @@ YAQL_OPTS: list[cfg.Opt] = [
         help="Bytes per expression; -1 lifts the limit.",
     ),
     cfg.BoolOpt("convert_input_data", default=True, help="Make inputs immutable for YAQL."),
-    cfg.BoolOpt("convert_output_data", default=True, help="Make results JSON-friendly."),
-    cfg.BoolOpt("convert_tuples_to_lists", default=True, help="With convert_output_data."),
-    cfg.BoolOpt("convert_sets_to_lists", default=False, help="With convert_output_data."),
+    ignored(cfg.BoolOpt, "convert_output_data", True, _PLAIN),
+    ignored(cfg.BoolOpt, "convert_tuples_to_lists", True, _PLAIN),
+    ignored(cfg.BoolOpt, "convert_sets_to_lists", False, _PLAIN),
     cfg.BoolOpt("iterable_dicts", default=False, help="Whether dicts iterate over their keys."),
     cfg.StrOpt("keyword_operator", default="=>", help="Operator of mappings."),
     cfg.BoolOpt("allow_delegates", default=False, help="Allow delegate expressions."),

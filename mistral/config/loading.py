@@ -68,7 +68,7 @@ def ignored_settings(conf: cfg.ConfigOpts) -> list[str]:
     names = []
     for group, options in GROUPS.items():
         for option in options:
-            if option.help == IGNORED and _set_by_user(conf, option.dest, group):
+            if (option.help or "").startswith(IGNORED) and _set_by_user(conf, option.dest, group):
                 names.append(f"[{group}] {option.name}")
     return names
 

@@ -169,6 +169,8 @@ MIDDLEWARE_OPTS: list[cfg.Opt] = [
     ),
 ]
 
+_RELAY = "Each [engine] relay_interval the engines look for all that waits without a reason."
+
 ENGINE_OPTS: list[cfg.Opt] = [
     ignored(cfg.StrOpt, "engine", "default"),
     cfg.StrOpt("host", default="0.0.0.0", help="Name of this engine among the servers."),
@@ -181,24 +183,25 @@ ENGINE_OPTS: list[cfg.Opt] = [
         help="Largest input, output, params or published data of one object; -1 = off.",
     ),
     cfg.IntOpt(
-        "memory_limit_mb", default=0, min=0, help="Soft limit of the process' memory; 0 = off."
-    ),
-    cfg.IntOpt(
-        "execution_integrity_check_delay",
-        default=20,
-        help="Age in seconds of a running task at which it is looked at again; negative = never.",
-    ),
-    cfg.IntOpt("execution_integrity_check_batch_size", default=5, min=1, help="Tasks per check."),
-    cfg.IntOpt(
-        "action_definition_cache_time",
-        default=60,
+        "memory_limit_mb",
+        default=0,
         min=0,
-        help="Seconds that an action's definition is remembered; 0 = not at all.",
+        help="MiB that an engine's process may use; beyond it expressions fail; 0 = off.",
     ),
-    cfg.BoolOpt(
+    ignored(cfg.IntOpt, "execution_integrity_check_delay", 20, _RELAY),
+    ignored(cfg.IntOpt, "execution_integrity_check_batch_size", 5, _RELAY, min=1),
+    ignored(
+        cfg.IntOpt,
+        "action_definition_cache_time",
+        60,
+        "Changed definitions count at once; what was parsed is kept by its content.",
+        min=0,
+    ),
+    ignored(
+        cfg.BoolOpt,
         "start_subworkflows_via_rpc",
-        default=False,
-        help="Whether a message starts a sub-workflow instead of the engine that made it.",
+        False,
+        "Each sub-workflow starts in a transaction of its own, on any engine.",
     ),
     cfg.StrOpt(
         "merge_strategy",

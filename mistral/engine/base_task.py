@@ -252,6 +252,11 @@ class Task:
             message = params.get("msg")
             text = None if message is None else str(message)
             return SetWorkflowState(_COMMAND_STATES[item.name], text, self.draft.id)
+        if item.name not in self.wf_spec.tasks:
+            # the workflow was stored without validation
+            raise exc.WorkflowException(
+                f"There is no task '{item.name}', which '{item.event}' leads to"
+            )
         return RunTask(item.name, context, (self.draft.id, item.event), self.task_spec.name)
 
     def _after_policies(self) -> list[Command]:

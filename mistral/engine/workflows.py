@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 from mistral import exceptions as exc
 from mistral.expressions import DataContext, Facts
 from mistral.lang import WorkflowSpec
+from mistral.utils import json
 from mistral.workflow import data_flow, reverse, states
 from mistral.workflow.commands import (
     BeginWorkflow,
@@ -243,12 +244,12 @@ class Workflow:
         except exc.MistralException as error:
             message = f"Failed to evaluate 'output-on-error': {error}; the cause was: {message}"
             bag = EMPTY
-        text = self._cut(message)
-        return self._finish(states.ERROR, text, values.pack({"result": text}).updated(bag))
+        shown = values.pack({"result": self._cut_for_output(message)}).updated(bag)
+        return self._finish(states.ERROR, self._cut(message), shown)
 
     def _cancel(self, message: str | None) -> list[Command]:
-        text = self._cut(message)
-        return self._finish(states.CANCELLED, text, self.means.values.pack({"result": text}))
+        shown = self.means.values.pack({"result": self._cut_for_output(message)})
+        return self._finish(states.CANCELLED, self._cut(message), shown)
 
     def _final_context(self) -> Bag:
         if self.spec.type == "reverse":
@@ -464,12 +465,15 @@ class Workflow:
     def _cut(self, text: str | None) -> str | None:
         if not text:
             return text
-        limits = self.means.limits
-        room = limits.state_info_chars
-        if limits.field_size_kb >= 0:
-            # the text is also part of the output, in bytes
-            room = min(room, max(limits.field_size_kb * 1024 // 4, 256))
-        return text[:room]
+        return text[: self.means.limits.state_info_chars]
+
+    def _cut_for_output(self, text: str | None) -> str | None:
+        """A message as far as the limit of the output allows it (§27.2)."""
+        limit = self.means.limits.field_size_kb * 1024
+        if text is None or limit < 0 or len(json.dump_bytes(text)) <= limit:
+            return text
+        # the longest form of a character has six bytes
+        return text[: limit // 6]
 
 
 class _EnvFacts:

@@ -19,6 +19,11 @@ def needed(spec: WorkflowSpec, target: str | None) -> set[str]:
     todo = [target]
     while todo:
         name = todo.pop()
+        if name not in spec.tasks:
+            # the workflow was stored without validation
+            raise exc.WorkflowException(
+                f"There is no task '{name}', which is required [wf_name={spec.name}]"
+            )
         if name not in found:
             found.add(name)
             todo.extend(spec.tasks[name].requires)

@@ -246,3 +246,31 @@ def test_a_command_beside_a_held_task_comes_before_the_pause(flows: Flows) -> No
         ends="ERROR",
     )
     assert (run.info, run.task("held")["state"]) == ("over", "IDLE")
+
+
+def test_the_executor_ends_an_action_that_takes_longer_than_its_task_may(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {action: std.sleep seconds=3600, timeout: 1}
+        """
+    ).wait("ERROR")
+    assert run.task("a")["state_info"] in (
+        "Task timed out [timeout(s)=1].",
+        "Timeout after 1 seconds",
+    )
+    (action,) = run.until(lambda: run.actions("a", "ERROR"), "the end of the action")
+    assert action["output"] == {"result": "Timeout after 1 seconds"}
+
+
+def test_long_texts_are_cut(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {action: std.fail error_data=<% 'x' * 70000 %>}
+        """
+    ).wait("ERROR")
+    assert len(run.task("a")["state_info"]) == len(run.info) == 65500
+    assert len(run.output["result"]) > 70000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from oslo_config import cfg, generator
 
 from mistral import config
+from mistral.config.feature_options import IGNORED
 from mistral.exceptions import ConfigurationError
 
 
@@ -173,3 +175,14 @@ def test_the_generator_knows_our_options(tmp_path: Path) -> None:
     text = sample.read_text()
     for line in ("[api]", "#max_request_body_size = 20971520", "#relay_interval = 2.0"):
         assert line in text
+
+
+def test_every_option_without_effect_is_documented() -> None:
+    page = Path(__file__).parents[3] / "doc" / "source" / "configuration.rst"
+    text = page.read_text().partition("All options")[0]
+    named = set(re.findall(r"``(\[[a-z_]+\] [a-z_]+|[a-z_-]+)``", text.partition("=====\n")[2]))
+    for group, options in config.list_opts():
+        for option in options:
+            if (option.help or "").startswith(IGNORED):
+                name = option.name if group == "DEFAULT" else f"[{group}] {option.name}"
+                assert name in named
