@@ -1,8 +1,9 @@
-"""Fixtures that every test may use: databases, the broker, and the ``long`` marker.
+"""Fixtures that every test may use: databases, brokers, and the ``long`` marker.
 
 Where the services are: PostgreSQL 127.0.0.1:5432 (user postgres, no password), MariaDB
-127.0.0.1:3306 (user root, no password), RabbitMQ 127.0.0.1:5672 (guest/guest);
-MISTRAL_TEST_POSTGRESQL_URL, MISTRAL_TEST_MARIADB_URL and MISTRAL_TEST_RABBITMQ_URL say otherwise.
+127.0.0.1:3306 (user root, no password), RabbitMQ 127.0.0.1:5672 (guest/guest), Redis
+127.0.0.1:6379; MISTRAL_TEST_POSTGRESQL_URL, MISTRAL_TEST_MARIADB_URL, MISTRAL_TEST_RABBITMQ_URL and
+MISTRAL_TEST_REDIS_URL say otherwise.
 A test whose service is missing is skipped, or fails with MISTRAL_TEST_REQUIRE_SERVICES=1.
 """
 
@@ -65,6 +66,12 @@ def mariadb() -> services.Service:
 def rabbitmq() -> services.Service:
     """The RabbitMQ server."""
     return _find("rabbitmq")
+
+
+@pytest.fixture(scope="session")
+def redis() -> services.Service:
+    """The Redis server."""
+    return _find("redis")
 
 
 @pytest.fixture(scope="session")

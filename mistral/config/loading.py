@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
+import itertools
 import os
 import pathlib
 import re
@@ -18,7 +19,7 @@ from oslo_config import cfg
 from oslo_log import log
 
 from mistral.config.feature_options import IGNORED
-from mistral.config.options import COMPONENTS, GROUPS, MESSAGING_OPTS, SERVER_CLI_OPTS
+from mistral.config.options import COMPONENTS, GROUPS, SERVER_CLI_OPTS, SHARED_GROUPS
 from mistral.exceptions import ConfigurationError
 
 _LOCATION = re.compile(r"LocationInfo\(location=.*?, detail='([^']*)'\)")
@@ -45,9 +46,8 @@ def load(
     conf = cfg.ConfigOpts()
     log.register_options(conf)
     conf.register_cli_opts(list(cli_opts))
-    for group, options in GROUPS.items():
+    for group, options in _all_options():
         conf.register_opts(options, group=_group(group))
-    conf.register_opts(MESSAGING_OPTS)
     _set_log_defaults(conf)
     _parse(conf, argv, prog, description, environ)
     if is_embedded(conf):
@@ -71,6 +71,10 @@ def ignored_settings(conf: cfg.ConfigOpts) -> list[str]:
             if (option.help or "").startswith(IGNORED) and _set_by_user(conf, option.dest, group):
                 names.append(f"[{group}] {option.name}")
     return names
+
+
+def _all_options() -> Iterable[tuple[str, list[cfg.Opt]]]:
+    return itertools.chain(GROUPS.items(), SHARED_GROUPS.items())
 
 
 def _group(name: str) -> str | None:
@@ -173,7 +177,7 @@ def _data_directory(environ: Mapping[str, str]) -> pathlib.Path:
 
 def _check_values(conf: cfg.ConfigOpts) -> None:
     """oslo.config looks at a value when it is asked for; ask for all of them now."""
-    for group, options in GROUPS.items():
+    for group, options in _all_options():
         for option in options:
             try:
                 values = conf if group == "DEFAULT" else conf[group]

@@ -73,21 +73,49 @@ DEFAULT_OPTS: list[cfg.Opt] = [
     ignored(cfg.StrOpt, "backdoor_port"),
 ]
 
-#: Owned by oslo.messaging when it is used; the in-process transport reads them from here.
+#: Owned by oslo.messaging when it is used; the other transports read them from here.
 MESSAGING_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
         "transport_url",
         default="rabbit://",
         secret=True,
         help="Message broker: rabbit://user:password@host:5672/vhost, several hosts separated "
-        "by commas; 'fake:/' is the in-process transport.",
+        "by commas; redis://:password@host:6379/0 with rpc_implementation = kombu; 'fake:/' is "
+        "the in-process transport.",
     ),
     cfg.IntOpt("rpc_response_timeout", default=60, min=1, help="Seconds to wait for an answer."),
     cfg.StrOpt("control_exchange", default="openstack", help="Exchange of the messages."),
     cfg.IntOpt(
         "executor_thread_pool_size", default=64, min=1, help="Worker threads of an RPC server."
     ),
+    cfg.IntOpt("rpc_conn_pool_size", default=30, min=1, help="Idle connections kept for sending."),
+    cfg.IntOpt("conn_pool_ttl", default=1200, help="Seconds after which an idle one is closed."),
 ]
+
+#: Those of oslo.messaging's options for RabbitMQ that the kombu transport follows, too.
+RABBIT_OPTS: list[cfg.Opt] = [
+    cfg.BoolOpt("amqp_durable_queues", default=False, help="Queues outlive the broker's end."),
+    cfg.BoolOpt("amqp_auto_delete", default=False, help="Queues go with their last consumer."),
+    cfg.BoolOpt("rabbit_quorum_queue", default=False, help="Durable queues on several nodes."),
+    cfg.IntOpt(
+        "heartbeat_timeout_threshold",
+        default=60,
+        min=0,
+        help="Seconds of silence after which a connection counts as broken; 0 = never.",
+    ),
+    cfg.BoolOpt("ssl", default=False, help="Connect by TLS."),
+    cfg.StrOpt("ssl_ca_file", default="", help="Certificates that the broker's is signed by."),
+    cfg.StrOpt("ssl_cert_file", default="", help="Our certificate (PEM)."),
+    cfg.StrOpt("ssl_key_file", default="", help="Its private key (PEM)."),
+    cfg.BoolOpt(
+        "ssl_enforce_hostname_verification",
+        default=True,
+        help="Whether the broker's certificate must be for the host in transport_url.",
+    ),
+]
+
+#: Options of libraries that are read here as well, by group; not ours to list.
+SHARED_GROUPS = {"DEFAULT": MESSAGING_OPTS, "oslo_messaging_rabbit": RABBIT_OPTS}
 
 DATABASE_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(

@@ -22,9 +22,9 @@ from mistral.engine import action_runner
 from mistral.engine.action_runner import ActionCall, ActionRunner, Report
 from mistral.engine.base import Executor
 from mistral.engine.batch_sender import BatchSender
-from mistral.engine.worker_pool import DeadlineWatch, WorkerPool
 from mistral.rpc.base import RPCClient
 from mistral.utils import ids
+from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
 
 LOG = logging.getLogger(__name__)
 

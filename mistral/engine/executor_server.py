@@ -74,14 +74,17 @@ class ExecutorServer(MistralService):
         action_timeout: float | None = None,
         execution_context: Mapping[str, Any] | None = None,
     ) -> Report:
-        """An ad-hoc run whose result the caller waits for (a call)."""
+        """An ad-hoc run whose result the caller waits for (a call).
+
+        A broker that delivers the request again, because whoever had it died, marks its context.
+        """
         return self.executor.run_action(
             action_ex_id,
             action_class_str,
             attributes,
             params,
             safe_rerun,
-            redelivered,
+            redelivered or bool(rpc_ctx.get("redelivered")),
             name=name,
             timeout=action_timeout,
             context=execution_context,

@@ -1,13 +1,15 @@
-"""What every transport does: the same tests in this process and through RabbitMQ."""
+"""What every transport does: the same tests in this process, through RabbitMQ and through Redis."""
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import kombu
 import pytest
 
 from mistral import config, exceptions
@@ -72,6 +74,7 @@ class World:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
+        self.queues: set[str] = set()
         self._stopping: list[threading.Thread] = []
 
     def stop(self, server: RPCServer) -> None:
@@ -85,19 +88,53 @@ class World:
         self.transport.close()
 
 
-@pytest.fixture(params=["local", "oslo"], scope="module")
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    conf = config.load([], environ={})
-    conf.set_override("control_exchange", f"mistral_test_{secrets.token_hex(6)}")
-    conf.set_override("graceful_shutdown_timeout", 5)
-    conf.set_override("rpc_response_timeout", int(PATIENCE))
-    if request.param == "oslo":
-        conf.set_override("transport_url", request.getfixturevalue("rabbitmq_url"))
-    else:
-        conf.set_override("transport_url", "fake:/")
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A transport, the service that it talks to, and options of ``[oslo_messaging_rabbit]``."""
+
+    implementation: str
+    service: str | None = None
+    # the queues go with their last consumer: nothing is left in a shared broker
+    options: str = "amqp_auto_delete = true"
+
+
+QUORUM = "rabbit_quorum_queue = true"
+KINDS = {
+    "local": Kind("oslo"),
+    "oslo": Kind("oslo", "rabbitmq"),
+    "oslo-quorum": Kind("oslo", "rabbitmq", QUORUM),
+    "kombu-rabbitmq": Kind("kombu", "rabbitmq"),
+    "kombu-quorum": Kind("kombu", "rabbitmq", QUORUM),
+    "kombu-redis": Kind("kombu", "redis"),
+}
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def world(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    kind = KINDS[request.param]
+    url = request.getfixturevalue(kind.service).url if kind.service else "fake:/"
+    path = tmp_path_factory.mktemp("transport") / "mistral.conf"
+    path.write_text(
+        f"[DEFAULT]\nrpc_implementation = {kind.implementation}\ntransport_url = {url}\n"
+        f"control_exchange = mistral_test_{secrets.token_hex(6)}\n"
+        f"graceful_shutdown_timeout = 5\nrpc_response_timeout = {int(PATIENCE)}\n"
+        f"[oslo_messaging_rabbit]\n{kind.options}\n"
+    )
+    conf = config.load(["--config-file", str(path)], environ={})
     world = World(create_transport(conf))
     yield world
     world.close()
+    if kind.options == QUORUM:
+        delete_queues(url, world.queues)
+
+
+def delete_queues(url: str, names: Iterable[str]) -> None:
+    """Quorum queues stay until they are deleted."""
+    with kombu.Connection(url.replace("rabbit://", "amqp://", 1)) as connection:
+        for name in names:
+            connection.default_channel.queue_delete(name)
 
 
 @pytest.fixture
@@ -121,6 +158,7 @@ def serve(world: World, topic: str) -> Iterator[Serve]:
         server = world.transport.server(topic, host, endpoint, threads)
         server.start()
         servers.append(server)
+        world.queues |= {topic, f"{topic}.{host}"}
         return server
 
     yield start

@@ -1,8 +1,9 @@
 """Behind ``tools/bench``: start an installation, run a benchmark script against it, stop it.
 
 The script gets ``--url``, ``--label`` and ``--server @DIR`` (a directory with the processes' pid
-files), for the shape 'rabbit' also ``--db`` and ``--broker``; options that this program does not
-know go on to it. The database is made for the run and dropped afterwards.
+files), for the shape 'rabbit' also ``--db`` and ``--broker`` (patterns of those servers' command
+lines); options that this program does not know go on to it. The database is made for the run and
+dropped afterwards.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ PROCESSES = {
     "postgresql": "~bin/postgres",
     "mariadb": "~bin/(mariadbd|mysqld)",
     "rabbitmq": r"~bin/beam\.smp",
+    "redis": "~redis-server",
 }
 
 
@@ -40,7 +42,7 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         "--shape",
         choices=("embedded", "rabbit"),
         default="embedded",
-        help="one process with SQLite, or api, engines and executors on a database and RabbitMQ",
+        help="one process with SQLite, or api, engines and executors on a database and a broker",
     )
     add(
         "--database",
@@ -48,11 +50,25 @@ def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         default="postgresql",
         help="database of the shape 'rabbit' (default postgresql)",
     )
+    add(
+        "--rpc",
+        choices=("oslo", "kombu"),
+        default="oslo",
+        help="what talks to the broker of the shape 'rabbit' (default oslo)",
+    )
+    add(
+        "--broker",
+        choices=("rabbitmq", "redis"),
+        default="rabbitmq",
+        help="broker of the shape 'rabbit' (default rabbitmq; redis needs --rpc kombu)",
+    )
     add("--engines", type=int, default=2, help="engine processes of 'rabbit' (default 2)")
     add("--executors", type=int, default=2, help="executor processes of 'rabbit' (default 2)")
     add("--bench", type=Path, default=DEFAULT_BENCH, help="the benchmark script")
     add("--run-dir", type=Path, help="where configuration, logs and pid files go and stay")
     options, rest = parser.parse_known_args(arguments)
+    if options.broker == "redis" and options.rpc == "oslo":
+        parser.error("Redis is only reached by --rpc kombu")
     if not options.bench.is_file():
         parser.error(f"there is no benchmark script at {options.bench}; give its path with --bench")
     return options, [argument for argument in rest if argument != "--"]
@@ -70,11 +86,12 @@ def started(
             sections = cluster.embedded_sections(port, f"sqlite:///{run_dir / 'mistral.sqlite'}")
         else:
             database = services.Service.find(options.database)
-            broker = services.Service.find("rabbitmq")
+            broker = services.Service.find(options.broker)
             url = stack.enter_context(database.new_database())
             suffix = f"_{secrets.token_hex(4)}"
-            sections = cluster.broker_sections(port, url, broker.url, suffix)
-            watched = ["--db", PROCESSES[options.database], "--broker", PROCESSES["rabbitmq"]]
+            sections = cluster.broker_sections(port, url, broker.url, suffix, options.rpc)
+            watched = ["--db", PROCESSES[options.database]]
+            watched += ["--broker", PROCESSES[options.broker]]
         installation = stack.enter_context(cluster.Cluster(run_dir, sections))
         installation.prepare_database()
         if options.shape == "embedded":

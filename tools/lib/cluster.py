@@ -60,14 +60,19 @@ def embedded_sections(port: int, database_url: str) -> dict[str, dict[str, objec
 
 
 def broker_sections(
-    port: int, database_url: str, transport_url: str, suffix: str = ""
+    port: int, database_url: str, transport_url: str, suffix: str = "", rpc: str = "oslo"
 ) -> dict[str, dict[str, object]]:
     """Components as processes that talk over a broker.
 
     ``suffix`` goes into exchange and topics: installations which share a broker do not meet.
+    ``rpc`` is the library that talks to it: "oslo" or "kombu".
     """
     return {
-        "DEFAULT": {"transport_url": transport_url, "control_exchange": f"mistral{suffix}"},
+        "DEFAULT": {
+            "transport_url": transport_url,
+            "rpc_implementation": rpc,
+            "control_exchange": f"mistral{suffix}",
+        },
         "database": {"connection": database_url},
         "api": {"host": "127.0.0.1", "port": port},
         "pecan": {"auth_enable": False},

@@ -17,6 +17,7 @@ import kombu
 import psycopg
 import psycopg.sql
 import pymysql
+import redis
 
 CONNECT_TIMEOUT = 5
 
@@ -24,8 +25,23 @@ DEFAULT_URLS = {
     "postgresql": "postgresql://postgres@127.0.0.1:5432/postgres",
     "mariadb": "mysql://root@127.0.0.1:3306/mysql",
     "rabbitmq": "rabbit://guest:guest@127.0.0.1:5672/",
+    "redis": "redis://127.0.0.1:6379/0",
 }
-TITLES = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "rabbitmq": "RabbitMQ"}
+TITLES = {
+    "postgresql": "PostgreSQL",
+    "mariadb": "MariaDB",
+    "rabbitmq": "RabbitMQ",
+    "redis": "Redis",
+}
+
+
+_FAILURES = (
+    OSError,
+    amqp.AMQPError,
+    psycopg.Error,
+    pymysql.MySQLError,
+    redis.RedisError,
+)
 
 
 class ServiceMissing(Exception):
@@ -46,7 +62,7 @@ class Service:
         service = cls(kind, os.environ.get(variable) or DEFAULT_URLS[kind])
         try:
             service.check()
-        except (OSError, amqp.AMQPError, psycopg.Error, pymysql.MySQLError) as error:
+        except _FAILURES as error:
             host = urllib.parse.urlsplit(service.url)
             cause = " ".join(str(error).split()) or type(error).__name__
             raise ServiceMissing(
@@ -61,6 +77,11 @@ class Service:
             address = self.url.replace("rabbit://", "amqp://", 1)
             with kombu.Connection(address, connect_timeout=CONNECT_TIMEOUT) as connection:
                 connection.connect()
+        elif self.kind == "redis":
+            with redis.Redis.from_url(
+                self.url, socket_connect_timeout=CONNECT_TIMEOUT, socket_timeout=CONNECT_TIMEOUT
+            ) as client:
+                client.ping()
         else:
             self._execute("SELECT 1")
 

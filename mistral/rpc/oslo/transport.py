@@ -50,6 +50,11 @@ class OsloTransport(base.Transport):
         self._default_timeout = float(conf.rpc_response_timeout)
         try:
             self._transport = messaging.get_rpc_transport(library_conf(conf), conf.transport_url)
+        except messaging.DriverLoadFailure as error:
+            raise ConfigurationError(
+                f"transport_url: unsupported backend '{error.driver}'; rpc_implementation = oslo "
+                "is for rabbit://, kombu for rabbit:// and redis://."
+            ) from error
         except messaging.MessagingException as error:
             raise ConfigurationError(f"transport_url: {error}") from error
         self._ready = _ReplyQueue(self._transport, self._exchange)

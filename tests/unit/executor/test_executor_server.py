@@ -70,3 +70,13 @@ def test_a_graceful_stop_hands_everything_over(
     gate.open.set()
     server.stop(graceful=True)
     assert engine.results["a"]["result"] == 1
+
+
+def test_the_brokers_mark_decides_about_running_again(server: ExecutorServer) -> None:
+    def run(rpc_ctx: dict[str, Any], safe_rerun: bool) -> str:
+        report = server.run_action(rpc_ctx, "a", "Returns", {}, {"value": 1}, safe_rerun)
+        return str(report["result"])
+
+    assert "redelivered" in run({"redelivered": True}, False)
+    assert "redelivered" not in run({"redelivered": True}, True)
+    assert "redelivered" not in run({}, False)

@@ -1,4 +1,4 @@
-"""Threads that run actions, and the watch over those with a deadline."""
+"""Threads that run jobs, and the watch over those with a deadline."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class WorkerPool(Generic[T]):
 
     They start when there is work for them.
 
-    Threads are daemons: an action that never returns must not keep a process from ending. A thread
-    whose action is given up on is *abandoned*: it can't be killed, but a new one takes its place,
-    and it ends by itself when the action returns. ``work`` must not raise.
+    Threads are daemons: a job that never returns must not keep a process from ending. A thread
+    whose job is given up on is *abandoned*: it can't be killed, but a new one takes its place,
+    and it ends by itself when the job returns. ``work`` must not raise.
     """
 
     def __init__(self, name: str, size: int, work: Callable[[T], None]) -> None:
