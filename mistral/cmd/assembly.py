@@ -22,6 +22,7 @@ from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer, alive_topic
 from mistral.engine.executor_server import ExecutorServer
+from mistral.engine.liveness import Patience
 from mistral.engine.maintenance_job import MaintenanceJob
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.clients import ExecutorClient
@@ -96,12 +97,18 @@ class Components:
         conf = self._conf
         catalog = Catalog(self._parts.expressions, self._parts.registry)
         heartbeat = conf.action_heartbeat
+        patience = Patience(
+            silence=heartbeat.check_interval * heartbeat.max_missed_heartbeats,
+            refresh=heartbeat.check_interval,
+            first=heartbeat.first_heartbeat_timeout,
+            caller=conf.rpc_response_timeout,
+        )
         queue = ActionQueue(
             ExecutorClient(self._parts.executor_transport.client(conf.executor.topic)),
             catalog,
             SendOptions(
                 callback_url=callback_base_url(conf),
-                silence_limit=heartbeat.check_interval * heartbeat.max_missed_heartbeats,
+                patience=patience,
             ),
         )
         limits = Limits(
@@ -137,6 +144,10 @@ class Components:
             host=conf.executor.host,
             thread_pool_size=conf.executor.threads or conf.executor_thread_pool_size,
             grace_period=conf.graceful_shutdown_timeout,
+            heartbeat_interval=min(
+                ExecutorOptions.heartbeat_interval,
+                conf.action_heartbeat.check_interval or ExecutorOptions.heartbeat_interval,
+            ),
         )
         executor = DefaultExecutor(
             self._parts.transport.client(conf.engine.topic),

@@ -76,10 +76,28 @@ EXPIRATION_OPTS: list[cfg.Opt] = [
 ]
 
 HEARTBEAT_OPTS: list[cfg.Opt] = [
-    cfg.IntOpt("max_missed_heartbeats", default=15, min=0, help="0 = off."),
-    cfg.IntOpt("check_interval", default=20, min=0, help="Seconds between checks; 0 = off."),
+    cfg.IntOpt(
+        "max_missed_heartbeats",
+        default=15,
+        min=0,
+        help="A claimed action of which nothing is heard for check_interval times this many "
+        "seconds ends in ERROR; 0 = never.",
+    ),
+    cfg.IntOpt(
+        "check_interval",
+        default=20,
+        min=0,
+        help="Seconds after which a sign of life of an action is noted again; 0 = no action is "
+        "given up.",
+    ),
     cfg.IntOpt("batch_size", default=10, min=0, help="Actions per check; 0 = no limit."),
-    cfg.IntOpt("first_heartbeat_timeout", default=3600, min=0, help="Grace before the first."),
+    cfg.IntOpt(
+        "first_heartbeat_timeout",
+        default=3600,
+        min=0,
+        help="Seconds that a synchronous action may wait, beyond the time above, for an executor "
+        "to take notice of it.",
+    ),
 ]
 
 ACTION_LOGGING_OPTS: list[cfg.Opt] = [

@@ -74,10 +74,17 @@ def finish_alone(action_ex: ActionExecution) -> None:
 
 
 def claim(
-    conn: sa.Connection, executor_id: str, claims: Sequence[tuple[str, int]], now: dt.datetime
+    conn: sa.Connection,
+    executor_id: str,
+    claims: Sequence[tuple[str, int]],
+    now: dt.datetime,
+    look_at: dt.datetime,
 ) -> list[str]:
     """Hand actions to an executor: those not started yet, of the attempt it was told.
 
+    A claim that the executor holds already is confirmed: nobody can find it silent a moment later.
+
+    :param look_at: when it is to be looked at unless the executor is heard of.
     :returns: the ids that this executor may run; a repeated question gets the same answer.
     """
     attempts = dict(claims)
@@ -89,6 +96,10 @@ def claim(
         if action_ex.started_by is None:
             action_ex.started_by = executor_id
             action_ex.started_at = now
+            action_ex.next_look_at = look_at
+            changed.append(action_ex)
+        elif action_ex.started_by == executor_id:
+            action_ex.last_heartbeat = now
             changed.append(action_ex)
         if action_ex.started_by == executor_id:
             granted.append(action_ex.id)
@@ -99,12 +110,14 @@ def claim(
 def release(
     conn: sa.Connection, executor_id: str, claims: Sequence[tuple[str, int]], now: dt.datetime
 ) -> None:
-    """Take actions back that an executor has claimed and not begun; they are due at once."""
+    """Take actions back that an executor had and has not begun; they are due at once."""
     attempts = dict(claims)
     changed = []
     for action_ex in locked(conn, attempts):
-        is_own = action_ex.started_by == executor_id
-        if is_own and results.is_live(action_ex) and action_ex.attempt == attempts[action_ex.id]:
+        if not results.is_live(action_ex) or action_ex.attempt != attempts[action_ex.id]:
+            continue
+        is_waiting = action_ex.started_by is None and action_ex.next_look_at is not None
+        if is_waiting or action_ex.started_by == executor_id:
             action_ex.started_by = action_ex.started_at = None
             action_ex.next_look_at = now
             changed.append(action_ex)
@@ -113,13 +126,24 @@ def release(
 
 _IDS_PER_STATEMENT = 1000
 
-_RUNNING = (
-    sa.select(_A.c.id)
+_HEARD_OF = (
+    sa.select(
+        _A.c.id, sa.or_(_A.c.started_by.is_(None), _A.c.safe_rerun == sa.true()).label("is_free")
+    )
     .where(
         _A.c.id.in_(sa.bindparam("ids", expanding=True)),
         _A.c.result_at.is_(None),
         # the executor may mention an action whose third party was told a moment ago
         _A.c.signalled_at.is_(None),
+        # at what nobody looks any more nobody needs to look because of this
+        _A.c.next_look_at.is_not(None),
+        sa.or_(
+            _A.c.next_look_at < sa.bindparam("soon"),
+            sa.and_(
+                _A.c.started_by.is_not(None),
+                sa.func.coalesce(_A.c.last_heartbeat, _A.c.started_at) < sa.bindparam("stale"),
+            ),
+        ),
     )
     # what an engine has locked is being looked at: waiting for it could end in a deadlock
     .with_for_update(key_share=True, skip_locked=True)
@@ -131,12 +155,32 @@ _ALIVE = (
 )
 
 
-def heard_of(
-    conn: sa.Connection, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime
-) -> None:
-    """An executor runs these actions: look at them later."""
+@dataclasses.dataclass(frozen=True)
+class SignOfLife:
+    """When an executor was heard of, and what that means for the rows of its actions.
+
+    Not every sign rewrites every row: only those that would be looked at soon, and claimed ones
+    whose last sign is older than ``refresh``. ``waiting_look`` is for what may be dispatched again
+    without harm, ``claimed_look`` for what was claimed.
+    """
+
+    now: dt.datetime
+    refresh: dt.timedelta
+    waiting_look: dt.timedelta
+    claimed_look: dt.timedelta
+
+
+def heard_of(conn: sa.Connection, ids: Sequence[str], sign: SignOfLife) -> None:
+    """An executor answers for these actions: look at them later."""
+    terms = {
+        "soon": sign.now + min(sign.waiting_look, sign.claimed_look) / 2,
+        "stale": sign.now - sign.refresh,
+    }
     for start in range(0, len(ids), _IDS_PER_STATEMENT):
         part = list(ids[start : start + _IDS_PER_STATEMENT])
-        running = [row[0] for row in conn.execute(_RUNNING, {"ids": part})]
-        if running:
-            conn.execute(_ALIVE, {"ids": running, "now": now, "look_at": look_at})
+        found = conn.execute(_HEARD_OF, {"ids": part, **terms}).all()
+        for is_free, look in ((True, sign.waiting_look), (False, sign.claimed_look)):
+            named = [row.id for row in found if bool(row.is_free) is is_free]
+            if named:
+                values = {"ids": named, "now": sign.now, "look_at": sign.now + look}
+                conn.execute(_ALIVE, values)

@@ -20,7 +20,9 @@ from mistral import exceptions as exc
 from mistral.db import members, rows, store, tables
 from mistral.db import values as value_store
 from mistral.db.transaction import Database
+from mistral.engine import liveness
 from mistral.engine.batch_sender import BatchSender
+from mistral.engine.liveness import Heard, Patience
 from mistral.engine.mailbox import Mail
 from mistral.rpc.clients import ExecutorClient
 from mistral.scheduler.timer_queue import HORIZON
@@ -42,30 +44,17 @@ MESSAGE_SIZE = 100
 """How many actions travel in one message."""
 
 SWEEP_SIZE = 200
-LOOK_AGAIN = dt.timedelta(seconds=5)
-LONGEST_WAIT = dt.timedelta(seconds=60)
 TIMER_CLAIM = dt.timedelta(seconds=6)
-HEARTBEAT_LOST = "Heartbeat wasn't received."
-UNCERTAIN_SIGNAL = (
-    "The executor was lost while it ran the action: "
-    "it is not known whether the third party was told."
-)
-PROCESS_SILENCE = dt.timedelta(seconds=6)
-"""A process that said nothing for so long is dead: what it has claimed is taken back."""
 
 Post = Callable[[str, Sequence[Mail]], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class SendOptions:
-    """What every message to an executor carries, and when an executor counts as gone.
-
-    ``silence_limit`` is for an action that a living executor does not mention, in seconds; 0 means
-    that silence is never held against an action.
-    """
+    """What every message to an executor carries, and when an executor counts as gone."""
 
     callback_url: str = ""
-    silence_limit: float = 300
+    patience: Patience = Patience()
 
 
 class ActionQueue:
@@ -192,7 +181,7 @@ class Relay:
         """Look once; returns how many rows of the fullest kind were found."""
         now = utc_now()
         is_due = self._db.read(lambda conn: _anything_due(conn, now))
-        if self._last_look is None or now - self._last_look > PROCESS_SILENCE:
+        if self._last_look is None or now - self._last_look > liveness.PROCESS_SILENCE:
             # while nobody looked, perhaps nobody could note who lives either
             self._listening_since = now
         self._last_look = now
@@ -211,7 +200,7 @@ class Relay:
             found = store.due(conn, kind, now, SWEEP_SIZE)
             for row in found:
                 row.tries += 1
-                row.next_look_at = now + min(LOOK_AGAIN * row.tries, LONGEST_WAIT)
+                row.next_look_at = now + liveness.pause_after(row.tries)
             rows.update(conn, found)
             return found
 
@@ -254,8 +243,8 @@ class Relay:
             owners = {action_ex.started_by for action_ex in found if action_ex.started_by}
             heard = members.last_seen(conn, owners) if owners else {}
             for action_ex in found:
-                is_lost = self._is_lost(action_ex, heard, now)
-                self._look_at(conn, action_ex, parents, is_lost, now, sends, mails)
+                known = Heard(heard.get(action_ex.started_by or ""), self._listening_since)
+                self._look_at(conn, action_ex, parents, known, now, sends, mails)
             rows.update(conn, found)
             return len(found)
 
@@ -270,13 +259,13 @@ class Relay:
         conn: sa.Connection,
         action_ex: ActionExecution,
         parents: Mapping[str, WorkflowExecution],
-        is_lost: bool,
+        heard: Heard,
         now: dt.datetime,
         sends: list[tuple[str | None, Mapping[str, Any]]],
         mails: list[tuple[str, Mail]],
     ) -> None:
         action_ex.tries += 1
-        action_ex.next_look_at = now + min(LOOK_AGAIN * action_ex.tries, LONGEST_WAIT)
+        action_ex.next_look_at = now + liveness.pause_after(action_ex.tries)
         box = action_ex.workflow_execution_id or action_ex.id
         wf_ex = parents.get(action_ex.workflow_execution_id or "")
         if action_ex.result_at is not None:
@@ -289,20 +278,20 @@ class Relay:
         elif action_ex.signalled_at is not None:
             # the third party was told: only a result moves it on
             action_ex.next_look_at = None
-        elif action_ex.started_by is not None and not is_lost:
-            action_ex.next_look_at = now + LOOK_AGAIN
-        elif action_ex.started_by is None or action_ex.safe_rerun:
-            action_ex.started_by = action_ex.started_at = None
-            try:
-                sends.append(self._message(conn, action_ex, wf_ex))
-            except exc.MistralException as error:
-                # what can't be sent must not hold up the others
-                outcome = results.Outcome(states.ERROR, str(error))
-                mails.append((box, Mail("lost", action_ex.id, outcome)))
         else:
-            reason = HEARTBEAT_LOST if action_ex.is_sync else UNCERTAIN_SIGNAL
-            outcome = results.Outcome(states.ERROR, reason)
-            mails.append((box, Mail("lost", action_ex.id, outcome)))
+            verdict = liveness.judge(action_ex, heard, self._queue.options.patience, now)
+            if isinstance(verdict, liveness.Wait):
+                action_ex.next_look_at = verdict.until
+            elif isinstance(verdict, liveness.Lost):
+                liveness.take_back(action_ex)
+                mails.append((box, _lost(action_ex, verdict.reason)))
+            else:
+                action_ex.started_by = action_ex.started_at = None
+                try:
+                    sends.append(self._message(conn, action_ex, wf_ex))
+                except exc.MistralException as error:
+                    # what can't be sent must not hold up the others
+                    mails.append((box, _lost(action_ex, str(error))))
 
     def _message(
         self, conn: sa.Connection, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
@@ -310,19 +299,9 @@ class Relay:
         values = value_store.loader(conn, action_ex.root_execution_id or action_ex.id)
         return action_ex.target, self._queue.call(action_ex, values, wf_ex)
 
-    def _is_lost(
-        self, action_ex: ActionExecution, heard: Mapping[str, dt.datetime], now: dt.datetime
-    ) -> bool:
-        """Whether the executor that has claimed an action is dead, or has forgotten it."""
-        limit = self._queue.options.silence_limit
-        started = action_ex.started_at or now
-        if limit <= 0 or action_ex.started_by is None:
-            return False
-        named = max(started, action_ex.last_heartbeat or started)
-        if (now - named).total_seconds() > limit:
-            return True
-        since = (named, heard.get(action_ex.started_by), self._listening_since)
-        return now - max(filter(None, since)) > PROCESS_SILENCE
+
+def _lost(action_ex: ActionExecution, reason: str) -> Mail:
+    return Mail("lost", action_ex.id, results.Outcome(states.ERROR, reason))
 
 
 def _anything_due(conn: sa.Connection, now: dt.datetime) -> bool:

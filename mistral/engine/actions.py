@@ -22,7 +22,12 @@ from mistral.workflow.commands import (
     CreateExecution,
     UpdateAction,
 )
-from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from mistral.workflow.entities import (
+    CALLER,
+    ActionExecution,
+    TaskExecution,
+    WorkflowExecution,
+)
 from mistral.workflow.means import ActionDefinition, WorkflowDefinition
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import EMPTY
@@ -102,7 +107,7 @@ class Action(abc.ABC):
         for command in commands:
             if isinstance(command, CreateAction):
                 command.action.next_look_at = None
-                command.action.started_by = "caller"
+                command.action.started_by = CALLER
         return commands
 
 

@@ -289,7 +289,10 @@ class DefaultEngine(Engine):
     def claim_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> list[str]:
         """The actions that this executor, and nobody else, is to run."""
         now = utc_now()
-        return self._db.write(lambda conn: action_store.claim(conn, executor_id, claims, now))
+        look_at = now + self._queue.options.patience.claimed_look
+        return self._db.write(
+            lambda conn: action_store.claim(conn, executor_id, claims, now, look_at)
+        )
 
     def release_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> None:
         """An executor that stops has not begun these: another one may run them."""
@@ -298,8 +301,10 @@ class DefaultEngine(Engine):
 
     def executor_alive(self, executor_id: str, host: str, running: Sequence[str]) -> None:
         """A sign of life with what is being run."""
-        now = utc_now()
-        self._db.write(lambda conn: incoming.note_executor(conn, executor_id, host, running, now))
+        now, patience = utc_now(), self._queue.options.patience
+        self._db.write(
+            lambda conn: incoming.note_executor(conn, executor_id, host, running, now, patience)
+        )
 
     # operators
 
@@ -406,10 +411,8 @@ class DefaultEngine(Engine):
                 mail.done.set_result(None)
 
     def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
-        outcomes = [mail.content for mail in mails if isinstance(mail.content, Outcome)]
-
         def alone(conn: sa.Connection) -> None:
-            single_actions.finish(conn, self._catalog, self._options.limits, execution_id, outcomes)
+            single_actions.finish(conn, self._catalog, self._options.limits, execution_id, mails)
             incoming.set_aside(Store(conn), mails)
 
         self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
@@ -445,7 +448,12 @@ class DefaultEngine(Engine):
     def _give_up_on(self, execution_id: str, mail: Mail, error: Exception) -> None:
         if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
             cause = f"{type(error).__name__}: {error}"
-            self._transact(execution_id, lambda unit: incoming.give_up(unit, mail, cause))
+            self._transact(
+                execution_id,
+                lambda unit: incoming.give_up(unit, mail, cause),
+                # such an execution is gone, or it is an action that belongs to none
+                lambda conn: single_actions.give_up(conn, mail.id, incoming.gave_up(mail, cause)),
+            )
 
     def _transact(
         self,

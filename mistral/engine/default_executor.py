@@ -1,15 +1,14 @@
 """Runs actions and keeps their results until an engine has stored them.
 
 What arrives goes one way: accepted (a repeated order is dropped) → claimed, where running twice
-would matter → run → reported until an engine answered. Everything on that way is listed in the
-heartbeats, so an engine knows what still has an owner.
+would matter and as soon as it can be run → run → reported until an engine answered. Everything on
+that way is listed in the heartbeats, so an engine knows what still has an owner.
 """
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import enum
 import functools
 import logging
 import threading
@@ -18,10 +17,12 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.actions.services import ActionServices
-from mistral.engine import action_runner
+from mistral.engine import action_runner, claim_window
 from mistral.engine.action_runner import ActionCall, ActionRunner, Report
 from mistral.engine.base import Executor
 from mistral.engine.batch_sender import BatchSender
+from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
+from mistral.engine.runs import NOT_BEGUN, Run, Stage
 from mistral.rpc.base import RPCClient
 from mistral.utils import ids
 from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
@@ -45,26 +46,12 @@ class ExecutorOptions:
     first_pause: float = 0.1
     longest_pause: float = 5.0
     remembered_runs: int = 10_000
-
-
-class _Stage(enum.Enum):
-    CLAIMING = "claiming"
-    QUEUED = "queued"
-    RUNNING = "running"
-    ENDED = "ended"
-
-
-class _Run:
-    """One order on its way; the first report about it wins."""
-
-    def __init__(self, call: ActionCall, is_direct: bool = False) -> None:
-        self.call = call
-        self.is_direct = is_direct
-        self.key = (ids.new_id(), 0) if is_direct else call.key
-        self.stage = _Stage.CLAIMING if call.needs_claim else _Stage.QUEUED
-        self.thread: threading.Thread | None = None
-        self.answer: Report | None = None
-        self.answered = threading.Event()
+    #: Orders that one process keeps; what is beyond is left to the engines, who ask again.
+    accepted_runs: int = 10_000
+    #: Runs that somebody waits for.
+    direct_runs: int = 12
+    claims_per_thread: int = 2
+    claim_confirmed_for: float = CONFIRMED_FOR
 
 
 class DefaultExecutor(Executor):
@@ -85,11 +72,14 @@ class DefaultExecutor(Executor):
         self._alive = alive_client or engine_client
         self._runner = runner or ActionRunner(services)
         self._changed = threading.Condition()
-        self._runs: dict[tuple[str, int], _Run] = {}
+        self._runs: dict[tuple[str, int], Run] = {}
+        self._window = ClaimWindow[Run](
+            self.options.claims_per_thread * self.options.thread_pool_size
+        )
         self._begun: collections.OrderedDict[tuple[str, int], None] = collections.OrderedDict()
         self._accepting = False
         self._stopped = threading.Event()
-        self._pool = WorkerPool[_Run]("action", self.options.thread_pool_size, self._execute)
+        self._pool = WorkerPool[Run]("action", self.options.thread_pool_size, self._execute)
         self._deadlines = DeadlineWatch("action-deadlines")
         sender = functools.partial(
             BatchSender,
@@ -125,10 +115,12 @@ class DefaultExecutor(Executor):
             if not self._accepting:
                 return
             self._accepting = False
-        self._forget(self._claims.stop(flush))
-        self._give_back(self._pool.drain())
+            self._window.clear()
+        self._claims.stop(flush)
+        self._pool.drain()
+        self._give_back()
         with self._changed:
-            self._changed.wait_for(lambda: not self._has(_Stage.RUNNING), grace)
+            self._changed.wait_for(lambda: not self._has(Stage.RUNNING), grace)
         if not self._results.wait_empty(flush):
             LOG.error("Ended while no engine answered for results, they are lost")
         self._stopped.set()
@@ -147,8 +139,9 @@ class DefaultExecutor(Executor):
     def run_actions(self, actions: Iterable[Mapping[str, Any]]) -> None:
         """Accept orders; their results are reported later. Returns without waiting for them."""
         runs = self._accept([ActionCall.from_dict(action) for action in actions])
-        self._begin([run for run in runs if run.stage is _Stage.QUEUED])
-        self._claims.put([run for run in runs if run.stage is _Stage.CLAIMING])
+        self._begin([run for run in runs if not run.call.needs_claim])
+        with self._changed:
+            self._claim(self._window.add(run for run in runs if run.call.needs_claim))
 
     def run_action(
         self,
@@ -162,8 +155,13 @@ class DefaultExecutor(Executor):
         name: str = "",
         timeout: float | None = None,
         context: Mapping[str, Any] | None = None,
+        patience: float | None = None,
     ) -> Report:
-        """Run an action while the caller waits, and return its report; nothing is claimed."""
+        """Run an action while the caller waits, and return its report; nothing is claimed.
+
+        :param patience: seconds after which nobody waits any more: it does not begin later.
+        :raises UnavailableException: the executor stops, or too many callers wait already.
+        """
         call = ActionCall(
             id=action_ex_id or "",
             action_class=action_class_str,
@@ -180,16 +178,22 @@ class DefaultExecutor(Executor):
                 f"The request to run the action was redelivered, but it is not safe to run it "
                 f"again [action={call.title}, action_ex_id={call.id}]",
             )
-        run = _Run(call, is_direct=True)
+        expires_at = None if patience is None else claim_window.now() + patience
+        run = Run(call, is_direct=True, expires_at=expires_at)
         with self._changed:
             if not self._accepting:
                 raise exc.UnavailableException("The executor is stopping, try again.")
+            if sum(r.is_direct for r in self._runs.values()) >= self.options.direct_runs:
+                raise exc.UnavailableException("The executor runs enough for others, try again.")
             self._runs[run.key] = run
-        self._pool.submit(run)
-        run.answered.wait()
+        # behind all that waits its caller would be gone
+        self._pool.submit(run, first=True)
+        if not run.answered.wait(patience):
+            # a run that has begun goes on, one that has not never will
+            return action_runner.failed(call, "The action did not end while its caller waited")
         return run.answer or action_runner.failed(call, "The executor stopped")
 
-    def _accept(self, calls: Sequence[ActionCall]) -> list[_Run]:
+    def _accept(self, calls: Sequence[ActionCall]) -> list[Run]:
         """Take note of new orders.
 
         A claim is granted again to the executor that holds it (its answer may have been lost), so
@@ -199,17 +203,22 @@ class DefaultExecutor(Executor):
         with self._changed:
             if not self._accepting:
                 return []
+            room = self.options.accepted_runs - len(self._runs)
             for call in calls:
                 if call.key not in self._runs and call.key not in self._begun:
-                    self._runs[call.key] = run = _Run(call)
+                    self._runs[call.key] = run = Run(call)
                     accepted.append(run)
-        return accepted
+            for run in accepted[max(room, 0) :]:
+                del self._runs[run.key]
+        if len(accepted) > room:
+            LOG.warning("%s orders are too many now, they come again", len(accepted) - room)
+        return accepted[: max(room, 0)]
 
     # running ----------------------------------------------------------------
 
-    def _begin(self, runs: Sequence[_Run]) -> None:
+    def _begin(self, runs: Sequence[Run]) -> None:
         """Run at once what takes no time, and queue the rest."""
-        ended: list[tuple[_Run, Report]] = []
+        ended: list[tuple[Run, Report]] = []
         for run in runs:
             prepared = None
             if self._runner.is_instant(run.call):
@@ -217,16 +226,18 @@ class DefaultExecutor(Executor):
             if prepared is None or not prepared.is_instant():
                 self._pool.submit(run)
                 continue
-            self._note_begun(run)
+            if not self._may_begin(run):
+                continue
             ended.append((run, self._runner.run(prepared)))
             if len(ended) == self.options.max_batch:
                 self._settle(ended)
                 ended = []
         self._settle(ended)
 
-    def _execute(self, run: _Run) -> None:
+    def _execute(self, run: Run) -> None:
         """Run one action on a thread of the pool."""
-        self._note_begun(run)
+        if not self._may_begin(run):
+            return
         prepared = self._runner.prepare(run.call)
         seconds = run.call.timeout
         watch = None
@@ -237,41 +248,86 @@ class DefaultExecutor(Executor):
             self._deadlines.forget(watch)
         self._settle([(run, report)])
 
-    def _time_out(self, run: _Run, seconds: float) -> None:
-        """Give up on an action: its thread can't be killed, its late result is dropped."""
-        if self._settle([(run, action_runner.timed_out(run.call, seconds))]) and run.thread:
-            self._pool.abandon(run.thread)
+    def _may_begin(self, run: Run) -> bool:
+        """Whether a run is still this executor's to begin; if so, it has begun.
 
-    def _note_begun(self, run: _Run) -> None:
+        A process that slept may have lost its claims meanwhile: one that was not confirmed within
+        the last seconds is asked for again. What lies between the answer and the first line of
+        the action is as if the process had slept within the action.
+        """
+        if run.expires_at is not None and claim_window.now() > run.expires_at:
+            self._settle([(run, action_runner.failed(run.call, "The caller is gone"))])
+            return False
+        if run.call.needs_claim and not self._is_confirmed(run) and not self._confirm(run):
+            return False
         with self._changed:
-            run.stage = _Stage.RUNNING
+            if run.key not in self._runs or run.stage is not Stage.QUEUED:
+                # given back, because the executor stops
+                return False
+            run.stage = Stage.RUNNING
             run.thread = threading.current_thread()
             if run.call.needs_claim:
                 self._begun[run.key] = None
                 if len(self._begun) > self.options.remembered_runs:
                     self._begun.popitem(last=False)
+            return True
 
-    def _settle(self, ended: Sequence[tuple[_Run, Report]]) -> int:
+    def _confirm(self, run: Run) -> bool:
+        with self._changed:
+            run.stage = Stage.CLAIMING
+        try:
+            is_mine = bool(self._ask_for([run]))
+        except exc.MistralError as error:
+            LOG.warning("A claim could not be confirmed, it is asked for again: %s", error)
+        else:
+            if not is_mine or self._is_confirmed(run):
+                return is_mine
+        # the answer did not come, or too late
+        self._claims.put([run])
+        return False
+
+    def _is_confirmed(self, run: Run) -> bool:
+        return claim_window.now() - run.claimed_at <= self.options.claim_confirmed_for
+
+    def _time_out(self, run: Run, seconds: float) -> None:
+        """Give up on an action: its thread can't be killed, its late result is dropped."""
+        if self._settle([(run, action_runner.timed_out(run.call, seconds))]) and run.thread:
+            self._pool.abandon(run.thread)
+
+    def _settle(self, ended: Sequence[tuple[Run, Report]]) -> int:
         """Record how runs ended, unless that is known already; how many were new."""
         new = []
         with self._changed:
             for run, report in ended:
                 if run.answer is None:
                     run.answer = report
-                    run.stage = _Stage.ENDED
+                    run.stage = Stage.ENDED
                     new.append(run)
                     if run.is_direct:
                         del self._runs[run.key]
                         run.answered.set()
             # in one step with the stage: whoever sees nothing running may rely on the queue
             self._results.put([run for run in new if not run.is_direct])
+            self._claim(self._window.let_go(new))
             if new:
                 self._changed.notify_all()
         return len(new)
 
     # talking to engines -------------------------------------------------------
 
-    def _send_claims(self, runs: list[_Run]) -> None:
+    def _claim(self, runs: Sequence[Run]) -> None:
+        """Ask for claims soon; the caller holds the lock."""
+        for run in runs:
+            run.stage = Stage.CLAIMING
+        self._claims.put(runs)
+
+    def _send_claims(self, runs: list[Run]) -> None:
+        self._begin(self._ask_for(runs))
+
+    def _ask_for(self, runs: Sequence[Run]) -> list[Run]:
+        """Claim actions, or confirm claims; those that are this executor's to run."""
+        # counted from the question: the answer may have been on its way for long
+        asked_at = claim_window.now()
         granted = self._engine.call(
             "claim_actions",
             None,
@@ -284,11 +340,13 @@ class DefaultExecutor(Executor):
             # one that was given back while its claim was on the way is not ours any more
             mine = [r for r in runs if r.call.id in allowed and r.key in self._runs]
             for run in mine:
-                run.stage = _Stage.QUEUED
+                run.stage, run.claimed_at = Stage.QUEUED, asked_at
         self._forget([run for run in runs if run.call.id not in allowed])
-        self._begin(mine)
+        kept = set(mine)
+        self._release([r for r in runs if r.call.id in allowed and r not in kept])
+        return mine
 
-    def _send_results(self, runs: list[_Run]) -> None:
+    def _send_results(self, runs: list[Run]) -> None:
         self._engine.call(
             "on_actions_complete",
             None,
@@ -298,16 +356,19 @@ class DefaultExecutor(Executor):
         )
         self._forget(runs)
 
-    def _give_back(self, drained: Sequence[_Run]) -> None:
-        """Let go of what has not begun; the row of a claim goes back to "not started"."""
+    def _give_back(self) -> None:
+        """Let go of what has not begun: others may run it at once."""
         with self._changed:
-            claiming = [run for run in self._runs.values() if run.stage is _Stage.CLAIMING]
-        claimed = claiming + [run for run in drained if run.call.needs_claim]
-        for run in drained:
+            left = [run for run in self._runs.values() if run.stage in NOT_BEGUN]
+            given = [run for run in left if not run.is_direct]
+            self._forget(given)
+        for run in left:
             if run.is_direct:
                 self._settle([(run, action_runner.failed(run.call, "The executor is stopping"))])
-        self._forget([run for run in [*claiming, *drained] if not run.is_direct])
-        if not claimed:
+        self._release(given)
+
+    def _release(self, runs: Sequence[Run]) -> None:
+        if not runs:
             return
         try:
             self._engine.call(
@@ -315,10 +376,10 @@ class DefaultExecutor(Executor):
                 None,
                 timeout=self.options.flush_period,
                 executor_id=self.executor_id,
-                claims=[{"id": run.call.id, "attempt": run.call.attempt} for run in claimed],
+                claims=[{"id": run.call.id, "attempt": run.call.attempt} for run in runs],
             )
         except exc.MistralError as error:
-            LOG.warning("Claimed actions could not be given back: %s", error)
+            LOG.warning("Actions could not be given back: %s", error)
 
     def _beat(self) -> None:
         while True:
@@ -338,10 +399,11 @@ class DefaultExecutor(Executor):
 
     # registry -----------------------------------------------------------------
 
-    def _forget(self, runs: Iterable[_Run]) -> None:
+    def _forget(self, runs: Sequence[Run]) -> None:
         with self._changed:
             for run in runs:
                 self._runs.pop(run.key, None)
+            self._claim(self._window.let_go(runs))
 
-    def _has(self, stage: _Stage) -> bool:
+    def _has(self, stage: Stage) -> bool:
         return any(run.stage is stage for run in self._runs.values())

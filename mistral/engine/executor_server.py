@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,6 +79,7 @@ class ExecutorServer(MistralService):
 
         A broker that delivers the request again, because whoever had it died, marks its context.
         """
+        deadline = rpc_ctx.get("deadline")
         return self.executor.run_action(
             action_ex_id,
             action_class_str,
@@ -88,4 +90,5 @@ class ExecutorServer(MistralService):
             name=name,
             timeout=action_timeout,
             context=execution_context,
+            patience=None if deadline is None else max(0.0, deadline - time.time()),
         )

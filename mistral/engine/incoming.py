@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,16 +20,17 @@ from mistral.engine import (
     task_handler,
     workflow_handler,
 )
+from mistral.engine.liveness import PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
 from mistral.engine.unit import Unit
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command, SetWorkflowState, UpdateTask
 from mistral.workflow.entities import ExecutionEvent, Timer
 
+LOG = logging.getLogger(__name__)
+
 MAX_TRIES = 5
 """After so many failed tries an event ends its task, else its execution, in ERROR."""
-
-HEARTBEAT_LOOK_AFTER = dt.timedelta(seconds=6)
 
 
 def handle(unit: Unit, mails: Sequence[Mail]) -> list[Command]:
@@ -71,7 +73,14 @@ def _reports(unit: Unit, mail: Mail) -> list[Command]:
             action_handler.signalled(unit, action_ex)
             continue
         outcome = results.Outcome(report["state"], report.get("result"))
-        results.accept(action_ex, outcome, unit.values, unit.now)
+        verdict = results.accept(action_ex, outcome, unit.values, unit.now)
+        if verdict is results.Verdict.CONFLICT:
+            LOG.warning(
+                "A late result is ignored [action_ex_id=%s, executor=%s, state=%s]",
+                action_ex.id,
+                mail.id,
+                outcome.state,
+            )
         dispatcher.dispatch(unit, action_handler.take_result(unit, action_ex))
     return []
 
@@ -82,6 +91,14 @@ def _result(unit: Unit, mail: Mail) -> list[Command]:
         return []
     results.accept(action_ex, mail.content, unit.values, unit.now)
     return action_handler.take_result(unit, action_ex)
+
+
+def _lost(unit: Unit, mail: Mail) -> list[Command]:
+    action_ex = unit.action(mail.id)
+    if action_ex is not None and action_ex.signalled_at is not None:
+        # its executor was heard of after all: the third party knows
+        return []
+    return _result(unit, mail)
 
 
 def _delivered(unit: Unit, mail: Mail) -> list[Command]:
@@ -165,7 +182,7 @@ _DUE: Mapping[str, Callable[[Unit, Timer], list[Command]]] = {
 _KINDS: Mapping[str, Callable[[Unit, Mail], list[Command]]] = {
     "reports": _reports,
     "result": _result,
-    "lost": _result,
+    "lost": _lost,
     "delivered": _delivered,
     "child": _child,
     "start": _start,
@@ -180,9 +197,14 @@ def set_action_state(unit: Unit, action_ex_id: str, state: str) -> list[Command]
     return action_handler.set_state(unit, found[0], state) if found else []
 
 
+def gave_up(mail: Mail, cause: str) -> str:
+    """What an operator reads of an event that can't be handled."""
+    return f"An event could not be handled [kind={mail.kind}, id={mail.id}, cause={cause}]"
+
+
 def give_up(unit: Unit, mail: Mail, cause: str) -> list[Command]:
     """End what an event belongs to in ERROR: it can't be handled (rerunnable)."""
-    message = f"An event could not be handled [kind={mail.kind}, id={mail.id}, cause={cause}]"
+    message = gave_up(mail, cause)
     task_id = None
     if mail.kind == "event":
         unit.done_events.append(mail.id)
@@ -213,8 +235,19 @@ def set_aside(store: Store, mails: Sequence[Mail]) -> None:
 
 
 def note_executor(
-    conn: sa.Connection, executor_id: str, host: str, running: Sequence[str], now: dt.datetime
+    conn: sa.Connection,
+    executor_id: str,
+    host: str,
+    running: Sequence[str],
+    now: dt.datetime,
+    patience: Patience,
 ) -> None:
-    """An executor is alive and runs these actions."""
+    """An executor is alive and answers for these actions."""
     members.seen(conn, executor_id, "executor", host, now)
-    action_store.heard_of(conn, running, now, now + HEARTBEAT_LOOK_AFTER)
+    sign = action_store.SignOfLife(
+        now,
+        refresh=dt.timedelta(seconds=patience.refresh),
+        waiting_look=PROCESS_SILENCE,
+        claimed_look=patience.claimed_look,
+    )
+    action_store.heard_of(conn, running, sign)

@@ -19,6 +19,7 @@ from mistral.engine import action_handler, views
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.actions import AdHocAction, PythonAction
 from mistral.engine.base import Scope
+from mistral.engine.mailbox import Mail
 from mistral.engine.unit import Unit
 from mistral.services.catalog import Catalog
 from mistral.utils import ids
@@ -28,6 +29,9 @@ from mistral.workflow.commands import CreateAction, UpdateAction
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
 from mistral.workflow.means import ActionDefinition, Limits
 from mistral.workflow.values import Bag
+
+CALLER_MARGIN = dt.timedelta(seconds=30)
+"""A caller stores the result itself; nobody is to be faster."""
 
 Send = tuple[str | None, Mapping[str, Any]]
 
@@ -67,6 +71,10 @@ def prepare(
     action = _domain_object(unit, definition, None)
     action_ex, waits = _described(action, request)
     save = not waits or request.flag("save_result")
+    if waits:
+        # should the caller's process die, somebody has to end what it has begun
+        patience = request.params.get("timeout") or queue.options.patience.caller
+        action_ex.next_look_at = utc_now() + dt.timedelta(seconds=patience) + CALLER_MARGIN
     if save and not is_saved:
         Store(conn).insert([action_ex])
         value_store.store(conn, action_ex.id, unit.values.new)
@@ -160,12 +168,12 @@ def finish(
     catalog: Catalog,
     limits: Limits,
     action_id: str,
-    outcomes: Sequence[results.Outcome] = (),
+    mails: Sequence[Mail] = (),
 ) -> None:
-    """Take the stored result of such an action; an ad-hoc one transforms it."""
-    now = utc_now()
-    for outcome in outcomes:
-        action_store.deliver(conn, action_id, outcome, now)
+    """Take the result of such an action, stored or in the mail; an ad-hoc one transforms it."""
+    for mail in mails:
+        if isinstance(mail.content, results.Outcome):
+            _deliver(conn, action_id, mail)
     for action_ex in action_store.locked(conn, [action_id]):
         if action_ex.workflow_execution_id is not None or action_ex.processed:
             continue
@@ -174,6 +182,28 @@ def finish(
         _finish_adhoc(conn, catalog, limits, action_ex)
         action_store.finish_alone(action_ex)
         rows.update(conn, [action_ex])
+
+
+def _deliver(conn: sa.Connection, action_id: str, mail: Mail) -> None:
+    found = action_store.locked(conn, [action_id])
+    if mail.kind == "lost" and any(row.signalled_at is not None for row in found):
+        # its executor was heard of after all: the third party knows
+        return
+    action_store.deliver(conn, action_id, mail.content, utc_now())
+
+
+def give_up(conn: sa.Connection, action_id: str, message: str) -> None:
+    """End such an action in ERROR: what arrived for it can't be handled."""
+    for action_ex in action_store.locked(conn, [action_id]):
+        if action_ex.workflow_execution_id is not None or action_ex.processed:
+            continue
+        values = value_store.loader(conn, action_ex.id)
+        results.accept(action_ex, results.Outcome(states.ERROR, message), values, utc_now())
+        action_ex.state = states.ERROR
+        action_ex.output = values.pack({"result": message})
+        action_store.finish_alone(action_ex)
+        rows.update(conn, [action_ex])
+        value_store.store(conn, action_ex.id, values.new)
 
 
 def transform(

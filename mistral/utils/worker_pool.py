@@ -34,10 +34,13 @@ class WorkerPool(Generic[T]):
         self._idle = 0
         self._stopping = False
 
-    def submit(self, job: T) -> None:
-        """Run a job as soon as a thread is free."""
+    def submit(self, job: T, first: bool = False) -> None:
+        """Run a job as soon as a thread is free, before the others that wait if it is urgent."""
         with self._changed:
-            self._jobs.append(job)
+            if first:
+                self._jobs.appendleft(job)
+            else:
+                self._jobs.append(job)
             if self._idle >= len(self._jobs):
                 self._changed.notify()
             else:

@@ -138,6 +138,10 @@ class TaskExecution(Entity):
     finished_at: dt.datetime | None = None
 
 
+CALLER = "caller"
+"""Who has started an action whose result a caller of the API waits for: no executor claims it."""
+
+
 @dataclasses.dataclass(eq=False)
 class ActionExecution(Entity):
     """One run of an action.

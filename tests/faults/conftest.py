@@ -29,6 +29,8 @@ def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[
     suffix = f"_{secrets.token_hex(6)}"
     found = cluster.broker_sections(processes.free_port(), postgresql_url, rabbitmq.url, suffix)
     found["api"]["engine_timeout"] = 3
+    # what a dead executor held is lost after 6 seconds
+    found["action_heartbeat"] = {"check_interval": 2, "max_missed_heartbeats": 3}
     return found
 
 

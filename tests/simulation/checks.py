@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from mistral.db.actions import Delivery
-from mistral.engine.action_queue import HEARTBEAT_LOST, UNCERTAIN_SIGNAL
+from mistral.engine.liveness import HEARTBEAT_LOST, TAKEN_BACK, UNCERTAIN_SIGNAL
 from mistral.utils import json
 from mistral.workflow import joins, states
 from mistral.workflow.entities import (
@@ -194,7 +194,14 @@ class Checks:
             if not states.is_completed(wf_ex["state"]):
                 self.find("no-end", f"{wf_ex['workflow_name']} {wf_ex['id']} {wf_ex['state']}")
 
+    def is_lost(self, order: Mapping[str, Any]) -> bool:
+        """Whether an action is taken for lost at this moment."""
+        action = self._parts.database.tables[ActionExecution][order["id"]]
+        return is_given_up(action) or (action["started_by"] or "").startswith(TAKEN_BACK)
+
     def _effects(self) -> Iterator[Finding]:
+        for action_id in self._parts.effects.after_loss:
+            yield Finding("effect-after-loss", action_id)
         counts = self._parts.effects.counts
         for action in self._parts.database.tables[ActionExecution].values():
             count = counts[action["id"]]

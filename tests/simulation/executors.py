@@ -1,7 +1,8 @@
 """Simulated executors: claims, runs, results, signals and heartbeats, by the executor's rules.
 
 They follow ``mistral.engine.default_executor``: a repeated order is dropped, what needs a claim is
-claimed, a result is repeated until an engine answered, a new life has a new name.
+claimed when it can be run soon, an old claim is confirmed, a result is repeated until an engine
+answered, a new life has a new name. A process may sleep for longer than its claims last.
 """
 
 from __future__ import annotations
@@ -11,11 +12,19 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
 from tests.simulation.network import Network
 from tests.simulation.world import Process
 
 HEARTBEAT = 2.0
+THREADS = 2
+CLAIMS_PER_THREAD = 2
 Order = Mapping[str, Any]
+Key = tuple[str, int]
+
+
+def _key(order: Order) -> Key:
+    return order["id"], order["attempt"]
 
 
 def result_of(order: Order) -> tuple[str, Any]:
@@ -38,9 +47,13 @@ class Effects:
     counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     orders: dict[str, Order] = dataclasses.field(default_factory=dict)
     told: Callable[[Order], None] = lambda order: None
+    is_lost: Callable[[Order], bool] = lambda order: False
+    after_loss: list[str] = dataclasses.field(default_factory=list)
 
     def happen(self, order: Order) -> None:
         """The action has its effect."""
+        if order["needs_claim"] and self.is_lost(order):
+            self.after_loss.append(order["id"])
         self.counts[order["id"]] += 1
         self.orders[order["id"]] = order
 
@@ -52,44 +65,98 @@ class ExecutorProcess(Process):
         super().__init__(network.world, name)
         self._network = network
         self._effects = effects
-        self._runs: dict[tuple[str, int], Order] = {}
-        self._begun: set[tuple[str, int]] = set()
+        self._runs: dict[Key, Order] = {}
+        self._begun: set[Key] = set()
+        self._window = ClaimWindow[Key](CLAIMS_PER_THREAD * THREADS)
+        self._claimed_at: dict[Key, float] = {}
+        self._ready: collections.deque[Order] = collections.deque()
+        self._busy = 0
+        self._wakes_at = 0.0
         self._is_beating = False
 
     def receive(self, orders: Sequence[Order]) -> None:
         """Accept orders."""
+        self._awake(lambda: self._accept(orders))
+
+    def _accept(self, orders: Sequence[Order]) -> None:
         fresh = []
         for order in orders:
-            key = (order["id"], order["attempt"])
-            if self.alive and key not in self._runs and key not in self._begun:
+            key = _key(order)
+            if key not in self._runs and key not in self._begun:
                 self._runs[key] = order
                 fresh.append(order)
         self._beat()
-        for order in fresh:
-            if not order["needs_claim"]:
-                self._begin(order)
-        claiming = [order for order in fresh if order["needs_claim"]]
-        if claiming:
-            claims = [(order["id"], order["attempt"]) for order in claiming]
-            self._network.call(
-                self,
-                "claim",
-                lambda engine: engine.claim_actions(self.name, claims),
-                lambda granted: self._claimed(claiming, granted),
-            )
+        self._ready.extend(order for order in fresh if not order["needs_claim"])
+        self._claim(self._window.add(_key(order) for order in fresh if order["needs_claim"]))
+        self._next()
 
-    def _claimed(self, orders: Sequence[Order], granted: Sequence[str]) -> None:
-        for order in orders:
-            if order["id"] in granted:
-                self._begin(order)
-            else:
-                self._runs.pop((order["id"], order["attempt"]), None)
+    def _awake(self, act: Callable[[], None]) -> None:
+        """Do something as soon as the process does not sleep."""
+        if self.alive and self.world.now >= self._wakes_at:
+            act()
+        elif self.alive:
+            self.world.after(self._wakes_at - self.world.now, lambda: self._awake(act))
+
+    def _may_sleep(self) -> None:
+        chaos = self._network.chaos
+        if chaos.happens(chaos.executor_sleep):
+            self._wakes_at = self.world.now + 2 + self.world.random.random() * 40
+            self.world.note(f"{self.name} sleeps until {self._wakes_at:.3f}")
+
+    def _claim(self, keys: Sequence[Key]) -> None:
+        if keys:
+            asked_at = self.world.now
+            self._ask(keys, lambda granted: self._claimed(keys, granted, asked_at))
+
+    def _ask(self, keys: Sequence[Key], answered: Callable[[Sequence[str]], None]) -> None:
+        self._network.call(
+            self,
+            "claim",
+            lambda engine: engine.claim_actions(self.name, keys),
+            lambda granted: self._awake(lambda: answered(granted)),
+        )
+
+    def _claimed(self, keys: Sequence[Key], granted: Sequence[str], asked_at: float) -> None:
+        for key in keys:
+            if key[0] in granted:
+                self._claimed_at[key] = asked_at
+                self._ready.append(self._runs[key])
+        self._drop([key for key in keys if key[0] not in granted])
+        self._next()
+
+    def _drop(self, keys: Sequence[Key]) -> None:
+        for key in keys:
+            self._runs.pop(key, None)
+        self._claim(self._window.let_go(keys))
+
+    def _next(self) -> None:
+        while self._ready and self._busy < THREADS:
+            self._busy += 1
+            order = self._ready.popleft()
+            self._may_sleep()
+            self._awake(lambda order=order: self._begin(order))
 
     def _begin(self, order: Order) -> None:
+        key = _key(order)
+        age = self.world.now - self._claimed_at.get(key, 0.0)
+        if order["needs_claim"] and age > CONFIRMED_FOR:
+            asked_at = self.world.now
+            self._ask([key], lambda granted: self._confirmed(order, granted, asked_at))
+            return
         if order["needs_claim"]:
-            self._begun.add((order["id"], order["attempt"]))
+            self._begun.add(key)
         busy = self.world.random.random() * 3
         self.world.after(busy, lambda: self._run(order))
+
+    def _confirmed(self, order: Order, granted: Sequence[str], asked_at: float) -> None:
+        key = _key(order)
+        if granted:
+            self._claimed_at[key] = asked_at
+            self._begin(order)
+        else:
+            self._busy -= 1
+            self._drop([key])
+            self._next()
 
     def _run(self, order: Order) -> None:
         if not self.alive or self._may_crash("before the effect"):
@@ -100,13 +167,20 @@ class ExecutorProcess(Process):
             self._effects.told(order)
         if self._may_crash("after the effect"):
             return
+        self._may_sleep()
+        self._awake(lambda: self._report(order))
+
+    def _report(self, order: Order) -> None:
         report = {"id": order["id"], "wf_ex_id": order["wf_ex_id"], "attempt": order["attempt"]}
         if order["attributes"].get("is_async"):
             report["kind"] = "signalled"
         else:
             state, result = result_of(order)
             report |= {"kind": "result", "state": state, "result": result}
-        key = (order["id"], order["attempt"])
+        key = _key(order)
+        self._busy -= 1
+        self._claim(self._window.let_go([key]))
+        self._next()
 
         def stored(count: Any) -> None:
             self._runs.pop(key, None)
@@ -136,9 +210,10 @@ class ExecutorProcess(Process):
             self._is_beating = False
             return
         running = [key[0] for key in self._runs]
-        self._network.cast(
-            "alive", lambda engine: engine.executor_alive(self.name, "host", running)
-        )
+        if self.world.now >= self._wakes_at:
+            self._network.cast(
+                "alive", lambda engine: engine.executor_alive(self.name, "host", running)
+            )
         self.world.after(HEARTBEAT, self._beat_again)
 
 

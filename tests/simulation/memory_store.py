@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from mistral.db.actions import SignOfLife
 from mistral.db.store import Store
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -328,18 +329,28 @@ def by_ids(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
     return found
 
 
-def heard_of(conn: Any, ids: Sequence[str], now: dt.datetime, look_at: dt.datetime) -> None:
-    """An executor runs these actions: look at them later."""
+def heard_of(conn: Any, ids: Sequence[str], sign: SignOfLife) -> None:
+    """An executor answers for these actions: look at them later."""
     if not ids:
         return
     conn.statement("heartbeat")
+    soon = sign.now + min(sign.waiting_look, sign.claimed_look) / 2
     for key in ids:
-        if conn.row(ActionExecution, key) is None:
-            continue
-        conn.lock((ActionExecution, key))
         row = conn.row(ActionExecution, key)
-        if row is not None and row["result_at"] is None:
-            conn.change(ActionExecution, key, {"last_heartbeat": now, "next_look_at": look_at})
+        if row is None or not conn.try_lock((ActionExecution, key)):
+            continue
+        row = conn.row(ActionExecution, key)
+        if row["result_at"] is not None or row["signalled_at"] is not None:
+            continue
+        if row["next_look_at"] is None:
+            continue
+        named = row["last_heartbeat"] or row["started_at"]
+        is_stale = row["started_by"] is not None and named < sign.now - sign.refresh
+        if row["next_look_at"] < soon or is_stale:
+            is_free = row["started_by"] is None or row["safe_rerun"]
+            look = sign.waiting_look if is_free else sign.claimed_look
+            change = {"last_heartbeat": sign.now, "next_look_at": sign.now + look}
+            conn.change(ActionExecution, key, change)
 
 
 def due(conn: Any, kind: type[Entity], moment: dt.datetime, limit: int) -> list[Any]:

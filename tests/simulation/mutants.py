@@ -77,13 +77,35 @@ def double_claim() -> Iterator[None]:
     """Everybody who asks may run an action."""
 
     def claim(
-        conn: Any, executor_id: str, claims: Sequence[tuple[str, int]], now: dt.datetime
+        conn: Any,
+        executor_id: str,
+        claims: Sequence[tuple[str, int]],
+        now: dt.datetime,
+        look_at: dt.datetime,
     ) -> list[str]:
         found = memory_store.locked(conn, [action_id for action_id, _ in claims])
         for action_ex in found:
             action_ex.started_by, action_ex.started_at = executor_id, now
         memory_store.update(conn, found)
         return [action_ex.id for action_ex in found]
+
+    with mock.patch.object(action_store, "claim", claim):
+        yield
+
+
+@contextlib.contextmanager
+def lost_claim_confirmed() -> Iterator[None]:
+    """An executor that slept gets its claims again, although they were taken back."""
+    real = action_store.claim
+
+    def claim(conn: Any, executor_id: str, claims: Any, *times: Any) -> list[str]:
+        asked = [action_id for action_id, _ in claims]
+        mine = [
+            action_ex.id
+            for action_ex in memory_store.locked(conn, asked)
+            if (action_ex.started_by or "").endswith(executor_id)
+        ]
+        return mine + real(conn, executor_id, claims, *times)
 
     with mock.patch.object(action_store, "claim", claim):
         yield
@@ -215,6 +237,7 @@ MUTANTS: Mapping[str, Planted] = {
     "action without next look": _planted(action_without_next_look, "task-without-reason"),
     "stale attempt": _planted(stale_attempt, "stale-accepted"),
     "double claim": _planted(double_claim, "effect-repeated"),
+    "lost claim confirmed": _planted(lost_claim_confirmed, "effect-after-loss"),
     "early join": _planted(early_join, "join-too-early"),
     "lost child report": _planted(
         lost_child_report, "task-without-reason", "execution-without-reason", "no-end"

@@ -25,6 +25,7 @@ class Chaos:
     refused: float = 0.0
     crash: float = 0.0
     executor_crash: float = 0.0
+    executor_sleep: float = 0.0
     commit_refused: float = 0.0
     skew: float = 0.0
 

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
+from mistral.engine.liveness import Patience
 from mistral.engine.mailbox import Mail, Mailboxes
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.workflow.entities import Timer
@@ -23,7 +24,7 @@ from tests.simulation.world import Process, World
 T = TypeVar("T")
 WORKERS = 2
 RELAY_INTERVAL = 2.0
-SILENCE_LIMIT = 20.0
+PATIENCE = Patience(silence=15.0, refresh=4.0, first=3600.0)
 
 
 class SimFuture(concurrent.futures.Future[Any]):
@@ -153,7 +154,7 @@ class EngineProcess(Process):
         self._workers = 0
         self.database = ProcessDatabase(self, network, database)
         client: Any = ExecutorClient(self, network)
-        queue = SimQueue(client, catalog, SendOptions(silence_limit=SILENCE_LIMIT))
+        queue = SimQueue(client, catalog, SendOptions(patience=PATIENCE))
         queue.process = self
         # no fiber may block for real, so the bound of starts lies far away
         options = EngineOptions(threads=1000, relay_interval=RELAY_INTERVAL)

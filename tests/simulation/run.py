@@ -80,6 +80,7 @@ class Simulation:
         self.checks = Checks(self, coverage)
         self.third_parties = ThirdParties(network, self.database, self.checks.delivered)
         self.effects.told = self.third_parties.told
+        self.effects.is_lost = self.checks.is_lost
         self.database.on_commit = self.checks.committed
         self._calm_since: float | None = None
         self.client = Process(world, "client")
@@ -138,6 +139,7 @@ def _chaos(world: World) -> Chaos:
         executor_crash=chance(0.15),
         commit_refused=chance(0.1),
         skew=chance(0.2),
+        executor_sleep=chance(0.1),
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from mistral.db import actions, store, tables
+from mistral.db.actions import SignOfLife
 from mistral.db.transaction import Database, is_duplicate
 from mistral.utils import ids
 from mistral.workflow import results, states
@@ -238,12 +239,10 @@ def test_results_claims_and_heartbeats(kind: Kind) -> None:
     kind.write(lambda s: s.insert([_action("a", next_look_at=NOW), _action("b", attempt=2)]))
     write, use = kind.db.write, kind.actions
     asked = [("a", 0), ("b", 1), ("unknown", 0)]
-    assert write(lambda c: use.claim(c, "one", asked, NOW)) == ["a"]
-    assert write(lambda c: use.claim(c, "one", asked, NOW)) == ["a"]
-    assert write(lambda c: use.claim(c, "two", asked, NOW)) == []
-    write(lambda c: use.heard_of(c, ["a"], NOW, LATER))
-    heard = write(lambda c: use.by_ids(c, ["a"]))[0]
-    assert (heard.last_heartbeat, heard.next_look_at) == (NOW, LATER)
+    assert write(lambda c: use.claim(c, "one", asked, NOW, LATER)) == ["a"]
+    assert write(lambda c: use.by_ids(c, ["a"]))[0].next_look_at == LATER
+    assert write(lambda c: use.claim(c, "one", asked, NOW, LATER)) == ["a"]
+    assert write(lambda c: use.claim(c, "two", asked, NOW, LATER)) == []
     write(lambda c: use.release(c, "one", asked, NOW))
     assert write(lambda c: use.by_ids(c, ["a"]))[0].started_by is None
 
@@ -255,7 +254,40 @@ def test_results_claims_and_heartbeats(kind: Kind) -> None:
     assert write(lambda c: use.deliver(c, "unknown", outcome, NOW)).row is None
     stored = kind.write(lambda s: s.values("w").unpack(s.lock_actions(["a"])[0].output))
     assert stored == {"result": outcome.value}
-    assert write(lambda c: use.claim(c, "two", asked, NOW)) == []
+    assert write(lambda c: use.claim(c, "two", asked, NOW, LATER)) == []
+
+
+def test_signs_of_life(kind: Kind) -> None:
+    """They change what would be looked at soon, and claims not heard of for long."""
+    second = dt.timedelta(seconds=1)
+    far = NOW + 60 * second
+    claimed = {"started_by": "one", "started_at": NOW}
+    long_ago = {"started_by": "one", "started_at": NOW - 60 * second}
+    found = [
+        _action("soon", next_look_at=NOW + second),
+        _action("far", next_look_at=far),
+        _action("begun", next_look_at=far, **claimed),
+        _action("begun-soon", next_look_at=NOW + second, **claimed),
+        _action("begun-long-ago", next_look_at=far, **long_ago),
+        _action("safe", next_look_at=far, safe_rerun=True, **long_ago),
+        _action("named", next_look_at=far, last_heartbeat=NOW, **long_ago),
+        _action("no-more", next_look_at=None, **long_ago),
+        _action("told", next_look_at=NOW, signalled_at=NOW),
+        _action("ended", next_look_at=NOW, result_at=NOW),
+    ]
+    ids = [action_ex.id for action_ex in found]
+    kind.write(lambda s: s.insert(found))
+    sign = SignOfLife(NOW, refresh=20 * second, waiting_look=6 * second, claimed_look=300 * second)
+    kind.db.write(lambda c: kind.actions.heard_of(c, [*ids, "unknown"], sign))
+    rows = kind.db.write(lambda c: kind.actions.by_ids(c, ids))
+    looks = {r.id: r.next_look_at for r in rows if r.last_heartbeat == NOW}
+    assert looks == {
+        "soon": NOW + 6 * second,
+        "begun-soon": NOW + 300 * second,
+        "begun-long-ago": NOW + 300 * second,
+        "safe": NOW + 6 * second,
+        "named": far,
+    }
 
 
 class _Other:

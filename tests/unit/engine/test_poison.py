@@ -12,7 +12,7 @@ from mistral import exceptions as exc
 from mistral.db import actions, rows, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
-from mistral.engine import incoming
+from mistral.engine import incoming, single_actions
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
 from mistral.services.catalog import Catalog
@@ -136,6 +136,32 @@ def test_an_absent_database_is_no_reason_to_give_up(around: Surroundings) -> Non
     around.engine._failed(around.execution_id, mail, gone)
 
     assert not around.row(action_id).processed
+
+
+def test_a_single_action_that_cannot_be_handled_ends_in_error(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the relay would look at it for ever."""
+    action_id = ids.new_id()
+    action_ex = ActionExecution(
+        id=action_id, name="mine", base_name="std.noop", created_at=clock.utc_now()
+    )
+    around.database.write(lambda conn: rows.insert(conn, [action_ex]))
+    outcome = results.Outcome(states.SUCCESS, "x")
+    around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
+    monkeypatch.setattr(single_actions, "_finish_adhoc", MagicMock(side_effect=IndexError("a bug")))
+
+    around.engine._handle(action_id, [incoming.Mail("delivered", action_id, incoming.MAX_TRIES)])
+
+    row = around.row(action_id)
+    assert (row.state, row.processed, row.next_look_at) == (states.ERROR, True, None)
+    values = around.database.read(lambda conn: Store(conn).values(action_id).unpack(row.output))
+    assert "IndexError: a bug" in values["result"]
+    # the third party repeats what it has delivered
+    again = around.database.write(
+        lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now())
+    )
+    assert again.repeated
 
 
 def test_a_caller_that_is_gone_holds_no_thread(database: Database) -> None:

@@ -8,15 +8,19 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+import sqlalchemy as sa
 
 from mistral.db import actions, members, rows, tables
 from mistral.db.transaction import Database
-from mistral.engine.action_queue import PROCESS_SILENCE, ActionQueue, Relay, SendOptions
+from mistral.engine import incoming
+from mistral.engine.action_queue import ActionQueue, Relay, SendOptions
+from mistral.engine.liveness import CALLER_GONE, HEARTBEAT_LOST, PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
 from mistral.utils import clock, ids
-from mistral.workflow.entities import ActionExecution
+from mistral.workflow.entities import CALLER, ActionExecution
 
 EXECUTOR = "executor/1"
+SILENCE = 30.0
 
 
 class Surroundings:
@@ -27,7 +31,7 @@ class Surroundings:
         # counted from now: the whole run may take longer than the times that are judged
         self.long_ago = clock.utc_now() - dt.timedelta(seconds=60)
         self.queue = MagicMock(spec=ActionQueue)
-        self.queue.options = SendOptions(silence_limit=300)
+        self.queue.options = SendOptions(patience=Patience(silence=SILENCE, refresh=5))
         self.queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
         self.posted: list[Mail] = []
         self.relay = Relay(
@@ -40,11 +44,32 @@ class Surroundings:
             id=ids.new_id(),
             name="std.http",
             created_at=self.long_ago,
-            next_look_at=self.long_ago,
-            **values,
+            **({"next_look_at": self.long_ago} | values),
         )
         self.database.write(lambda conn: rows.insert(conn, [action_ex]))
         return action_ex.id
+
+    def hear_of(self, *action_ids: str) -> dt.datetime:
+        """An executor names these."""
+        now = clock.utc_now()
+        patience = self.queue.options.patience
+        self.database.write(
+            lambda conn: incoming.note_executor(conn, EXECUTOR, "h", action_ids, now, patience)
+        )
+        return now
+
+    def claim(self, executor_id: str, action_id: str) -> list[str]:
+        """An executor asks for an action."""
+        now = clock.utc_now()
+        return self.database.write(
+            lambda conn: actions.claim(conn, executor_id, [(action_id, 0)], now, now)
+        )
+
+    def make_due(self, action_id: str) -> None:
+        """Let the relay look at an action again."""
+        table = tables.action_executions
+        statement = sa.update(table).where(table.c.id == action_id)
+        self.database.write(lambda conn: conn.execute(statement.values(next_look_at=self.long_ago)))
 
     def listens_since(self, moment: dt.datetime) -> None:
         """The relay has looked all the time since then."""
@@ -95,40 +120,128 @@ def test_what_waits_for_a_third_party_is_left_alone(
 def test_a_sign_of_life_does_not_wake_what_waits(around: Surroundings) -> None:
     action_id = around.action(signalled_at=around.long_ago)
     around.relay.sweep()
-    now = clock.utc_now()
-    around.database.write(lambda conn: actions.heard_of(conn, [action_id], now, now))
+    around.hear_of(action_id)
     assert around.next_look(action_id) is None
 
 
 def test_a_sign_of_life_may_name_more_actions_than_a_statement_can(around: Surroundings) -> None:
     action_id = around.action(started_by=EXECUTOR)
-    now = clock.utc_now()
     known = [ids.new_id() for _ in range(40_000)] + [action_id]
-    around.database.write(lambda conn: actions.heard_of(conn, known, now, now))
-    assert around.next_look(action_id) == now
+    now = around.hear_of(*known)
+    assert around.next_look(action_id) == now + dt.timedelta(seconds=SILENCE)
 
 
+def test_only_what_would_be_looked_at_soon_is_rewritten(around: Surroundings) -> None:
+    """Whatever an executor has: signs of life must not cost a write for each action each time."""
+    soon = clock.utc_now() + dt.timedelta(seconds=1)
+    later = clock.utc_now() + dt.timedelta(seconds=60)
+    waiting = around.action(next_look_at=later)
+    waiting_long = around.action(next_look_at=soon)
+    begun = around.action(next_look_at=later, started_by=EXECUTOR, started_at=clock.utc_now())
+    begun_long_ago = around.action(
+        next_look_at=later, started_by=EXECUTOR, started_at=around.long_ago
+    )
+    ended = around.action(next_look_at=None)
+    now = around.hear_of(waiting, waiting_long, begun, begun_long_ago, ended)
+    assert around.next_look(waiting) == later
+    assert around.next_look(waiting_long) == now + PROCESS_SILENCE
+    assert around.next_look(begun) == later
+    assert around.next_look(begun_long_ago) == now + dt.timedelta(seconds=SILENCE)
+    assert around.next_look(ended) is None
+
+
+@pytest.mark.parametrize("safe_rerun", [False, True])
 @pytest.mark.parametrize(
-    ("was_seen", "has_listened", "is_lost"),
+    ("silent_for", "has_listened", "outcome"),
     [
-        ("long ago", True, True),
-        ("now", True, False),
+        (0, True, "waits"),
+        (PROCESS_SILENCE.total_seconds() + 1, True, "waits, unless it is safe"),
+        (SILENCE + 1, True, "lost"),
         # an engine that has only just begun can't know
-        ("long ago", False, False),
-        ("never", True, True),
+        (SILENCE + 1, False, "waits"),
     ],
 )
 def test_claims_of_silent_executors(
-    around: Surroundings, was_seen: str, has_listened: bool, is_lost: bool
+    around: Surroundings, silent_for: float, has_listened: bool, outcome: str, safe_rerun: bool
 ) -> None:
     now = clock.utc_now()
-    assert now - around.long_ago > PROCESS_SILENCE
-    if was_seen != "never":
-        seen = now if was_seen == "now" else around.long_ago
-        around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", seen))
-    around.action(started_by=EXECUTOR, started_at=around.long_ago)
-    again = around.action(started_by=EXECUTOR, started_at=around.long_ago, safe_rerun=True)
+    seen = now - dt.timedelta(seconds=silent_for)
+    around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", seen))
+    action_id = around.action(started_by=EXECUTOR, started_at=seen, safe_rerun=safe_rerun)
     around.listens_since(around.long_ago if has_listened else now)
     around.relay.sweep()
-    assert [mail.kind for mail in around.posted] == ["lost"] * is_lost
-    assert around.sent == [again] * is_lost
+    is_lost = outcome == "lost"
+    assert around.sent == ([action_id] if safe_rerun and outcome != "waits" else [])
+    assert [m.content.value for m in around.posted] == [HEARTBEAT_LOST] * (
+        is_lost and not safe_rerun
+    )
+
+
+def test_an_executor_that_was_never_seen_is_silent_since_its_claim(around: Surroundings) -> None:
+    around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    around.listens_since(around.long_ago)
+    around.relay.sweep()
+    assert [mail.kind for mail in around.posted] == ["lost"]
+
+
+def test_what_a_living_executor_has_forgotten_is_lost(around: Surroundings) -> None:
+    now = clock.utc_now()
+    around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", now))
+    around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    around.listens_since(around.long_ago)
+    around.relay.sweep()
+    assert [mail.kind for mail in around.posted] == ["lost"]
+
+
+def test_a_lost_claim_is_not_granted_again(around: Surroundings) -> None:
+    """Its executor may wake up before the loss is stored, but then it begins nothing."""
+    action_id = around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    around.listens_since(around.long_ago)
+    around.relay.sweep()
+    assert around.claim(EXECUTOR, action_id) == []
+    # should the mail get lost, too: the next look finds it again
+    around.make_due(action_id)
+    around.listens_since(clock.utc_now())
+    around.relay.sweep()
+    assert [mail.kind for mail in around.posted] == ["lost"] * 2
+
+
+def test_a_confirmed_claim_is_a_sign_of_life(around: Surroundings) -> None:
+    action_id = around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    assert around.claim(EXECUTOR, action_id) == [action_id]
+    around.listens_since(around.long_ago)
+    around.relay.sweep()
+    assert around.posted == []
+
+
+def test_asynchronous_actions_say_that_their_signal_is_uncertain(around: Surroundings) -> None:
+    around.action(started_by=EXECUTOR, started_at=around.long_ago, is_sync=False)
+    around.listens_since(around.long_ago)
+    around.relay.sweep()
+    [mail] = around.posted
+    assert "not known whether the third party was told" in mail.content.value
+
+
+def test_without_heartbeats_silence_proves_nothing(around: Surroundings) -> None:
+    around.queue.options = SendOptions(patience=Patience(silence=0))
+    around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    around.listens_since(around.long_ago)
+    around.relay.sweep()
+    assert around.posted == []
+
+
+def test_what_no_executor_takes_notice_of_fails_at_last(around: Surroundings) -> None:
+    around.queue.options = SendOptions(patience=Patience(silence=SILENCE, first=120))
+    ignored = around.action(tries=10)
+    around.action(tries=10, is_sync=False)
+    around.action(tries=10, last_heartbeat=around.long_ago)
+    around.action(tries=1)
+    around.relay.sweep()
+    assert [(m.id, m.content.value) for m in around.posted] == [(ignored, HEARTBEAT_LOST)]
+    assert len(around.sent) == 3
+
+
+def test_what_a_caller_has_begun_ends_without_it(around: Surroundings) -> None:
+    around.action(started_by=CALLER)
+    around.relay.sweep()
+    assert [mail.content.value for mail in around.posted] == [CALLER_GONE]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mistral import exceptions as exc
+from mistral.engine.runs import Stage
 
 
 def test_an_action_is_claimed_run_and_reported(
@@ -239,7 +240,7 @@ def test_a_graceful_stop_waits_and_loses_nothing(
     gate.open.set()
     stopping.join(10)
     assert not stopping.is_alive()
-    assert engine.released == [{"id": "queued", "attempt": 3}]
+    assert engine.released == [{"id": "queued", "attempt": 3}, {"id": "safe", "attempt": 0}]
     assert set(engine.results) == {"running"}
     executor.run_actions([order("late")])
     assert executor.running_ids() == []
@@ -275,3 +276,150 @@ def test_a_claim_answered_after_the_end_starts_nothing(
     answer.set()
     eventually(lambda: engine.claims)
     assert gate.runs == []
+
+
+def test_no_more_is_claimed_than_can_begin_soon(
+    make_executor: Any, engine: Any, order: Any, gate: Any
+) -> None:
+    """What only waits must not end in ERROR with this executor; it is named all the same."""
+    executor = make_executor(thread_pool_size=2)
+    executor.run_actions([order(str(n), "Gated") for n in range(9)])
+    gate.wait_begun()
+    gate.wait_begun()
+    assert [len(claims) for claims in engine.claims] == [4]
+    assert sorted(executor.running_ids()) == list("012345678")
+    gate.open.set()
+    engine.wait_for(lambda: len(engine.results) == 9)
+    # the window is filled when half of it is free, not for each action
+    assert sum(len(claims) for claims in engine.claims) == 9
+    assert len(engine.claims) <= 4
+
+
+def test_refused_claims_make_room_for_others(
+    make_executor: Any, engine: Any, order: Any, eventually: Any
+) -> None:
+    executor = make_executor(thread_pool_size=1)
+    engine.refuse = {str(n) for n in range(8)}
+    executor.run_actions([order(str(n)) for n in range(9)])
+    engine.result_of("8")
+    eventually(lambda: executor.running_ids() == [])
+
+
+def test_orders_beyond_the_bound_are_left_to_the_engines(
+    make_executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
+) -> None:
+    executor = make_executor(thread_pool_size=1, accepted_runs=3)
+    executor.run_actions([order(str(n), "Gated") for n in range(5)])
+    assert executor.running_ids() == ["0", "1", "2"]
+    gate.open.set()
+    eventually(lambda: executor.running_ids() == [])
+    executor.run_actions([order("3"), order("4")])
+    engine.wait_for(lambda: len(engine.results) == 5)
+
+
+def test_an_old_claim_is_confirmed_before_its_action_begins(
+    make_executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
+) -> None:
+    """A process that slept wakes up with claims that were taken back meanwhile."""
+    executor = make_executor(thread_pool_size=1, claim_confirmed_for=5.0)
+    executor.run_actions([order("running", "Gated")])
+    gate.wait_begun()
+    executor.run_actions([order("queued", input={"value": "queued"})])
+    engine.wait_for(lambda: len(engine.claims) == 2)
+    eventually(lambda: executor._runs["queued", 0].stage is Stage.QUEUED)
+    executor._runs["queued", 0].claimed_at -= 60
+    engine.refuse = {"queued"}
+    gate.open.set()
+    eventually(lambda: executor.running_ids() == [])
+    assert engine.claims[2:] == [[{"id": "queued", "attempt": 0}]]
+    assert gate.runs == [None]
+
+
+def test_a_claim_that_takes_too_long_is_asked_for_again(
+    make_executor: Any, engine: Any, order: Any, gate: Any
+) -> None:
+    executor = make_executor(claim_confirmed_for=0.2)
+    slow = iter([True])
+
+    def answer_late(args: dict[str, Any]) -> None:
+        if next(slow, False):
+            threading.Event().wait(0.3)
+
+    engine.before["claim_actions"] = answer_late
+    engine.failures["claim_actions"] = []
+    executor.run_actions([order("a")])
+    assert engine.result_of("a")["state"] == "SUCCESS"
+    assert len(engine.claims) >= 2
+    assert len(gate.runs) == 1
+
+
+def test_a_confirmation_nobody_answers_is_repeated(
+    make_executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
+) -> None:
+    executor = make_executor(thread_pool_size=1)
+    executor.run_actions([order("running", "Gated")])
+    gate.wait_begun()
+    executor.run_actions([order("queued")])
+    eventually(lambda: executor._runs["queued", 0].stage is Stage.QUEUED)
+    executor._runs["queued", 0].claimed_at -= 60
+    engine.failures["claim_actions"] = [exc.RPCException(), exc.RPCException()]
+    gate.open.set()
+    assert engine.result_of("queued")["state"] == "SUCCESS"
+    assert len(gate.runs) == 2
+
+
+def test_direct_runs_are_few_and_go_first(
+    make_executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
+) -> None:
+    """They hold the threads on which orders arrive."""
+    executor = make_executor(thread_pool_size=1, direct_runs=1)
+    executor.run_actions([order("running", "Gated", needs_claim=False)])
+    gate.wait_begun()
+    executor.run_actions([order("later", needs_claim=False, input={"value": "later"})])
+    reports: list[Any] = []
+    direct = threading.Thread(
+        target=lambda: reports.append(
+            executor.run_action("d", "Returns", {}, {"value": "direct"}, False)
+        )
+    )
+    direct.start()
+    eventually(lambda: any(run.is_direct for run in list(executor._runs.values())))
+    with pytest.raises(exc.UnavailableException):
+        executor.run_action("e", "Returns", {}, {}, False)
+    gate.open.set()
+    direct.join(10)
+    assert reports[0]["state"] == "SUCCESS"
+    engine.result_of("later")
+    assert gate.runs == [None, "direct", "later"]
+
+
+def test_a_direct_run_does_not_begin_when_its_caller_is_gone(
+    make_executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
+) -> None:
+    executor = make_executor(thread_pool_size=1)
+    executor.run_actions([order("running", "Gated", needs_claim=False)])
+    gate.wait_begun()
+    report = executor.run_action("d", "Returns", {}, {"value": "late"}, False, patience=0.01)
+    assert report["state"] == "ERROR"
+    gate.open.set()
+    eventually(lambda: not executor._runs)
+    assert gate.runs == [None]
+
+
+def test_what_is_granted_after_the_end_is_given_back(
+    make_executor: Any, engine: Any, order: Any
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(args: dict[str, Any]) -> None:
+        asked.set()
+        assert answer.wait(10)
+
+    engine.before["claim_actions"] = slow
+    executor = make_executor(flush_period=0.05)
+    executor.run_actions([order("a")])
+    assert asked.wait(10)
+    executor.stop(graceful=True)
+    answer.set()
+    # once for all that had not begun, and once for the claim that was granted behind that
+    engine.wait_for(lambda: engine.released == [{"id": "a", "attempt": 0}] * 2)

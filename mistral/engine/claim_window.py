@@ -1,0 +1,65 @@
+"""Which of the orders an executor has may be claimed now, and how old a claim may be.
+
+What is claimed when its executor dies ends in ERROR; what only waits runs elsewhere. So an executor
+claims no more than it can begin soon: a window of a few actions for each thread. It is filled
+again when half of it is free, so that a claim is asked for many actions at a time.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Iterable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+CONFIRMED_FOR = 4.0
+"""Seconds for which a claim is believed: fewer than the silence after which one is taken back."""
+
+
+class ClaimWindow(Generic[T]):
+    """The waiting orders of one executor and the claims it holds. Its owner has to lock."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._waiting: collections.deque[T] = collections.deque()
+        self._held: set[T] = set()
+
+    @property
+    def waiting(self) -> Sequence[T]:
+        """What has not been claimed."""
+        return tuple(self._waiting)
+
+    def add(self, orders: Iterable[T]) -> list[T]:
+        """Let orders wait; those returned are to be claimed now."""
+        self._waiting.extend(orders)
+        return self.refill()
+
+    def let_go(self, orders: Iterable[T]) -> list[T]:
+        """These have ended or were refused; those returned are to be claimed now."""
+        self._held.difference_update(orders)
+        return self.refill()
+
+    def refill(self) -> list[T]:
+        """What is to be claimed now."""
+        if len(self._held) > self._size // 2:
+            return []
+        room = self._size - len(self._held)
+        chosen = [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+        self._held.update(chosen)
+        return chosen
+
+    def clear(self) -> list[T]:
+        """Claim nothing more; what had been waiting."""
+        left = list(self._waiting)
+        self._waiting.clear()
+        return left
+
+
+def now() -> float:
+    """Seconds on a clock that no one sets and that also runs while the machine sleeps."""
+    return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
+
+
+_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
