@@ -33,6 +33,7 @@ from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
 from mistral.utils.faults import Faults
 from mistral.workflow.means import Limits
+from mistral.workflow.versions import Versioning
 
 LOG = logging.getLogger(__name__)
 
@@ -114,6 +115,9 @@ class Components:
         limits = Limits(
             field_size_kb=conf.engine.execution_field_size_limit_kb,
             merge_strategy=conf.engine.merge_strategy,
+            versioning=Versioning(
+                conf.context_versioning.enabled, conf.context_versioning.hash_version_keys
+            ),
         )
         engine = DefaultEngine(
             self._parts.database,

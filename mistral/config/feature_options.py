@@ -188,8 +188,16 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
 ]
 
 CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [
-    cfg.BoolOpt("enabled", default=True, help="The newer write of a variable wins at joins."),
-    cfg.BoolOpt("hash_version_keys", default=True, help="False shows the keys for debugging."),
+    cfg.BoolOpt(
+        "enabled",
+        default=False,
+        help="Publications of a variable are counted; at joins the most often updated value wins.",
+    ),
+    cfg.BoolOpt(
+        "hash_version_keys",
+        default=True,
+        help="Count under hashes of the variables' names; false shows the names in the database.",
+    ),
 ]
 
 KEYCLOAK_OPTS: list[cfg.Opt] = [

@@ -226,7 +226,7 @@ class Task:
         if is_held:
             return commands
         commands.append(TaskCompleted(self.draft.id, tuple(c.name for c in names)))
-        context = data_flow.outbound(self.draft)
+        context = data_flow.outbound(self.draft, self.means.limits.versioning)
         following = [
             command
             for item in chosen

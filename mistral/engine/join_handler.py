@@ -150,7 +150,7 @@ def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     sources = unit.tasks([r.source_task_id for r in ready if r.source_task_id])
     triggers = [{"task_id": r.source_task_id, "event": r.event} for r in ready]
     changes: dict[str, Any] = {
-        "in_context": data_flow.merge(sources, unit.values),
+        "in_context": data_flow.merge(sources, unit.values, unit.limits.versioning),
         "runtime_context": {**task_ex.runtime_context, "triggered_by": triggers},
     }
     draft = task_ex.draft()

@@ -40,7 +40,7 @@ def run_task(unit: Unit, command: RunTask) -> list[Command]:
     if unit.spec.type == "reverse":
         key = reverse_key(command.name)
         required = unit.tasks_named(list(unit.spec.tasks[command.name].requires))
-        ctx = data_flow.merge(required, unit.values)
+        ctx = data_flow.merge(required, unit.values, unit.limits.versioning)
         triggers = [(t.id, "on-success") for t in required]
     task = build_task(
         unit.wf_ex,

@@ -257,7 +257,8 @@ class Workflow:
             ends = [t for t in self.means.end_tasks() if t.name == target]
         else:
             ends = self.means.end_tasks()
-        return data_flow.merge(ends, self.means.values)
+        merged = data_flow.merge(ends, self.means.values, self.means.limits.versioning)
+        return merged.versioned()
 
     def _evaluate_output(self, section: Mapping[str, Any], final: Bag) -> Mapping[str, Any]:
         context = data_flow.context(self.means, self.draft, branch=final)

@@ -10,6 +10,7 @@ from mistral.expressions import DataContext, LayeredData
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import Limits, Means
 from mistral.workflow.values import EMPTY, Bag, Values, same
+from mistral.workflow.versions import OFF, Versioning
 
 
 class BagView(Mapping[str, Any]):
@@ -85,27 +86,51 @@ class _Variables(Mapping[str, Any]):
         return len(self._fixed) + 1
 
 
-def outbound(task_ex: TaskExecution) -> Bag:
+def outbound(task_ex: TaskExecution, versioning: Versioning = OFF) -> Bag:
     """What a finished task hands to its followers (§16.3)."""
-    return task_ex.in_context.updated(task_ex.published)
+    inherited, published = task_ex.in_context, task_ex.published
+    found = inherited.updated(published)
+    if not versioning.enabled or not published:
+        return found
+    return found.versioned(versioning.published(inherited, published))
 
 
-def merge(tasks: Iterable[TaskExecution], values: Values) -> Bag:
+def merge(tasks: Iterable[TaskExecution], values: Values, versioning: Versioning = OFF) -> Bag:
     """The contexts of several finished tasks as one (§16.6).
 
     Mappings merge deeply; a variable that a task published beats one that was merely inherited.
+    Where publications are counted, one that was published more often beats both.
     """
     found = list(tasks)
     if not found:
         return EMPTY
     if len(found) == 1:
-        return outbound(found[0])
+        return outbound(found[0], versioning)
+    if versioning.enabled:
+        return _merged_by_count(found, values, versioning)
     result = found[0].in_context
     for task_ex in found[1:]:
         result = _merged(result, task_ex.in_context, values)
     for task_ex in found:
         result = _merged(result, task_ex.published, values)
     return result
+
+
+def _merged_by_count(tasks: list[TaskExecution], values: Values, versioning: Versioning) -> Bag:
+    """The same order as without counts, but what was published more often comes later."""
+    inherited = [(t.in_context, t.in_context) for t in tasks]
+    published = [(t.published, outbound(t, versioning)) for t in tasks]
+    result = EMPTY
+    counts: dict[str, int] = {}
+    steps: list[tuple[int, Bag]] = []
+    for bag, counted in (*inherited, *published):
+        for name in bag:
+            count = versioning.count(counted, name)
+            counts[name] = max(count, counts.get(name, 0))
+            steps.append((count, bag.only(name)))
+    for _, part in sorted(steps, key=lambda step: step[0]):
+        result = _merged(result, part, values)
+    return result.versioned(versioning.counts(EMPTY, counts))
 
 
 def merged_over(older: Bag, published: Mapping[str, Any], values: Values) -> dict[str, Any]:

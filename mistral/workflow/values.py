@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from mistral.utils import json
 
@@ -29,16 +30,27 @@ def same(left: Any, right: Any) -> bool:
     return left is right or (left == right and json.canonical(left) == json.canonical(right))
 
 
-class Bag:
-    """An immutable mapping from names to values, some of them only referred to."""
+_NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 
-    __slots__ = ("inline", "refs")
+
+class Bag:
+    """An immutable mapping from names to values, some of them only referred to.
+
+    ``versions`` are no entries: they count publications where the operator wants that (see
+    :mod:`mistral.workflow.versions`), and are empty otherwise.
+    """
+
+    __slots__ = ("inline", "refs", "versions")
 
     def __init__(
-        self, inline: Mapping[str, Any] | None = None, refs: Mapping[str, Ref] | None = None
+        self,
+        inline: Mapping[str, Any] | None = None,
+        refs: Mapping[str, Ref] | None = None,
+        versions: Mapping[str, int] = _NO_VERSIONS,
     ) -> None:
         self.inline: dict[str, Any] = dict(inline or {})
         self.refs: dict[str, Ref] = dict(refs or {})
+        self.versions = versions
 
     def __contains__(self, name: object) -> bool:
         return name in self.inline or name in self.refs
@@ -56,7 +68,11 @@ class Bag:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Bag):
             return NotImplemented
-        return self.refs == other.refs and same(self.inline, other.inline)
+        return (
+            self.refs == other.refs
+            and self.versions == other.versions
+            and same(self.inline, other.inline)
+        )
 
     def __hash__(self) -> int:
         return hash(frozenset(self))
@@ -74,7 +90,7 @@ class Bag:
         refs = {k: v for k, v in self.refs.items() if k not in other.inline}
         inline.update(other.inline)
         refs.update(other.refs)
-        return Bag(inline, refs)
+        return Bag(inline, refs, self.versions or other.versions)
 
     def without(self, names: Iterable[str]) -> Bag:
         """This bag less some names."""
@@ -82,13 +98,27 @@ class Bag:
         return Bag(
             {k: v for k, v in self.inline.items() if k not in drop},
             {k: v for k, v in self.refs.items() if k not in drop},
+            self.versions,
         )
+
+    def only(self, name: str) -> Bag:
+        """The entry of one name."""
+        if name in self.refs:
+            return Bag(refs={name: self.refs[name]})
+        return Bag({name: self.inline[name]})
+
+    def versioned(self, versions: Mapping[str, int] = _NO_VERSIONS) -> Bag:
+        """The same entries with other counts, or without any."""
+        return self if versions == self.versions else Bag(self.inline, self.refs, versions)
 
     def encode(self) -> str:
         """Text for a column: plain JSON, or ``@`` and a JSON object with inline and refs."""
-        if not self.refs:
+        if not self.refs and not self.versions:
             return json.dumps(self.inline)
-        return "@" + json.dumps({"v": self.inline, "r": self.refs})
+        parts: dict[str, Any] = {"v": self.inline, "r": self.refs}
+        if self.versions:
+            parts["n"] = dict(self.versions)
+        return "@" + json.dumps(parts)
 
     @classmethod
     def decode(cls, text: str | None) -> Bag:
@@ -98,7 +128,8 @@ class Bag:
         if text[0] != "@":
             return cls(json.loads(text))
         parts = json.loads(text[1:])
-        return cls(parts["v"], {k: Ref(*v) for k, v in parts["r"].items()})
+        refs = {k: Ref(*v) for k, v in parts["r"].items()}
+        return cls(parts["v"], refs, parts.get("n", _NO_VERSIONS))
 
     @property
     def size(self) -> int:

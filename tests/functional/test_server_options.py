@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ SECTIONS: cluster.Sections = {
         "execution_field_size_limit_kb": 20,
         "action_definition_cache_time": 0,
     },
+    "context_versioning": {"enabled": True, "hash_version_keys": False},
     "expressions": {"allowed_languages": "yaql"},
     "scheduler": {"fixed_delay": 0.5},
     "yaql": {"keyword_operator": "->", "iterable_dicts": True, "limit_iterators": 100},
@@ -186,3 +188,28 @@ def test_options_without_effect_are_told_once(other: cluster.Cluster) -> None:
     (line,) = [line for line in log.splitlines() if "Options without effect" in line]
     assert "[engine] action_definition_cache_time" in line
     assert "[scheduler] fixed_delay" in line
+
+
+def test_the_most_often_updated_value_wins_and_nobody_sees_the_counts(flows: Flows) -> None:
+    run = flows.run(
+        """
+        main:
+          tasks:
+            start: {action: std.noop, publish: {x: 0}, on-success: [a, b1]}
+            a: {action: std.noop, publish: {x: a}, on-success: j}
+            b1: {action: std.noop, publish: {x: b1}, on-success: b2}
+            b2: {action: std.noop, publish: {x: b2}, on-success: b3}
+            b3: {action: std.noop, on-success: [pause, j]}
+            j:
+              join: all
+              action: std.echo output=<% $ %>
+              publish: {seen: <% task().result.x %>}
+        """,
+        ends="PAUSED",
+    )
+    assert run.put(state="RUNNING")[0] == 200
+    assert run.wait().output == {"x": "b2", "seen": "b2"}
+    (row,) = flows.ok("GET", f"/executions/{run.id}/tasks?name=j")["tasks"]
+    task = flows.ok("GET", f"/tasks/{row['id']}")
+    assert json.loads(task["result"]) == {"x": "b2", "__execution": {"id": run.id}}
+    assert json.loads(task["published"]) == {"seen": "b2"}
