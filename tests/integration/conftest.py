@@ -1,8 +1,9 @@
-"""Installations of several processes on PostgreSQL or MariaDB and RabbitMQ."""
+"""Installations of several processes: each database and each way to send messages, in pairs."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +19,34 @@ from mistral.db.transaction import Database
 from mistral.utils import clock
 
 
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A database, a broker and the library that talks to it."""
+
+    database: str
+    broker: str
+    rpc: str
+
+
+PAIRS = {
+    "postgresql-oslo": Pair("postgresql", "rabbitmq", "oslo"),
+    "mariadb-kombu": Pair("mariadb", "rabbitmq", "kombu"),
+    "postgresql-redis": Pair("postgresql", "redis", "kombu"),
+}
+
+
 @contextlib.contextmanager
 def running(
-    database: services.Service, broker: services.Service, run_dir: Path
+    database: services.Service, broker: services.Service, rpc: str, run_dir: Path
 ) -> Iterator[cluster.Cluster]:
     """API, two engines and two executors; at the end they stop and nothing is stuck."""
     with database.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, broker.url, suffix)
-        with cluster.Cluster(run_dir, sections) as installation:
+        sections = cluster.broker_sections(processes.free_port(), url, broker.url, suffix, rpc)
+        with (
+            broker.forgotten_names(f"mistral{suffix}"),
+            cluster.Cluster(run_dir, sections) as installation,
+        ):
             installation.prepare_database()
             installation.start_all(engines=2, executors=2)
             installation.wait_ready()
@@ -40,33 +60,48 @@ def running(
             assert installation.stop_all() == [], installation.log_tails()
 
 
-@pytest.fixture(scope="session")
-def postgresql_cluster(
-    postgresql: services.Service,
-    rabbitmq: services.Service,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[cluster.Cluster]:
-    """An installation on PostgreSQL."""
-    with running(postgresql, rabbitmq, tmp_path_factory.mktemp("postgresql")) as installation:
-        yield installation
+class Installations:
+    """Starts the installation of a pair when it is first asked for."""
+
+    def __init__(
+        self,
+        stack: contextlib.ExitStack,
+        request: pytest.FixtureRequest,
+        directories: pytest.TempPathFactory,
+    ) -> None:
+        self._stack = stack
+        self._request = request
+        self._directories = directories
+        self._running: dict[str, cluster.Cluster] = {}
+
+    def of(self, name: str) -> cluster.Cluster:
+        """The installation of a pair; skipped when one of its services is missing."""
+        if name not in self._running:
+            pair = PAIRS[name]
+            self._running[name] = self._stack.enter_context(
+                running(
+                    self._request.getfixturevalue(pair.database),
+                    self._request.getfixturevalue(pair.broker),
+                    pair.rpc,
+                    self._directories.mktemp(name),
+                )
+            )
+        return self._running[name]
 
 
 @pytest.fixture(scope="session")
-def mariadb_cluster(
-    mariadb: services.Service,
-    rabbitmq: services.Service,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[cluster.Cluster]:
-    """An installation on MariaDB."""
-    with running(mariadb, rabbitmq, tmp_path_factory.mktemp("mariadb")) as installation:
-        yield installation
+def installations(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installations]:
+    """All that run in this session."""
+    with contextlib.ExitStack() as stack:
+        yield Installations(stack, request, tmp_path_factory)
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
-def installation(request: pytest.FixtureRequest) -> cluster.Cluster:
+@pytest.fixture(params=PAIRS)
+def installation(request: pytest.FixtureRequest, installations: Installations) -> cluster.Cluster:
     """Each of the installations in turn."""
-    found: cluster.Cluster = request.getfixturevalue(f"{request.param}_cluster")
-    return found
+    return installations.of(request.param)
 
 
 @pytest.fixture

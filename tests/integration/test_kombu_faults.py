@@ -11,6 +11,7 @@ from typing import Any
 
 import kombu
 import pytest
+import services
 from tcp_proxy import TcpProxy
 
 from mistral import config, exceptions
@@ -46,9 +47,14 @@ class Endpoint:
 
 
 @pytest.fixture(params=["rabbitmq", "redis"])
-def broker_url(request: pytest.FixtureRequest) -> str:
-    url: str = request.getfixturevalue(request.param).url
-    return url
+def broker(request: pytest.FixtureRequest) -> services.Service:
+    found: services.Service = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def broker_url(broker: services.Service) -> str:
+    return broker.url
 
 
 @pytest.fixture
@@ -60,12 +66,12 @@ def proxy(broker_url: str) -> Iterator[TcpProxy]:
 
 
 @pytest.fixture
-def connect(broker_url: str) -> Iterator[Connect]:
+def connect(broker: services.Service) -> Iterator[Connect]:
     """Makes transports that meet each other; ``port`` is another way to the broker."""
     transports: list[Transport] = []
     exchange = f"mistral_test_{secrets.token_hex(6)}"
 
-    def make(port: int | None = None, url: str = broker_url) -> Transport:
+    def make(port: int | None = None, url: str = broker.url) -> Transport:
         if port is not None:
             parts = urllib.parse.urlsplit(url)
             netloc = parts.netloc.replace(f":{parts.port}", f":{port}")
@@ -80,9 +86,10 @@ def connect(broker_url: str) -> Iterator[Connect]:
         transports.append(create_transport(conf))
         return transports[-1]
 
-    yield make
-    for transport in transports:
-        transport.close()
+    with broker.forgotten_names(exchange):
+        yield make
+        for transport in transports:
+            transport.close()
 
 
 @pytest.fixture

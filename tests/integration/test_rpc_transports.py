@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import secrets
 import threading
@@ -114,18 +115,21 @@ def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     kind = KINDS[request.param]
-    url = request.getfixturevalue(kind.service).url if kind.service else "fake:/"
+    service = request.getfixturevalue(kind.service) if kind.service else None
+    url = service.url if service else "fake:/"
+    exchange = f"mistral_test_{secrets.token_hex(6)}"
     path = tmp_path_factory.mktemp("transport") / "mistral.conf"
     path.write_text(
         f"[DEFAULT]\nrpc_implementation = {kind.implementation}\ntransport_url = {url}\n"
-        f"control_exchange = mistral_test_{secrets.token_hex(6)}\n"
+        f"control_exchange = {exchange}\n"
         f"graceful_shutdown_timeout = 5\nrpc_response_timeout = {int(PATIENCE)}\n"
         f"[oslo_messaging_rabbit]\n{kind.options}\n"
     )
     conf = config.load(["--config-file", str(path)], environ={})
     world = World(create_transport(conf))
-    yield world
-    world.close()
+    with service.forgotten_names(exchange) if service else contextlib.nullcontext():
+        yield world
+        world.close()
     if kind.options == QUORUM:
         delete_queues(url, world.queues)
 

@@ -89,6 +89,7 @@ def started(
             broker = services.Service.find(options.broker)
             url = stack.enter_context(database.new_database())
             suffix = f"_{secrets.token_hex(4)}"
+            stack.enter_context(broker.forgotten_names(f"mistral{suffix}"))
             sections = cluster.broker_sections(port, url, broker.url, suffix, options.rpc)
             watched = ["--db", PROCESSES[options.database]]
             watched += ["--broker", PROCESSES[options.broker]]

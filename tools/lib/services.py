@@ -126,3 +126,14 @@ class Service:
             yield urllib.parse.urlunsplit((scheme, parts.netloc, f"/{name}", "", ""))
         finally:
             self._execute(drop)
+
+    @contextlib.contextmanager
+    def forgotten_names(self, prefix: str) -> Iterator[None]:
+        """At the end no such name is left in Redis; queues of RabbitMQ go by themselves."""
+        try:
+            yield
+        finally:
+            if self.kind == "redis":
+                with redis.Redis.from_url(self.url, socket_timeout=CONNECT_TIMEOUT) as client:
+                    for key in client.scan_iter(match=f"{prefix}*", count=1000):
+                        client.delete(key)

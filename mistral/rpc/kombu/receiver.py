@@ -130,6 +130,7 @@ class _Session:
         self.was_ready = False
         self._subscription = subscription
         self._hub = _event_loop()
+        self._channel: Any = None
         self._settled: deque[tuple[Any, bool]] = deque()
         self._many = max(1, subscription.prefetch // 4)
         self._unsettled = 0
@@ -172,7 +173,7 @@ class _Session:
                         self._cancelled.set()
                 self._acknowledge()
             finally:
-                _close(connection)
+                _close(connection, self._channel)
         finally:
             self._cancelled.set()
             # what it still has to do is about a connection that is gone
@@ -235,7 +236,12 @@ def _event_loop() -> Any:
     return loop
 
 
-def _close(connection: kombu.Connection) -> None:
+def _close(connection: kombu.Connection, channel: Any) -> None:
     # it may be the broken connection that is being closed
     with contextlib.suppress(Exception):
         connection.close()
+    if hasattr(channel, "do_restore"):
+        # what could not be given back to Redis now comes back by itself: kombu must not try it
+        # again at the very end of the process
+        channel.do_restore = False
+        channel.qos.restore_unacked_once()
