@@ -82,8 +82,9 @@ def build_wsgi_application(conf: cfg.ConfigOpts) -> WsgiApp:
 def prepare_embedded_database(conf: cfg.ConfigOpts) -> None:
     """Make the data directory and bring the schema up to date."""
     parts.make_data_directory(conf)
-    if not schema.is_usable(conf.database.connection):
-        schema.upgrade(conf.database.connection)
+    url = parts.database_url(conf)
+    if not schema.is_usable(url):
+        schema.upgrade(url)
 
 
 class Components:

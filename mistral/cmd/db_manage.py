@@ -92,7 +92,7 @@ def _alembic(function: Callable[..., Any]) -> Handler:
 
 
 def _alembic_config(conf: cfg.ConfigOpts) -> Any:
-    alembic = schema.alembic_config(conf.database.connection)
+    alembic = schema.alembic_config(parts.database_url(conf))
     # alembic keeps the one that it found when it was imported
     alembic.stdout = sys.stdout
     return alembic

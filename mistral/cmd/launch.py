@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from mistral import config
 from mistral.cmd import assembly
-from mistral.exceptions import ConfigurationError
+from mistral.exceptions import ConfigurationError, UnavailableException
 from mistral.service import base, logs
 
 LOG = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             service, functools.partial(logs.reload, conf), conf.graceful_shutdown_timeout
         )
         process.run()
-    except (ConfigurationError, sa.exc.OperationalError) as error:
+    except (ConfigurationError, UnavailableException, sa.exc.OperationalError) as error:
         print(f"mistral-server: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import pathlib
 
 import sqlalchemy as sa
@@ -14,11 +15,14 @@ from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
 from mistral.actions.services import ActionServices, SshOptions
 from mistral.db import schema
+from mistral.db.hotpath import SQL_LOG
 from mistral.db.transaction import Database
 from mistral.exceptions import ConfigurationError
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.rpc.base import Transport
 from mistral.rpc.plugins import create_transport, load_transport
+
+_DEBUG_STATEMENTS = 50
 
 
 def make_data_directory(conf: cfg.ConfigOpts) -> None:
@@ -32,6 +36,21 @@ def make_data_directory(conf: cfg.ConfigOpts) -> None:
             raise ConfigurationError(f"Can't make the data directory: {error}") from error
 
 
+def database_url(conf: cfg.ConfigOpts) -> str:
+    """The address of the database with the parameters that belong to it."""
+    options = conf.database
+    if not options.connection_parameters:
+        return str(options.connection)
+    try:
+        url = sa.make_url(options.connection).update_query_string(options.connection_parameters)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise ConfigurationError(
+            "[database] connection with connection_parameters (name=value&...) is not a URL: "
+            f"{error}"
+        ) from error
+    return url.render_as_string(hide_password=False)
+
+
 class Parts:
     """Builds each part when it is first needed, once. Used by one thread only."""
 
@@ -42,8 +61,10 @@ class Parts:
     def database(self) -> Database:
         """The database."""
         options = self.conf.database
+        if options.connection_debug >= _DEBUG_STATEMENTS:
+            logging.getLogger(SQL_LOG).setLevel(logging.INFO)
         return Database(
-            options.connection,
+            database_url(self.conf),
             pool_size=options.max_pool_size,
             max_overflow=options.max_overflow,
             pool_timeout=options.pool_timeout,
@@ -51,9 +72,14 @@ class Parts:
         )
 
     def check_database(self) -> None:
-        """ConfigurationError unless it can be used: its settings, and its tables."""
+        """ConfigurationError unless it can be used: its settings, and its tables.
+
+        A server that does not answer yet is waited for.
+        """
+        options = self.conf.database
+        self.database.wait_for_server(options.max_retries, options.retry_interval)
         self.database.check()
-        if not schema.is_usable(self.conf.database.connection):
+        if not schema.is_usable(database_url(self.conf)):
             raise ConfigurationError(
                 "The database's schema is not one that this version can work with: run "
                 "'mistral-db-manage upgrade head' of the newest version that is in use."

@@ -124,17 +124,32 @@ DATABASE_OPTS: list[cfg.Opt] = [
         secret=True,
         help="SQLAlchemy URL of the database.",
     ),
-    cfg.StrOpt("slave_connection", secret=True, help="SQLAlchemy URL of a read-only replica."),
+    cfg.StrOpt("slave_connection", secret=True, help=IGNORED),
     cfg.IntOpt("max_pool_size", default=5, min=1, help="Connections kept open."),
     cfg.IntOpt("max_overflow", default=50, min=0, help="Connections opened beyond the pool."),
     cfg.IntOpt("pool_timeout", default=30, min=1, help="Seconds to wait for a connection."),
     cfg.IntOpt(
         "connection_recycle_time", default=3600, help="Seconds after which one is replaced."
     ),
-    cfg.IntOpt("max_retries", default=10, help="Attempts to connect at start; -1 = for ever."),
+    cfg.IntOpt(
+        "max_retries",
+        default=10,
+        min=-1,
+        help="How often to ask again at the start while the server does not answer; -1 = for ever.",
+    ),
     cfg.IntOpt("retry_interval", default=10, min=1, help="Seconds between these attempts."),
-    cfg.IntOpt("connection_debug", default=0, min=0, max=100, help="50 = log SQL statements."),
-    cfg.StrOpt("connection_parameters", default="", help="Appended to the URL's query."),
+    cfg.IntOpt(
+        "connection_debug",
+        default=0,
+        min=0,
+        max=100,
+        help="From 50 on SQL statements are logged, without their values.",
+    ),
+    cfg.StrOpt(
+        "connection_parameters",
+        default="",
+        help="Appended to the URL's query: name1=value1&name2=value2.",
+    ),
 ]
 
 API_OPTS: list[cfg.Opt] = [

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db.transaction import is_duplicate
+from mistral.db.failures import is_duplicate
 from mistral.utils import ids
 
 Row = dict[str, Any]
@@ -147,6 +147,12 @@ class Repository:
         """
         if rows:
             self._write(conn, sa.insert(self.table), rows)
+
+    def has(self, conn: sa.Connection, rows: Sequence[Row]) -> bool:
+        """Whether these very rows are stored, not others of the same names."""
+        wanted = self.table.c.id.in_([row["id"] for row in rows])
+        statement = sa.select(sa.func.count()).select_from(self.table).where(wanted)
+        return conn.scalar(statement) == len(rows)
 
     def update(
         self, conn: sa.Connection, row: Row, values: Mapping[str, Any], now: dt.datetime

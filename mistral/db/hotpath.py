@@ -10,10 +10,16 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+
+SQL_LOG = "sqlalchemy.engine"
+"""Where SQLAlchemy logs statements, too."""
+
+LOG = logging.getLogger(f"{SQL_LOG}.hotpath")
 
 Convert = Callable[[Any], Any]
 
@@ -178,6 +184,7 @@ def _run(
 ) -> Iterable[Sequence[Any]]:
     if not conn.in_transaction():
         conn.begin()
+    LOG.info("%s", sql)
     fairy = conn.connection
     cursor: Any = fairy.cursor()
     try:

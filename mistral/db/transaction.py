@@ -2,13 +2,14 @@
 
 A unit of work is a function of a connection. It may run more than once: a deadlock, a
 serialization failure or a lost connection rolls everything back and starts it again
-(law 2).
+(law 2). A server that stays away is :class:`~mistral.exceptions.UnavailableException`.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import itertools
 import logging
 import random
 import threading
@@ -20,6 +21,8 @@ import sqlalchemy as sa
 from sqlalchemy import event, pool
 
 from mistral import exceptions as exc
+from mistral.db import failures
+from mistral.db.failures import Failure
 
 LOG = logging.getLogger(__name__)
 
@@ -32,9 +35,17 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
-_RETRIED_SQLSTATES = frozenset({"40001", "40P01", "55P03"})
-_RETRIED_MYSQL_CODES = frozenset({1205, 1213, 1020})
-_MAX_TRIES = 10
+PATIENCE = 5.0
+"""Seconds for which a transaction is tried again while the server is away."""
+
+_AWAY = "The database is not available now, try again."
+_DOUBTFUL = (
+    "The database is not available now. It is not known whether the change is stored: look, then "
+    "try again."
+)
+_FULL = "The database has no room left. Nothing was stored; try again when there is room."
+_MIN_TRIES = 5
+_LONGEST_PAUSE = 0.5
 
 
 class FairLock:
@@ -112,6 +123,9 @@ class Database:
                     pool_timeout=pool_timeout,
                     pool_recycle=recycle,
                     pool_use_lifo=True,
+                    # error texts and logged statements show no values
+                    hide_parameters=True,
+                    connect_args=_connect_args(self.url),
                 )
         except (sa.exc.ArgumentError, ImportError) as error:
             raise exc.ConfigurationError(f"[database] connection can't be used: {error}") from error
@@ -119,40 +133,84 @@ class Database:
             FairLock() if self.is_sqlite else contextlib.nullcontext()
         )
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
+    def write(
+        self,
+        work: Callable[[sa.Connection], T],
+        confirm: Callable[[sa.Connection], T | None] | None = None,
+    ) -> T:
         """Run a function in one transaction and commit it; on transient failures run it again.
 
+        When the connection broke during COMMIT, nobody knows whether the transaction is there. The
+        function then runs on what it finds, which is right for what may be repeated.
+
+        :param confirm: for what may not: it is asked first in that case, in the new transaction,
+            and what it answers (not None) is taken instead of running the function again.
         :raises InputException: a value is not one that the database can keep.
+        :raises UnavailableException: the server is away, or has no room left.
         """
-        tries = 0
+        retry = _Retry()
         while True:
             try:
                 with self._turn, self._writer.begin() as conn:
-                    return work(conn)
-            except sa.exc.DataError as error:
-                raise _unsuitable(error) from error
-            except sa.exc.DBAPIError as error:
-                tries += 1
-                if tries >= _MAX_TRIES or not is_transient(error):
-                    raise
-                pause = min(0.01 * 2**tries, 2.0) * (0.5 + random.random())
-                LOG.info("Transaction is repeated in %.0f ms: %s", pause * 1000, _brief(error))
-                time.sleep(pause)
+                    return retry.run(conn, work, confirm)
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+                retry.wait_after(error)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """Run a function that only reads; a connection lost meanwhile is replaced once."""
+        """Run a function that only reads; on transient failures run it again.
+
+        :raises UnavailableException: the server is away.
+        """
+        retry = _Retry()
+        while True:
+            try:
+                with self._reader.connect() as conn:
+                    return work(conn)
+            except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+                retry.wait_after(error)
+
+    def ping(self) -> None:
+        """Ask the server once.
+
+        :raises UnavailableException: it does not answer.
+        """
         try:
-            return self._read(work)
-        except sa.exc.DataError as error:
-            raise _unsuitable(error) from error
+            self._ask()
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            raise exc.UnavailableException(_AWAY) from error
+
+    def _ask(self) -> None:
+        question = "SELECT 1"
+        try:
+            with self._reader.connect() as conn:
+                conn.exec_driver_sql(question).scalar()
         except sa.exc.DBAPIError as error:
             if not error.connection_invalidated:
                 raise
-            return self._read(work)
+            # that was an old connection; whether there is a new one is what counts
+            with self._reader.connect() as conn:
+                conn.exec_driver_sql(question).scalar()
 
-    def _read(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._reader.connect() as conn:
-            return work(conn)
+    def wait_for_server(self, retries: int, interval: float) -> None:
+        """Wait at the start of a process until the server answers.
+
+        :param retries: how often to ask again; -1 is for ever.
+        :param interval: seconds between two questions.
+        :raises ConfigurationError: it still doesn't, or it refuses the address or the user.
+        """
+        for left in itertools.count(retries, -1):
+            try:
+                self.ping()
+            except exc.UnavailableException as unavailable:
+                error = unavailable.__cause__
+                cause = f"Can't reach the database: {failures.brief(error or unavailable)}"
+                refused = isinstance(error, sa.exc.DBAPIError) and failures.is_refusal(error)
+                if refused or left == 0:
+                    raise exc.ConfigurationError(cause) from error
+                LOG.warning("%s; the next try is in %s s", cause, interval)
+                time.sleep(interval)
+            else:
+                return
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[sa.Connection]:
@@ -185,7 +243,9 @@ class Database:
                             "set it to ROW or MIXED."
                         )
         except sa.exc.OperationalError as error:
-            raise exc.ConfigurationError(f"Can't reach the database: {_brief(error)}") from error
+            raise exc.ConfigurationError(
+                f"Can't reach the database: {failures.brief(error)}"
+            ) from error
         if str(level).upper().replace("-", " ") != "READ COMMITTED":
             raise exc.ConfigurationError(
                 f"Transactions run as {level}, not READ COMMITTED: check the database's settings."
@@ -197,14 +257,37 @@ class Database:
         self._reader.dispose()
 
 
+def _connect_args(url: sa.URL) -> dict[str, Any]:
+    """What notices a server that vanishes without a word; the URL's own settings win."""
+    if url.get_backend_name() != "postgresql":
+        return {}
+    waits = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
+    return {name: value for name, value in waits.items() if name not in url.query}
+
+
 def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     if writes:
         engine = sa.create_engine(
-            url, poolclass=pool.QueuePool, pool_size=1, max_overflow=0, pool_timeout=120
+            url,
+            poolclass=pool.QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=120,
+            hide_parameters=True,
         )
     else:
         engine = sa.create_engine(
-            url, poolclass=pool.QueuePool, pool_size=8, max_overflow=56, pool_timeout=120
+            url,
+            poolclass=pool.QueuePool,
+            pool_size=8,
+            max_overflow=56,
+            pool_timeout=120,
+            hide_parameters=True,
         )
 
     @event.listens_for(engine, "connect")
@@ -230,42 +313,49 @@ def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     return engine
 
 
-def is_transient(error: Exception) -> bool:
-    """Whether an error is about the moment: the same transaction may succeed a little later."""
-    if isinstance(error, sa.exc.TimeoutError):
-        return True
-    if not isinstance(error, sa.exc.DBAPIError):
-        return False
-    if error.connection_invalidated:
-        return True
-    if isinstance(error, sa.exc.OperationalError) and error.statement is None:
-        # connecting or committing failed: the server is away, perhaps it only starts again
-        return True
-    original = error.orig
-    if getattr(original, "sqlstate", None) in _RETRIED_SQLSTATES:
-        return True
-    if isinstance(error, (sa.exc.OperationalError, sa.exc.InternalError)):
-        arguments = getattr(original, "args", ())
-        if arguments and arguments[0] in _RETRIED_MYSQL_CODES:
-            return True
-        text = str(original).lower()
-        return "database is locked" in text or "is not currently accepting connections" in text
-    return False
+class _Retry:
+    """The tries of one transaction."""
 
+    def __init__(self) -> None:
+        self._tries = 0
+        self._began = time.monotonic()
+        self._is_committing = False
+        self._is_doubtful = False
 
-def _brief(error: sa.exc.DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0] if error.orig else str(error)
+    def run(
+        self,
+        conn: sa.Connection,
+        work: Callable[[sa.Connection], T],
+        confirm: Callable[[sa.Connection], T | None] | None,
+    ) -> T:
+        """One try, up to the COMMIT."""
+        self._is_committing = False
+        if self._is_doubtful and confirm is not None:
+            found = confirm(conn)
+            if found is not None:
+                return found
+        result = work(conn)
+        self._is_committing = True
+        return result
 
-
-def _unsuitable(error: sa.exc.DataError) -> exc.InputException:
-    """A value that no column can hold: too long, too large, or with characters that don't exist."""
-    return exc.InputException(f"The database can't keep a value: {_brief(error)}")
-
-
-def is_duplicate(error: sa.exc.IntegrityError) -> bool:
-    """Whether an integrity error is a violated unique constraint."""
-    original = error.orig
-    if getattr(original, "sqlstate", None) == "23505":
-        return True
-    arguments: tuple[Any, ...] = getattr(original, "args", ())
-    return bool(arguments) and (arguments[0] == 1062 or "UNIQUE" in str(arguments[0]))
+    def wait_after(self, error: sa.exc.SQLAlchemyError) -> None:
+        """Return when it is time for the next try; else raise what the caller is told."""
+        if isinstance(error, sa.exc.DataError):
+            # too long, too large, or with characters that don't exist
+            text = f"The database can't keep a value: {failures.brief(error)}"
+            raise exc.InputException(text) from error
+        kind = failures.classify(error)
+        if kind is None:
+            raise error
+        if kind is Failure.FULL:
+            LOG.error("The database has no room left: %s", failures.brief(error))
+            raise exc.UnavailableException(_FULL) from error
+        self._is_doubtful |= self._is_committing and kind is Failure.LOST
+        self._tries += 1
+        is_over = time.monotonic() - self._began > PATIENCE
+        if is_over and (kind is Failure.LOST or self._tries >= _MIN_TRIES):
+            LOG.warning("The database is given up: %s", failures.brief(error))
+            raise exc.UnavailableException(_DOUBTFUL if self._is_doubtful else _AWAY) from error
+        pause = min(0.01 * 2**self._tries, _LONGEST_PAUSE) * (0.5 + random.random())
+        LOG.info("Transaction is repeated in %.0f ms: %s", pause * 1000, failures.brief(error))
+        time.sleep(pause)

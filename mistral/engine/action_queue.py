@@ -171,8 +171,8 @@ class Relay:
             try:
                 while self.sweep() >= SWEEP_SIZE and not self._stop.is_set():
                     continue
-            except sa.exc.DBAPIError as error:
-                LOG.warning("The relay could not look at the database: %s", error.orig)
+            except exc.UnavailableException as error:
+                LOG.warning("The relay could not look: %s", error)
             # the edge of a thread: without it nothing that gets lost would ever be found
             except Exception:
                 LOG.exception("The relay failed, it looks again in %s s", self._interval)

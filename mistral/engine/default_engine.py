@@ -23,8 +23,9 @@ from mistral.context import RequestContext, system_context
 from mistral.db import actions as action_store
 from mistral.db import definitions
 from mistral.db import values as value_store
+from mistral.db.failures import is_duplicate, is_transient
 from mistral.db.store import Store
-from mistral.db.transaction import Database, is_duplicate, is_transient
+from mistral.db.transaction import Database
 from mistral.engine import (
     incoming,
     rollback_handler,
@@ -377,11 +378,7 @@ class DefaultEngine(Engine):
         if done is None:
             return
         try:
-            view = self._transact(
-                execution_id,
-                mail.content,
-                view=lambda unit: views.execution(unit.wf_ex, unit.values),
-            )
+            view = self._transact(execution_id, mail.content, is_command=True)
         # the one who waits gets the error; nothing was stored
         except Exception as error:
             LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
@@ -394,12 +391,16 @@ class DefaultEngine(Engine):
             self._deal_with(execution_id, mails)
         # one event that can't be handled must not hold up the others
         except Exception as error:
-            LOG.exception(
-                "Could not be handled [execution_id=%s, events=%s]",
+            away = is_transient(error)
+            LOG.log(
+                logging.WARNING if away else logging.ERROR,
+                "Could not be handled [execution_id=%s, events=%s, cause=%s]",
                 execution_id,
                 ", ".join(f"{mail.kind} {mail.id}" for mail in mails),
+                error,
+                exc_info=not away,
             )
-            if len(mails) > 1 and not is_transient(error):
+            if len(mails) > 1 and not away:
                 for mail in mails:
                     self._handle_together(execution_id, [mail])
             else:
@@ -460,12 +461,14 @@ class DefaultEngine(Engine):
         execution_id: str,
         decide: Decide,
         otherwise: Callable[[sa.Connection], None] | None = None,
-        view: Callable[[Unit], JsonDict] | None = None,
+        is_command: bool = False,
     ) -> JsonDict:
         """One transaction on one execution: lock, load, decide, apply, commit, ring.
 
         :param otherwise: what to do where there is no such execution; an error without it.
+        :param is_command: an operator's command, who is told what became of the execution.
         """
+        written: list[int] = []
 
         def work(conn: sa.Connection) -> tuple[JsonDict, _Ready | None]:
             store = Store(conn)
@@ -478,9 +481,23 @@ class DefaultEngine(Engine):
             unit = self._unit(store, wf_ex)
             dispatch(unit, decide(unit))
             ready = self._flush(unit)
-            return (view(unit) if view is not None else {}), ready
+            written.append(unit.wf_ex.version)
+            return (views.brief(unit.wf_ex) if is_command else {}), ready
 
-        shown, ready = self._db.write(work)
+        def confirm(conn: sa.Connection) -> tuple[JsonDict, None] | None:
+            # news may be handled twice; a command that was carried out is refused the second time
+            store = Store(conn)
+            wf_ex = store.lock_execution(execution_id)
+            if wf_ex is None or wf_ex.version < written[-1]:
+                return None
+            shown = views.brief(wf_ex)
+            try:
+                decide(self._unit(store, wf_ex))
+            except exc.MistralException:
+                return shown, None
+            return None
+
+        shown, ready = self._db.write(work, confirm if is_command else None)
         if ready is not None:
             self._faults.point("engine.after_commit")
             self._ring(ready)

@@ -73,8 +73,8 @@ class MaintenanceJob(MistralService):
             try:
                 while self.take_turn() and not self._stop.is_set():
                     continue
-            except sa.exc.DBAPIError as error:
-                LOG.warning("Maintenance waits for the database: %s", error.orig)
+            except exc.UnavailableException as error:
+                LOG.warning("Maintenance waits: %s", error)
             # the edge of a thread: without it nothing would ever be resumed
             except Exception:
                 LOG.exception("Maintenance failed, it goes on in %s s", self._interval)

@@ -16,6 +16,13 @@ def execution(wf_ex: WorkflowExecution, values: Values) -> dict[str, Any]:
     return _columns(wf_ex, values)
 
 
+def brief(wf_ex: WorkflowExecution) -> dict[str, Any]:
+    """An execution without its data: what an operator's command has made of it."""
+    names = [field.name for field in dataclasses.fields(wf_ex)]
+    found = {name: getattr(wf_ex, name) for name in names}
+    return {k: _plain(v) for k, v in found.items() if not isinstance(v, Bag)}
+
+
 def action(action_ex: ActionExecution, values: Values) -> dict[str, Any]:
     """An action with its whole data."""
     return _columns(action_ex, values)
@@ -23,12 +30,11 @@ def action(action_ex: ActionExecution, values: Values) -> dict[str, Any]:
 
 def _columns(entity: Entity, values: Values) -> dict[str, Any]:
     names = [field.name for field in dataclasses.fields(entity)]  # type: ignore[arg-type]
-    return {name: _plain(getattr(entity, name), values) for name in names}
+    found = {name: getattr(entity, name) for name in names}
+    return {k: values.unpack(v) if isinstance(v, Bag) else _plain(v) for k, v in found.items()}
 
 
-def _plain(value: Any, values: Values) -> Any:
-    if isinstance(value, Bag):
-        return values.unpack(value)
+def _plain(value: Any) -> Any:
     if isinstance(value, dt.datetime):
         return clock.render(value)
     return value

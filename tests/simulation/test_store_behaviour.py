@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from mistral.db import actions, store, tables
 from mistral.db.actions import SignOfLife
-from mistral.db.transaction import Database, is_duplicate
+from mistral.db.failures import is_duplicate
+from mistral.db.transaction import Database
 from mistral.utils import ids
 from mistral.workflow import results, states
 from mistral.workflow.entities import (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pathlib
 
-import sqlalchemy as sa
-
 from mistral import context
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
@@ -69,10 +67,9 @@ class ServiceController:
 
     def _database_error(self) -> str | None:
         try:
-            self._database.read(lambda conn: conn.execute(sa.select(1)).scalar())
-        except sa.exc.SQLAlchemyError as error:
-            # the whole text might quote the address with its credentials
-            return f"not reachable ({type(error).__name__})"
+            self._database.ping()
+        except exc.UnavailableException:
+            return "not reachable"
         return None
 
     def _engine_error(self) -> str | None:

@@ -50,7 +50,7 @@ class ActionDefinitions(DefinitionService):
             for spec in specs
         ]
         check_rows(rows)
-        self._database.write(lambda conn: store.actions.insert(conn, rows))
+        self._create(store.actions, rows)
         return rows
 
     def update_actions(
@@ -101,10 +101,7 @@ class ActionDefinitions(DefinitionService):
         """Delete one ad-hoc action; a name that the namespace lacks is that of the default one."""
         refuse_system(self._action_registry, [identifier])
 
-        def work(conn: sa.Connection) -> None:
-            store.actions.delete(conn, _find_for_change(conn, identifier, namespace, ctx))
-
-        self._database.write(work)
+        self._delete(store.actions, lambda conn: _find_for_change(conn, identifier, namespace, ctx))
 
     def _parse_actions(self, text: str, validate: bool) -> list[AdHocActionSpec]:
         return parse_action_list(text, self._expressions, validate)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Protocol
+
+import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db.base import Row
+from mistral.db.base import Repository, Row
 from mistral.db.transaction import Database
 from mistral.expressions import Expressions
 from mistral.utils import clock, ids
@@ -42,6 +44,35 @@ class DefinitionService:
         self._expressions = expressions
         self._action_registry = action_registry
         self._now = now
+
+    def _create(
+        self,
+        repository: Repository,
+        rows: Sequence[Row],
+        more: Callable[[sa.Connection], None] = lambda conn: None,
+    ) -> None:
+        """Insert rows and what belongs to them in one transaction.
+
+        Repeated after a lost answer to its COMMIT, it would meet its own rows as duplicates.
+        """
+
+        def work(conn: sa.Connection) -> bool:
+            repository.insert(conn, rows)
+            more(conn)
+            return True
+
+        self._database.write(work, lambda conn: repository.has(conn, rows) or None)
+
+    def _delete(self, repository: Repository, find: Callable[[sa.Connection], Row]) -> None:
+        """Delete the row that a function finds, which the second time it would not."""
+        found: list[Row] = []
+
+        def work(conn: sa.Connection) -> bool:
+            found[:] = [find(conn)]
+            repository.delete(conn, found[0])
+            return True
+
+        self._database.write(work, lambda conn: None if repository.has(conn, found) else True)
 
 
 def new_row(name: str, ctx: RequestContext, scope: str, now: dt.datetime) -> Row:

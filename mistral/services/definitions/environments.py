@@ -35,7 +35,7 @@ class EnvironmentDefinitions(DefinitionService):
             "description": given.get("description"),
             "variables": given.get("variables", {}),
         }
-        self._database.write(lambda conn: store.environments.insert(conn, [row]))
+        self._create(store.environments, [row])
         return row
 
     def update_environment(self, values: Mapping[str, Any], ctx: RequestContext) -> Row:
@@ -62,12 +62,12 @@ class EnvironmentDefinitions(DefinitionService):
     def delete_environment(self, name: str, ctx: RequestContext) -> None:
         """Delete one environment; running executions have copies."""
 
-        def work(conn: sa.Connection) -> None:
+        def find(conn: sa.Connection) -> Row:
             row = store.environments.get(conn, name, ctx, by_id=False, lock=True)
             check_may_change("environment", row, ctx)
-            store.environments.delete(conn, row)
+            return row
 
-        self._database.write(work)
+        self._delete(store.environments, find)
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

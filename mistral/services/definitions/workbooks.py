@@ -45,11 +45,7 @@ class WorkbookDefinitions(DefinitionService):
         row = new_row(book.name, ctx, scope, now) | {"namespace": namespace} | _content(book, text)
         check_rows([row])
 
-        def work(conn: sa.Connection) -> None:
-            store.workbooks.insert(conn, [row])
-            _store_members(conn, book, row, ctx, now)
-
-        self._database.write(work)
+        self._create(store.workbooks, [row], lambda conn: _store_members(conn, book, row, ctx, now))
         return row
 
     def update_workbook(
@@ -89,12 +85,12 @@ class WorkbookDefinitions(DefinitionService):
     def delete_workbook(self, name: str, namespace: str, ctx: RequestContext) -> None:
         """Delete a workbook but nothing of what it defined."""
 
-        def work(conn: sa.Connection) -> None:
+        def find(conn: sa.Connection) -> Row:
             row = store.workbooks.get(conn, name, ctx, namespace, by_id=False, lock=True)
             check_may_change("workbook", row, ctx)
-            store.workbooks.delete(conn, row)
+            return row
 
-        self._database.write(work)
+        self._delete(store.workbooks, find)
 
     def _parse_workbook(self, text: str, validate: bool) -> WorkbookSpec:
         return parse_workbook(text, self._expressions, validate)

@@ -48,11 +48,8 @@ class WorkflowDefinitions(DefinitionService):
         ]
         check_rows(rows)
 
-        def work(conn: sa.Connection) -> None:
-            store.store_specs(conn, [stored(spec) for spec in specs])
-            store.workflows.insert(conn, rows)
-
-        self._database.write(work)
+        texts = [stored(spec) for spec in specs]
+        self._create(store.workflows, rows, lambda conn: store.store_specs(conn, texts))
         return rows
 
     def update_workflows(
@@ -97,12 +94,12 @@ class WorkflowDefinitions(DefinitionService):
     def delete_workflow(self, identifier: str, namespace: str, ctx: RequestContext) -> None:
         """Delete one workflow; what runs goes on with the specification it started with."""
 
-        def work(conn: sa.Connection) -> None:
+        def find(conn: sa.Connection) -> Row:
             row = store.workflows.get(conn, identifier, ctx, namespace, lock=True)
             check_may_change("workflow", row, ctx)
-            store.workflows.delete(conn, row)
+            return row
 
-        self._database.write(work)
+        self._delete(store.workflows, find)
 
     def _parse_workflows(self, text: str, validate: bool) -> list[WorkflowSpec]:
         return parse_workflow_list(text, self._expressions, validate)

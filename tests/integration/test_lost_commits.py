@@ -1,0 +1,162 @@
+"""The answer to a COMMIT gets lost: nobody knows how it ended, and nothing happens twice."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from unittest.mock import MagicMock
+
+import cutting_proxy
+import pytest
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.context import RequestContext
+from mistral.db import actions, rows, tables
+from mistral.db.transaction import Database
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.default_engine import DefaultEngine
+from mistral.engine.unit import Unit
+from mistral.expressions import ExpressionOptions, Expressions
+from mistral.services.catalog import Catalog
+from mistral.services.definitions import Definitions
+from mistral.utils import clock, ids
+from mistral.workflow import results, states
+from mistral.workflow.commands import Command
+from mistral.workflow.entities import ActionExecution, WorkflowExecution
+
+CTX = RequestContext(project_id="p")
+WORKFLOW = "version: '2.0'\nw:\n  tasks:\n    t:\n      action: std.noop\n"
+ACTION = "version: '2.0'\na:\n  base: std.noop\n"
+WORKBOOK = "version: '2.0'\nname: b\nactions:\n  c:\n    base: std.noop\n"
+
+
+@dataclasses.dataclass
+class Place:
+    """A database behind a proxy."""
+
+    database: Database
+    proxy: cutting_proxy.CuttingProxy
+
+    @property
+    def definitions(self) -> Definitions:
+        registry = MagicMock()
+        registry.find.return_value = None
+        return Definitions(self.database, Expressions.from_plugins(ExpressionOptions()), registry)
+
+    def rows(self, table: sa.Table) -> int:
+        count = sa.select(sa.func.count()).select_from(table)
+        return self.database.read(lambda conn: int(conn.scalar(count) or 0))
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    url = sa.make_url(request.getfixturevalue(f"fresh_{request.param}_url"))
+    with cutting_proxy.before(str(url.host), int(url.port or 0)) as proxy:
+        database = Database(
+            url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+        )
+        with database.connect() as conn:
+            tables.metadata.create_all(conn)
+            conn.commit()
+        yield Place(database, proxy)
+        assert proxy.cuts == 1
+        database.close()
+
+
+@pytest.fixture(params=[True, False], ids=["carried out", "not carried out"])
+def carried_out(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def test_definitions_are_created_once(place: Place, carried_out: bool) -> None:
+    definitions = place.definitions
+    place.proxy.cut_next_commit(carried_out)
+    definitions.create_workflows(WORKFLOW, CTX)
+    assert place.rows(tables.workflow_definitions) == 1
+    with pytest.raises(exc.DBDuplicateEntryError):
+        definitions.create_workflows(WORKFLOW, CTX)
+
+
+def test_actions_are_created_once(place: Place, carried_out: bool) -> None:
+    place.proxy.cut_next_commit(carried_out)
+    place.definitions.create_actions(ACTION, CTX)
+    assert place.rows(tables.action_definitions) == 1
+
+
+def test_workbooks_are_created_once(place: Place, carried_out: bool) -> None:
+    place.proxy.cut_next_commit(carried_out)
+    place.definitions.create_workbook(WORKBOOK, CTX)
+    assert place.rows(tables.workbooks) == place.rows(tables.action_definitions) == 1
+
+
+def test_environments_are_created_and_deleted_once(place: Place, carried_out: bool) -> None:
+    definitions = place.definitions
+    definitions.create_environment({"name": "e", "variables": {"x": 1}}, CTX)
+    place.proxy.cut_next_commit(carried_out)
+    definitions.delete_environment("e", CTX)
+    assert place.rows(tables.environments) == 0
+    with pytest.raises(exc.DBEntityNotFoundError):
+        definitions.delete_environment("e", CTX)
+
+
+def test_somebody_else_took_the_name_meanwhile(place: Place) -> None:
+    definitions = place.definitions
+    definitions.create_environment({"name": "e"}, CTX)
+    place.proxy.cut_next_commit(True)
+    definitions.create_environment({"name": "other"}, CTX)
+    with pytest.raises(exc.DBDuplicateEntryError):
+        definitions.create_environment({"name": "e"}, CTX)
+
+
+def test_a_delivered_result_is_taken_once(place: Place, carried_out: bool) -> None:
+    now = clock.utc_now()
+    action_ex = ActionExecution(id=ids.new_id(), name="a", state=states.RUNNING, created_at=now)
+    place.database.write(lambda conn: rows.insert(conn, [action_ex]))
+    outcome = results.Outcome(states.SUCCESS, "x")
+    place.proxy.cut_next_commit(carried_out)
+    delivery = place.database.write(
+        lambda conn: actions.deliver(conn, action_ex.id, outcome, clock.utc_now())
+    )
+    assert delivery.accepted or delivery.repeated
+
+
+def test_a_claim_is_granted_whatever_became_of_it(place: Place, carried_out: bool) -> None:
+    now = clock.utc_now()
+    action_ex = ActionExecution(id=ids.new_id(), name="a", state=states.RUNNING, created_at=now)
+    place.database.write(lambda conn: rows.insert(conn, [action_ex]))
+    place.proxy.cut_next_commit(carried_out)
+    claims = [(action_ex.id, 0)]
+    work = lambda conn: actions.claim(conn, "executor", claims, now)  # noqa: E731
+    assert place.database.write(work) == [action_ex.id]
+    assert place.database.write(lambda conn: actions.claim(conn, "other", claims, now)) == []
+
+
+def test_an_operators_command_is_carried_out_once(place: Place, carried_out: bool) -> None:
+    """A rerun, say, is refused when the task runs: that must not be told of the first one."""
+    queue = MagicMock(spec=ActionQueue)
+    queue.options = SendOptions()
+    catalog = Catalog(Expressions.from_plugins(ExpressionOptions()), MagicMock())
+    engine = DefaultEngine(place.database, catalog, queue)
+    engine._mailboxes.start()
+    wf_ex = WorkflowExecution(
+        id=ids.new_id(),
+        workflow_name="w",
+        spec_hash="none",
+        state=states.ERROR,
+        created_at=clock.utc_now(),
+    )
+    place.database.write(lambda conn: rows.insert(conn, [wf_ex]))
+
+    def decide(unit: Unit) -> list[Command]:
+        if unit.wf_ex.description:
+            raise exc.WorkflowException("It runs already.")
+        unit.wf_ex.description = "runs"
+        return []
+
+    place.proxy.cut_next_commit(carried_out)
+    assert engine._command(wf_ex.id, decide)["description"] == "runs"
+    with pytest.raises(exc.WorkflowException):
+        engine._command(wf_ex.id, decide)
+    assert engine._command(wf_ex.id, lambda unit: [])["version"] == 2
+    engine._mailboxes.stop()
