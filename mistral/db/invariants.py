@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistral.db import definitions, tables
+from mistral.db import definitions, store, tables
 from mistral.lang import WorkflowSpec, spec_from_raw
 from mistral.workflow import joins, states
 from mistral.workflow.entities import TaskExecution
@@ -320,7 +320,8 @@ def _set_aside(conn: sa.Connection) -> Iterable[Violation]:
     for event_id, kind, execution_id in conn.execute(events):
         text = f"event '{kind}' waits and nobody will look at it"
         yield Violation("event-set-aside", execution_id, event_id, text)
-    timers = sa.select(_R.c.id, _R.c.kind, _R.c.execution_id).where(_R.c.tries >= MAX_TRIES)
+    is_aside = sa.or_(_R.c.tries >= MAX_TRIES, _R.c.claimed_until == store.NEVER)
+    timers = sa.select(_R.c.id, _R.c.kind, _R.c.execution_id).where(is_aside)
     for timer_id, kind, execution_id in conn.execute(timers):
-        text = f"timer '{kind}' failed {MAX_TRIES} times"
+        text = f"timer '{kind}' failed {MAX_TRIES} times, or its execution is gone"
         yield Violation("timer-set-aside", execution_id, timer_id, text)

@@ -24,6 +24,7 @@ from mistral.engine import liveness
 from mistral.engine.batch_sender import BatchSender
 from mistral.engine.liveness import Heard, Patience
 from mistral.engine.mailbox import Mail
+from mistral.engine.turns import Turns
 from mistral.rpc.clients import ExecutorClient
 from mistral.scheduler.timer_queue import HORIZON
 from mistral.services.catalog import Catalog
@@ -154,6 +155,7 @@ class Relay:
         self._thread: threading.Thread | None = None
         self._listening_since: dt.datetime | None = None
         self._last_look: dt.datetime | None = None
+        self._turns = {kind: Turns(SWEEP_SIZE) for kind in store.OWNERS}
 
     def start(self) -> None:
         """Begin to look."""
@@ -195,9 +197,14 @@ class Relay:
         ]
         return max(counts)
 
+    def _count(self, kind: type[Entity], found: Sequence[Any]) -> int:
+        return self._turns[kind].took([getattr(row, store.OWNERS[kind]) for row in found])
+
     def _take(self, kind: type[Entity], now: dt.datetime) -> list[Any]:
+        without = self._turns[kind].without
+
         def work(conn: sa.Connection) -> list[Any]:
-            found = store.due(conn, kind, now, SWEEP_SIZE)
+            found = store.due(conn, kind, now, SWEEP_SIZE, without)
             for row in found:
                 row.tries += 1
                 row.next_look_at = now + liveness.pause_after(row.tries)
@@ -207,8 +214,10 @@ class Relay:
         return self._db.write(work)
 
     def _timers(self, now: dt.datetime) -> int:
+        without = self._turns[Timer].without
+
         def work(conn: sa.Connection) -> list[Timer]:
-            found = store.due_timers(conn, now, now + HORIZON / 10, SWEEP_SIZE)
+            found = store.due_timers(conn, now, now + HORIZON / 10, SWEEP_SIZE, without)
             for timer in found:
                 timer.tries += timer.due_at < now
                 timer.claimed_until = max(timer.due_at, now) + TIMER_CLAIM
@@ -217,28 +226,31 @@ class Relay:
 
         found = self._db.write(work)
         self._add_timers(found)
-        return len(found)
+        return self._count(Timer, found)
 
     def _events(self, now: dt.datetime) -> int:
         found: list[ExecutionEvent] = self._take(ExecutionEvent, now)
         for event in found:
             self._post(event.execution_id, [Mail("event", event.id, event.tries)])
-        return len(found)
+        return self._count(ExecutionEvent, found)
 
     def _children(self, now: dt.datetime) -> int:
         found: list[WorkflowExecution] = self._take(WorkflowExecution, now)
         for child in found:
             self._post(child.id, [Mail("start", child.id, child.tries)])
-        return len(found)
+        return self._count(WorkflowExecution, found)
 
     def _actions(self, now: dt.datetime) -> int:
         sends: list[tuple[str | None, Mapping[str, Any]]] = []
         mails: list[tuple[str, Mail]] = []
+        without = self._turns[ActionExecution].without
 
-        def work(conn: sa.Connection) -> int:
+        def work(conn: sa.Connection) -> list[ActionExecution]:
             sends.clear()
             mails.clear()
-            found: list[ActionExecution] = store.due(conn, ActionExecution, now, SWEEP_SIZE)
+            found: list[ActionExecution] = store.due(
+                conn, ActionExecution, now, SWEEP_SIZE, without
+            )
             parents = _executions(conn, found)
             owners = {action_ex.started_by for action_ex in found if action_ex.started_by}
             heard = members.last_seen(conn, owners) if owners else {}
@@ -246,9 +258,9 @@ class Relay:
                 known = Heard(heard.get(action_ex.started_by or ""), self._listening_since)
                 self._look_at(conn, action_ex, parents, known, now, sends, mails)
             rows.update(conn, found)
-            return len(found)
+            return found
 
-        count = self._db.write(work)
+        count = self._count(ActionExecution, self._db.write(work))
         self._queue.send(sends)
         for execution_id, mail in mails:
             self._post(execution_id, [mail])
@@ -306,8 +318,14 @@ def _lost(action_ex: ActionExecution, reason: str) -> Mail:
 
 def _anything_due(conn: sa.Connection, now: dt.datetime) -> bool:
     ahead = now + HORIZON / 10
+    claimed_until = tables.timers.c.claimed_until
     parts = [
-        sa.select(sa.literal(1)).where(tables.timers.c.due_at <= ahead).exists(),
+        sa.select(sa.literal(1))
+        .where(
+            tables.timers.c.due_at <= ahead,
+            sa.or_(claimed_until.is_(None), claimed_until <= now),
+        )
+        .exists(),
         *(
             sa.select(sa.literal(1)).where(table.c.next_look_at <= now).exists()
             for table in (

@@ -414,7 +414,14 @@ class DefaultEngine(Engine):
     def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
         def alone(conn: sa.Connection) -> None:
             single_actions.finish(conn, self._catalog, self._options.limits, execution_id, mails)
-            incoming.set_aside(Store(conn), mails)
+            count = incoming.set_aside(Store(conn), mails)
+            if count:
+                LOG.warning(
+                    "Set aside: %s rows whose execution is gone [execution_id=%s]; "
+                    "mistral-set-aside shows them",
+                    count,
+                    execution_id,
+                )
 
         self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
 
@@ -449,12 +456,22 @@ class DefaultEngine(Engine):
     def _give_up_on(self, execution_id: str, mail: Mail, error: Exception) -> None:
         if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
             cause = f"{type(error).__name__}: {error}"
-            self._transact(
-                execution_id,
-                lambda unit: incoming.give_up(unit, mail, cause),
-                # such an execution is gone, or it is an action that belongs to none
-                lambda conn: single_actions.give_up(conn, mail.id, incoming.gave_up(mail, cause)),
+            # such an execution is gone, or it is an action that belongs to none
+            alone = functools.partial(
+                single_actions.give_up, action_id=mail.id, message=incoming.gave_up(mail, cause)
             )
+            try:
+                self._transact(
+                    execution_id, lambda unit: incoming.give_up(unit, mail, cause), alone
+                )
+            # its end can't be decided either, perhaps for the same reason
+            except Exception as another:
+                LOG.exception("It is broken off [execution_id=%s]", execution_id)
+                if is_transient(another):
+                    raise
+                self._transact(
+                    execution_id, lambda unit: incoming.break_off(unit, mail, cause), alone
+                )
 
     def _transact(
         self,

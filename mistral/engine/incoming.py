@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mistral.db import actions as action_store
 from mistral.db import members
-from mistral.db.store import Store
+from mistral.db.store import NEVER, Store
 from mistral.engine import (
     action_handler,
     dispatcher,
@@ -20,6 +20,7 @@ from mistral.engine import (
     task_handler,
     workflow_handler,
 )
+from mistral.engine import workflows as wf
 from mistral.engine.liveness import PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
 from mistral.engine.unit import Unit
@@ -204,6 +205,19 @@ def gave_up(mail: Mail, cause: str) -> str:
 
 def give_up(unit: Unit, mail: Mail, cause: str) -> list[Command]:
     """End what an event belongs to in ERROR: it can't be handled (rerunnable)."""
+    message, task_id, commands = _given_up(unit, mail, cause)
+    return [*commands, SetWorkflowState(states.ERROR, message, task_id, forced=True)]
+
+
+def break_off(unit: Unit, mail: Mail, cause: str) -> list[Command]:
+    """The same where not even the end can be decided: the definition is not asked any more."""
+    message, _, commands = _given_up(unit, mail, cause)
+    if states.is_completed(unit.wf_ex.state):
+        return commands
+    return [*commands, *wf.Workflow(None, unit.wf_ex, unit).break_off(message)]
+
+
+def _given_up(unit: Unit, mail: Mail, cause: str) -> tuple[str, str | None, list[Command]]:
     message = gave_up(mail, cause)
     task_id = None
     if mail.kind == "event":
@@ -223,15 +237,32 @@ def give_up(unit: Unit, mail: Mail, cause: str) -> list[Command]:
         if not states.is_completed(task_ex.state):
             changes = {"state": states.ERROR, "state_info": message, "processed": True}
             commands.append(UpdateTask(task_ex.id, changes))
-    return [*commands, SetWorkflowState(states.ERROR, message, task_id, forced=True)]
+    return message, task_id, commands
 
 
-def set_aside(store: Store, mails: Sequence[Mail]) -> None:
-    """Events whose execution is gone can't be handled: nobody looks at them again."""
-    found = store.events([mail.id for mail in mails if mail.kind == "event"])
-    for event in found:
+def set_aside(store: Store, mails: Sequence[Mail]) -> int:
+    """What belongs to an execution that is gone can't be handled: nobody looks at it again.
+
+    :returns: how many rows there were.
+    """
+    ids = {kind: [mail.id for mail in mails if mail.kind == kind] for kind in _KINDS}
+    events = store.events(ids["event"]) if ids["event"] else []
+    for event in events:
         event.next_look_at = None
-    store.update(found)
+    timers = store.timers(ids["timer"]) if ids["timer"] else []
+    for timer in timers:
+        timer.claimed_until = NEVER
+    of_actions = [*ids["delivered"], *ids["lost"]]
+    actions = [
+        action_ex
+        for action_ex in (store.lock_actions(of_actions) if of_actions else [])
+        if action_ex.workflow_execution_id is not None
+    ]
+    for action_ex in actions:
+        action_ex.next_look_at = None
+    for rows in (actions, timers, events):
+        store.update(rows)
+    return len(events) + len(timers) + len(actions)
 
 
 def note_executor(

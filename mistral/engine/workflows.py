@@ -65,13 +65,20 @@ class Workflow:
 
     def __init__(
         self,
-        wf_def: WorkflowDefinition,
+        wf_def: WorkflowDefinition | None,
         wf_ex: WorkflowExecution | None = None,
         means: WorkflowMeans | None = None,
     ) -> None:
-        self.wf_def = wf_def
+        self._wf_def = wf_def
         self.wf_ex = wf_ex
         self._means = means
+
+    @property
+    def wf_def(self) -> WorkflowDefinition:
+        """The definition; an error for an object built without."""
+        if self._wf_def is None:
+            raise exc.MistralException("The workflow was built without its definition.")
+        return self._wf_def
 
     @property
     def spec(self) -> WorkflowSpec:
@@ -246,6 +253,11 @@ class Workflow:
             bag = EMPTY
         shown = values.pack({"result": self._cut_for_output(message)}).updated(bag)
         return self._finish(states.ERROR, self._cut(message), shown)
+
+    def break_off(self, message: str | None) -> list[Command]:
+        """End in ERROR without a look at the definition, which may be what can't be read."""
+        text = self._cut(message)
+        return self._finish(states.ERROR, text, self.means.values.pack({"result": text}))
 
     def _cancel(self, message: str | None) -> list[Command]:
         shown = self.means.values.pack({"result": self._cut_for_output(message)})

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from mistral.db.actions import SignOfLife
-from mistral.db.store import Store
+from mistral.db.store import OWNERS, Store
 from mistral.workflow import states
 from mistral.workflow.entities import (
     ActionExecution,
@@ -353,24 +353,41 @@ def heard_of(conn: Any, ids: Sequence[str], sign: SignOfLife) -> None:
             conn.change(ActionExecution, key, change)
 
 
-def due(conn: Any, kind: type[Entity], moment: dt.datetime, limit: int) -> list[Any]:
+def due(
+    conn: Any,
+    kind: type[Entity],
+    moment: dt.datetime,
+    limit: int,
+    without: Collection[str] = (),
+) -> list[Any]:
     """Rows whose time to be looked at has come, oldest first, skipping what others look at."""
     conn.statement(f"due {kind.__name__}")
     found = conn.select(
         kind,
-        lambda r: r["next_look_at"] is not None and r["next_look_at"] <= moment,
+        lambda r: (
+            r["next_look_at"] is not None
+            and r["next_look_at"] <= moment
+            and r[OWNERS[kind]] not in without
+        ),
         lambda r: r["next_look_at"],
     )
     return list(itertools.islice((r for r in found if conn.try_lock((kind, r.id))), limit))
 
 
-def due_timers(conn: Any, now: dt.datetime, until: dt.datetime, limit: int) -> list[Timer]:
+def due_timers(
+    conn: Any,
+    now: dt.datetime,
+    until: dt.datetime,
+    limit: int,
+    without: Collection[str] = (),
+) -> list[Timer]:
     """Timers that are due soon and that no engine keeps in memory, locked."""
     conn.statement("due timers")
 
     def holds(row: Row) -> bool:
         claimed = row["claimed_until"]
-        return bool(row["due_at"] <= until and (claimed is None or claimed <= now))
+        is_free = row["due_at"] <= until and (claimed is None or claimed <= now)
+        return bool(is_free and row["execution_id"] not in without)
 
     found = conn.select(Timer, holds, lambda r: r["due_at"])
     return list(itertools.islice((r for r in found if conn.try_lock((Timer, r.id))), limit))
@@ -380,7 +397,11 @@ def anything_due(conn: Any, now: dt.datetime, ahead: dt.timedelta) -> bool:
     """Whether a sweep would find anything."""
     conn.statement("anything due")
     kinds = (ExecutionEvent, WorkflowExecution, ActionExecution)
-    return any(row["due_at"] <= now + ahead for row in conn.rows(Timer)) or any(
+    return any(
+        row["due_at"] <= now + ahead
+        and (row["claimed_until"] is None or row["claimed_until"] <= now)
+        for row in conn.rows(Timer)
+    ) or any(
         row["next_look_at"] is not None and row["next_look_at"] <= now
         for kind in kinds
         for row in conn.rows(kind)
@@ -406,4 +427,4 @@ def last_seen(conn: Any, member_ids: Iterable[str]) -> dict[str, dt.datetime]:
 MEMBERS = SimpleNamespace(seen=seen, last_seen=last_seen)
 ROWS = SimpleNamespace(insert=insert, update=update)
 VALUES = SimpleNamespace(loader=loader, store=store)
-STORE = SimpleNamespace(Store=MemoryStore, due=due, due_timers=due_timers)
+STORE = SimpleNamespace(Store=MemoryStore, due=due, due_timers=due_timers, OWNERS=OWNERS)

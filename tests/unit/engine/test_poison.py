@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, rows, tables
+from mistral.db import actions, rows, set_aside, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
-from mistral.engine import incoming, single_actions
+from mistral.engine import action_queue, incoming, single_actions
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
 from mistral.services.catalog import Catalog
@@ -22,6 +23,7 @@ from mistral.workflow.entities import (
     ActionExecution,
     ExecutionEvent,
     TaskExecution,
+    Timer,
     WorkflowExecution,
 )
 
@@ -171,17 +173,189 @@ def test_a_caller_that_is_gone_holds_no_thread(database: Database) -> None:
         around.report(around.action(None), wait=0.01)
 
 
-def test_an_event_of_a_deleted_execution_is_set_aside(around: Surroundings) -> None:
-    event = ExecutionEvent(
-        id=ids.new_id(),
-        execution_id=ids.new_id(),
-        kind="child-finished",
-        next_look_at=clock.utc_now(),
-        created_at=clock.utc_now(),
+NESTED = """
+main:
+  tasks:
+    s: {workflow: sub}
+    healthy: {action: std.async_noop}
+sub:
+  tasks:
+    t: {action: std.async_noop}
+"""
+WAITING = """
+main:
+  tasks:
+    t: {action: std.async_noop, wait-before: 5000}
+"""
+
+
+def _fails(monkeypatch: pytest.MonkeyPatch, kind: str, names: list[str]) -> list[str]:
+    """Let the handling of certain rows fail as a bug would; every try is noted."""
+    tries: list[str] = []
+    usual = incoming._KINDS[kind]
+
+    def handle(unit: Any, mail: incoming.Mail) -> Any:
+        if mail.id in names:
+            tries.append(mail.id)
+            raise IndexError("a bug")
+        return usual(unit, mail)
+
+    monkeypatch.setitem(incoming._KINDS, kind, handle)  # type: ignore[arg-type]
+    return tries
+
+
+def _tries(site: Any, engine: Any, count: int, noted: list[str] | None = None) -> None:
+    """The relay looks so many times, and what it finds is handled."""
+    for _ in range(count):
+        before = len(noted or ())
+        site.look(engine)
+        if noted is not None:
+            # a timer goes through another thread
+            site.until(lambda n=before: len(noted) > n, "it is tried")
+        site.until(lambda: not engine._mailboxes._boxes, "the mail is handled")
+
+
+def _given_up(site: Any, engine: Any, execution_id: str, noted: list[str] | None = None) -> str:
+    """Nothing happens before the fifth try; what is said after it."""
+    _tries(site, engine, incoming.MAX_TRIES - 1, noted)
+    assert site.execution(execution_id).state in ("RUNNING", "IDLE")
+    _tries(site, engine, 1, noted)
+    ended = site.execution(execution_id)
+    assert (ended.state, ended.next_look_at) == ("ERROR", None)
+    return str(ended.state_info)
+
+
+def test_a_poisoned_result_ends_its_task(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ERROR with the cause, and when the cause is gone the task can be run again."""
+    engine = site.engine(is_deaf=True)
+    execution_id = site.start(engine, WAITING.replace(", wait-before: 5000", ""))
+    poisoned = site.action(execution_id).id
+    site.deliver(execution_id)
+    _fails(monkeypatch, "delivered", [poisoned])
+    assert "IndexError: a bug" in _given_up(site, engine, execution_id)
+    task_ex = site.task(execution_id, "t")
+    assert task_ex.state == "ERROR"
+    assert f"kind=delivered, id={poisoned}" in task_ex.state_info
+    engine.rerun_workflow(task_ex.id)
+    site.deliver(execution_id)
+    _tries(site, engine, 1)
+    assert site.execution(execution_id).state == "SUCCESS"
+
+
+def test_a_poisoned_timer_ends_its_task(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = site.engine(is_deaf=True)
+    execution_id = site.start(engine, WAITING)
+    task_id = site.task(execution_id, "t").id
+    query = sa.select(tables.timers.c.id)
+    timer_id = site.database.read(lambda conn: conn.execute(query).scalar_one())
+    noted = _fails(monkeypatch, "timer", [timer_id])
+    assert "IndexError: a bug" in _given_up(site, engine, execution_id, noted)
+    assert site.task(execution_id, "t").state == "ERROR"
+    assert site.read(lambda s: s.timers([timer_id])) == []
+    monkeypatch.undo()
+    engine.rerun_workflow(task_id)
+    site.look(engine)
+    site.until(lambda: site.task(execution_id, "t").state == "RUNNING")
+    site.deliver(execution_id)
+    site.look(engine)
+    site.wait(execution_id, "SUCCESS")
+
+
+def test_a_poisoned_start_ends_the_child_alone(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = site.engine(is_deaf=True)
+    parent = site.start(engine, NESTED)
+    child = site.child(parent)
+    _fails(monkeypatch, "start", [child])
+    assert "IndexError: a bug" in _given_up(site, engine, child)
+    _tries(site, engine, 1)
+    assert site.task(parent, "s").state == "ERROR"
+    site.deliver(parent)
+    _tries(site, engine, 1)
+    assert site.task(parent, "healthy").state == "SUCCESS"
+    assert site.execution(parent).state == "ERROR"
+
+
+def test_poisoned_news_end_the_task_that_waits_for_them(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = site.engine(is_deaf=True)
+    parent = site.start(engine, NESTED)
+    child = site.child(parent)
+    _tries(site, engine, 1)
+    site.deliver(child)
+    monkeypatch.setattr(
+        incoming.workflow_handler, "_NEWS", {"child-finished": MagicMock(side_effect=IndexError)}
     )
-    around.database.write(lambda conn: rows.insert(conn, [event]))
+    _tries(site, engine, 1)
+    assert site.execution(child).state == "SUCCESS"
+    assert "IndexError" in _given_up(site, engine, parent)
+    assert site.task(parent, "s").state == "ERROR"
 
-    around.engine._handle(event.execution_id, [incoming.Mail("event", event.id)])
 
-    found = around.database.read(lambda conn: Store(conn).events([event.id]))
-    assert [e.next_look_at for e in found] == [None]
+def test_an_end_that_cannot_be_decided_either(site: Any) -> None:
+    """The definition is gone: nothing can be evaluated, but the parent is told."""
+    engine = site.engine(is_deaf=True)
+    parent = site.start(engine, NESTED)
+    child = site.child(parent)
+    _tries(site, engine, 1)
+    site.deliver(child)
+    broken = sa.update(tables.workflow_executions).where(tables.workflow_executions.c.id == child)
+    site.database.write(lambda conn: conn.execute(broken.values(spec_hash="none")))
+    assert "cause=" in _given_up(site, engine, child)
+    assert site.task(child, "t").state == "ERROR"
+    _tries(site, engine, 1)
+    assert site.task(parent, "s").state == "ERROR"
+
+
+def test_what_belongs_to_a_deleted_execution_is_set_aside(site: Any) -> None:
+    """It is visible, may be tried again or be forgotten, and is no reason to look every time."""
+    engine = site.engine()
+    gone = ids.new_id()
+    now = clock.utc_now()
+    event = ExecutionEvent(
+        id=ids.new_id(), execution_id=gone, kind="child-finished", next_look_at=now, created_at=now
+    )
+    timer = Timer(ids.new_id(), "retry", gone, ids.new_id(), 0, now)
+    done = ActionExecution(
+        id=ids.new_id(),
+        name="std.noop",
+        workflow_execution_id=gone,
+        result_at=now,
+        next_look_at=now,
+        created_at=now,
+    )
+    undone = ActionExecution(
+        id=ids.new_id(),
+        name="std.noop",
+        workflow_execution_id=gone,
+        next_look_at=now,
+        created_at=now,
+    )
+    for row in (event, timer, done, undone):
+        site.database.write(lambda conn, row=row: rows.insert(conn, [row]))
+    everything = {event.id, timer.id, done.id, undone.id}
+
+    def aside() -> set[str]:
+        found = site.database.read(lambda conn: list(set_aside.find(conn)))
+        assert {row.execution_id for row in found} <= {gone}
+        return {row.id for row in found}
+
+    def is_due() -> bool:
+        return bool(site.database.read(lambda conn: action_queue._anything_due(conn, now)))
+
+    assert aside() == set()
+    engine._relay.sweep()
+    site.until(lambda: aside() == everything)
+    assert not is_due()
+    again = site.database.write(lambda conn: set_aside.retry(conn, [timer.id, event.id], now))
+    assert again == 2
+    assert aside() == {done.id, undone.id}
+    assert is_due()
+    engine._relay.sweep()
+    site.until(lambda: aside() == everything)
+    assert site.database.write(lambda conn: set_aside.retry(conn, None, now)) == 4
+    engine._relay.sweep()
+    site.until(lambda: aside() == everything)
+    assert site.database.write(lambda conn: set_aside.forget(conn, [done.id])) == 1
+    assert site.database.write(lambda conn: set_aside.forget(conn, None)) == 3
+    assert aside() == set()

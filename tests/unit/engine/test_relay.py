@@ -13,11 +13,17 @@ import sqlalchemy as sa
 from mistral.db import actions, members, rows, tables
 from mistral.db.transaction import Database
 from mistral.engine import incoming
-from mistral.engine.action_queue import ActionQueue, Relay, SendOptions
+from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
 from mistral.engine.liveness import CALLER_GONE, HEARTBEAT_LOST, PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
 from mistral.utils import clock, ids
-from mistral.workflow.entities import CALLER, ActionExecution
+from mistral.workflow.entities import (
+    CALLER,
+    ActionExecution,
+    ExecutionEvent,
+    Timer,
+    WorkflowExecution,
+)
 
 EXECUTOR = "executor/1"
 SILENCE = 30.0
@@ -34,8 +40,9 @@ class Surroundings:
         self.queue.options = SendOptions(patience=Patience(silence=SILENCE, refresh=5))
         self.queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
         self.posted: list[Mail] = []
+        self.timers = MagicMock()
         self.relay = Relay(
-            database, self.queue, lambda _, mails: self.posted.extend(mails), MagicMock(), 1.0
+            database, self.queue, lambda _, mails: self.posted.extend(mails), self.timers, 1.0
         )
 
     def action(self, **values: Any) -> str:
@@ -245,3 +252,66 @@ def test_what_a_caller_has_begun_ends_without_it(around: Surroundings) -> None:
     around.action(started_by=CALLER)
     around.relay.sweep()
     assert [mail.content.value for mail in around.posted] == [CALLER_GONE]
+
+
+def _owned(around: Surroundings, kind: str, owner: str, count: int, age: int) -> list[str]:
+    """Due rows of one kind that belong to an execution."""
+    moment = around.long_ago - dt.timedelta(seconds=age)
+    names = [ids.new_id() for _ in range(count)]
+    made: list[Any] = []
+    for name in names:
+        if kind == "action":
+            made.append(
+                ActionExecution(
+                    id=name,
+                    name="std.noop",
+                    workflow_execution_id=owner,
+                    next_look_at=moment,
+                    created_at=moment,
+                )
+            )
+        elif kind == "event":
+            made.append(
+                ExecutionEvent(
+                    name, owner, "pause", next_look_at=moment, created_at=around.long_ago
+                )
+            )
+        elif kind == "start":
+            made.append(
+                WorkflowExecution(
+                    name,
+                    "w",
+                    "0",
+                    parent_execution_id=owner,
+                    next_look_at=moment,
+                    created_at=moment,
+                )
+            )
+        else:
+            made.append(Timer(name, "retry", owner, ids.new_id(), 0, moment))
+    around.database.write(lambda conn: rows.insert(conn, made))
+    return names
+
+
+def _found(around: Surroundings) -> list[str]:
+    """What the relay has sent, posted or put among the timers so far."""
+    timers = [t.id for args in around.timers.call_args_list for t in args.args[0]]
+    return [*around.sent, *(mail.id for mail in around.posted), *timers]
+
+
+@pytest.mark.parametrize("kind", ["action", "event", "start", "timer"])
+def test_one_execution_does_not_starve_the_others(around: Surroundings, kind: str) -> None:
+    """However much older and however many its rows are."""
+    for owner in ("huge", "small"):
+        if kind == "action":
+            execution = WorkflowExecution(owner, "w", "0", created_at=around.long_ago)
+            execution.state = "RUNNING"
+            around.database.write(lambda conn, row=execution: rows.insert(conn, [row]))
+    huge = _owned(around, kind, "huge", 5 * SWEEP_SIZE, age=100)
+    small = _owned(around, kind, "small", 3, age=0)
+    for _ in range(2):
+        assert around.relay.sweep() >= SWEEP_SIZE
+    assert set(small) <= set(_found(around))
+    while around.relay.sweep() >= SWEEP_SIZE:
+        continue
+    assert sorted(_found(around)) == sorted(huge + small)
