@@ -9,6 +9,7 @@ A test whose service is missing is skipped, or fails with MISTRAL_TEST_REQUIRE_S
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import cluster
 import flows as flows_client
+import private_databases
 import processes
 import pytest
 import services
@@ -41,13 +43,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(long)]
 
 
-def _find(kind: str) -> services.Service:
+@contextlib.contextmanager
+def _needed() -> Iterator[None]:
     try:
-        return services.Service.find(kind)
+        yield
     except services.ServiceMissing as error:
         if os.environ.get("MISTRAL_TEST_REQUIRE_SERVICES") == "1":
             pytest.fail(f"{error} (MISTRAL_TEST_REQUIRE_SERVICES=1)", pytrace=False)
         pytest.skip(str(error))
+
+
+def _find(kind: str) -> services.Service:
+    with _needed():
+        return services.Service.find(kind)
 
 
 @pytest.fixture(scope="session")
@@ -60,6 +68,24 @@ def postgresql() -> services.Service:
 def mariadb() -> services.Service:
     """The MariaDB or MySQL server."""
     return _find("mariadb")
+
+
+@pytest.fixture
+def private_postgresql() -> Iterator[private_databases.PrivateServer]:
+    """A PostgreSQL server of the test's own, to break."""
+    with contextlib.ExitStack() as stack:
+        with _needed():
+            server = stack.enter_context(private_databases.postgresql())
+        yield server
+
+
+@pytest.fixture
+def private_mariadb() -> Iterator[private_databases.PrivateServer]:
+    """A MariaDB server of the test's own, to break."""
+    with contextlib.ExitStack() as stack:
+        with _needed():
+            server = stack.enter_context(private_databases.mariadb())
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ TITLES = {
 }
 
 
-_FAILURES = (
+FAILURES = (
     OSError,
     amqp.AMQPError,
     psycopg.Error,
@@ -62,7 +62,7 @@ class Service:
         service = cls(kind, os.environ.get(variable) or DEFAULT_URLS[kind])
         try:
             service.check()
-        except _FAILURES as error:
+        except FAILURES as error:
             host = urllib.parse.urlsplit(service.url)
             cause = " ".join(str(error).split()) or type(error).__name__
             raise ServiceMissing(
