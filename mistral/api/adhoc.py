@@ -32,6 +32,10 @@ EXECUTOR_GRACE = 2.0
 _UNSAVED = ("id", "project_id", "created_at", "updated_at")
 
 
+class _Refused(exc.UnavailableException):
+    """The executor did not take it."""
+
+
 class AdhocRunner:
     """Runs actions for a caller who may wait for them."""
 
@@ -40,17 +44,23 @@ class AdhocRunner:
         self._executor = ExecutorClient(deps.executor)
         self._database = deps.database
         self._timeout = deps.options.action_timeout
+        self._admission = deps.admission
 
     def run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
         """Start an action; finish it, too, unless it is only to be saved.
 
         :returns: the action execution by the names of its columns.
+        :raises UnavailableException: too many callers wait already.
         """
+        with self._admission.starts, self._admission.waiting:
+            return self._run(ctx, values)
+
+    def _run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
         params = dict(values.get("params") or {})
         _check_timeout(params)
         if values.get("workflow_namespace"):
             params["namespace"] = values["workflow_namespace"]
-        started = self._engine.ask(
+        started = self._engine.ask_admitted(
             "start_action",
             ctx,
             action_name=values["name"],
@@ -61,7 +71,13 @@ class AdhocRunner:
         row, call = dict(started["action"]), started.get("call")
         if call is None:
             return self._stored(ctx, row)
-        outcome = self._execute(ctx, call, row.get("target"))
+        try:
+            outcome = self._execute(ctx, call, row.get("target"))
+        except _Refused as error:
+            if started["saved"]:
+                # it does not run, and the caller begins anew
+                self._deliver(ctx, row, Outcome(states.ERROR, str(error)))
+            raise
         if started["saved"]:
             self._deliver(ctx, row, outcome)
             return self._stored(ctx, row)
@@ -94,6 +110,8 @@ class AdhocRunner:
             if limit:
                 return Outcome(states.ERROR, f"Action timed out after {limit:g} seconds.")
             raise exc.UnavailableException("No executor answered in time, try again.") from error
+        except exc.UnavailableException as error:
+            raise _Refused(str(error)) from error
         return _outcome(report)
 
     def _deliver(self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome) -> None:
@@ -104,7 +122,7 @@ class AdhocRunner:
             return
         try:
             # what its definition makes of the result is evaluated by an engine
-            self._engine.ask(
+            self._engine.ask_admitted(
                 "on_action_complete", ctx, action_ex_id=row["id"], result=_result(outcome)
             )
         except exc.EngineUnavailableException:
@@ -114,7 +132,7 @@ class AdhocRunner:
         self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome
     ) -> Outcome:
         """What its definition makes of the result, which no row holds."""
-        answer = self._engine.ask(
+        answer = self._engine.ask_admitted(
             "transform_result",
             ctx,
             action_name=row["name"],

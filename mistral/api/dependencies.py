@@ -8,6 +8,7 @@ from typing import Any
 
 from mistral import context
 from mistral.actions.descriptors import ActionDescriptor
+from mistral.api.admission import Admission
 from mistral.context import RequestContext
 from mistral.db.transaction import Database
 from mistral.rpc.base import RPCClient
@@ -41,6 +42,7 @@ class ApiDependencies:
     """Everything the API works with.
 
     :param system_actions: the actions that are shipped or plugged in.
+    :param doorbell: where engines are told of delivered results; with their requests if not given.
     :param authenticate: who asks, from the WSGI environment; raises UnauthorizedException.
     """
 
@@ -50,4 +52,6 @@ class ApiDependencies:
     definitions: Definitions
     system_actions: Callable[[], Iterable[ActionDescriptor]] = tuple
     options: ApiOptions = dataclasses.field(default_factory=ApiOptions)
+    admission: Admission = dataclasses.field(default_factory=lambda: Admission.for_threads(32))
+    doorbell: RPCClient | None = None
     authenticate: Callable[[Mapping[str, Any]], RequestContext] = no_authentication

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
 
 from mistral import exceptions as exc
+from mistral.api.dependencies import ApiDependencies
 from mistral.context import RequestContext
 from mistral.engine.batch_sender import BatchSender
 from mistral.rpc.base import RPCClient
 
 LOG = logging.getLogger(__name__)
 
+_STARTS = ("start_workflow",)
+
 
 class EngineGateway:
     """The engine's verbs as the API uses them."""
 
-    def __init__(self, client: RPCClient, timeout: float) -> None:
-        self._client = client
-        self._timeout = timeout
+    def __init__(self, deps: ApiDependencies) -> None:
+        self._client = deps.engine
+        self._timeout = deps.options.engine_timeout
+        self._admission = deps.admission
 
     def ask(self, method: str, ctx: RequestContext, **args: Any) -> Any:
         """Call the engine and wait for its answer.
 
         :raises EngineUnavailableException: no engine answered in time.
+        :raises UnavailableException: too many requests of this process wait for engines.
         """
+        starts = self._admission.starts if method in _STARTS else contextlib.nullcontext()
+        with starts, self._admission.waiting:
+            return self._ask(method, ctx, self._timeout, args)
+
+    def ask_admitted(self, method: str, ctx: RequestContext, **args: Any) -> Any:
+        """The same for a request that waits already, with the API's leave."""
         return self._ask(method, ctx, self._timeout, args)
 
     def ping(self, ctx: RequestContext, timeout: float) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from oslo_config import cfg
 
 from mistral import config
+from mistral.api.admission import Admission
 from mistral.api.app import WsgiApp, create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.cmd import parts
@@ -20,12 +21,13 @@ from mistral.db import schema
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
-from mistral.engine.engine_server import EngineServer, alive_topic
+from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
 from mistral.engine.executor_server import ExecutorServer
 from mistral.engine.liveness import Patience
 from mistral.engine.maintenance_job import MaintenanceJob
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.clients import ExecutorClient
+from mistral.rpc.preferred import PreferredClient
 from mistral.service import memory
 from mistral.service.base import ServiceGroup, Startable
 from mistral.service.http import HttpOptions, HttpServer, TlsFiles
@@ -126,6 +128,7 @@ class Components:
             queue,
             EngineOptions(
                 threads=conf.engine.threads,
+                waiting_starts=conf.executor_thread_pool_size // 2,
                 relay_interval=conf.engine.relay_interval,
                 trace_log_name=conf.workflow_trace_log_name,
                 limits=limits,
@@ -154,11 +157,12 @@ class Components:
                 conf.action_heartbeat.check_interval or ExecutorOptions.heartbeat_interval,
             ),
         )
+        transport, topic = self._parts.transport, conf.engine.topic
         executor = DefaultExecutor(
-            self._parts.transport.client(conf.engine.topic),
+            PreferredClient(transport.client(results_topic(topic)), transport.client(topic)),
             options,
             self._parts.action_services,
-            alive_client=self._parts.transport.client(alive_topic(conf.engine.topic)),
+            alive_client=transport.client(alive_topic(topic)),
         )
         return ExecutorServer(
             executor, transport=self._parts.executor_transport, topic=conf.executor.topic
@@ -202,12 +206,14 @@ class Components:
             ApiDependencies(
                 database=self._parts.database,
                 engine=self._parts.transport.client(conf.engine.topic),
+                doorbell=self._parts.transport.client(alive_topic(conf.engine.topic)),
                 executor=self._parts.executor_transport.client(conf.executor.topic),
                 definitions=Definitions(
                     self._parts.database, self._parts.expressions, self._parts.registry
                 ),
                 system_actions=self._parts.registry.find_all,
                 options=options,
+                admission=Admission.for_threads(conf.api.threads),
             )
         )
 

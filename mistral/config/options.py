@@ -188,7 +188,14 @@ API_OPTS: list[cfg.Opt] = [
         help="Base URL of the API as third parties reach it; actions that signal them hand it "
         "on. Unset: made from the bind address. Empty: a path without a host.",
     ),
-    cfg.IntOpt("threads", default=16, min=1, help="Threads of the built-in HTTP server."),
+    cfg.IntOpt(
+        "threads",
+        default=32,
+        min=1,
+        help="Threads of the built-in HTTP server. Three of four may wait for engines or "
+        "executors, most of these for starts; what is beyond is answered 503 at once, so that "
+        "delivered results are always accepted.",
+    ),
 ]
 
 SSL_OPTS: list[cfg.Opt] = [

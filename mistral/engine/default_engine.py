@@ -10,7 +10,6 @@ import concurrent.futures
 import dataclasses
 import functools
 import logging
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +45,7 @@ from mistral.services.catalog import Catalog, unknown_workflow
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
 from mistral.utils.faults import Faults
+from mistral.utils.gate import Gate
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import Timer, WorkflowExecution
 from mistral.workflow.means import Limits
@@ -65,6 +65,7 @@ class EngineOptions:
     """Settings of an engine; times in seconds."""
 
     threads: int = 4
+    waiting_starts: int = 32
     relay_interval: float = 2.0
     trace_log_name: str = "workflow_trace"
     limits: Limits = Limits()
@@ -87,7 +88,11 @@ class DefaultEngine(Engine):
         self._options = options or EngineOptions()
         self._faults = faults or Faults()
         self._trace = logging.getLogger(self._options.trace_log_name)
-        self._starts = threading.BoundedSemaphore(self._options.threads)
+        self._starts = Gate(
+            self._options.threads,
+            self._options.waiting_starts,
+            refusal="The engine has enough to start, try again.",
+        )
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
         self._timers = TimerQueue(self._fire)
         self._relay = Relay(
@@ -125,6 +130,7 @@ class DefaultEngine(Engine):
 
         :raises NotFoundException: unknown workflow.
         :raises InputException: missing or unexpected input.
+        :raises UnavailableException: more starts than this process can do are waiting.
         """
         request = start or Start()
         execution_id = request.execution_id or ids.new_id()
@@ -139,6 +145,7 @@ class DefaultEngine(Engine):
         )
         try:
             with self._starts:
+                self._faults.point("engine.start")
                 view, ready = self._db.write(work)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
@@ -210,7 +217,8 @@ class DefaultEngine(Engine):
             single_actions.prepare, self._catalog, self._queue, self._options.limits, request
         )
         try:
-            answer, send = self._db.write(prepare)
+            with self._starts:
+                answer, send = self._db.write(prepare)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise

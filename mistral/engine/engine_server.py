@@ -19,17 +19,26 @@ LOG = logging.getLogger(__name__)
 TOPIC = "mistral_engine"
 SERVER_THREADS = 64
 ALIVE_THREADS = 2
+RESULT_THREADS = 16
 
 JsonDict = dict[str, Any]
 
 
 def alive_topic(topic: str) -> str:
-    """Where executors say that they live.
+    """Where executors say that they live, and the API that results were delivered.
 
     Not among the requests: an executor whose sign of life waits behind a thousand starts would be
-    taken for dead, with all that it runs.
+    taken for dead, with all that it runs. Handling such a message takes no time.
     """
     return f"{topic}_alive"
+
+
+def results_topic(topic: str) -> str:
+    """Where executors claim actions and report results: what has begun goes before what starts.
+
+    Engines of version 0.1.0 don't know it and take all this from the topic itself.
+    """
+    return f"{topic}_results"
 
 
 class EngineServer(MistralService):
@@ -61,6 +70,7 @@ class EngineServer(MistralService):
         self.engine.start()
         for topic, threads in (
             (alive_topic(self._topic), ALIVE_THREADS),
+            (results_topic(self._topic), RESULT_THREADS),
             (self._topic, self._threads),
         ):
             server = self._transport.server(topic, self._host, self, threads)

@@ -30,7 +30,7 @@ def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[
     found = cluster.broker_sections(processes.free_port(), postgresql_url, rabbitmq.url, suffix)
     found["api"]["engine_timeout"] = 3
     # what a dead executor held is lost after 6 seconds
-    found["action_heartbeat"] = {"check_interval": 2, "max_missed_heartbeats": 3}
+    found["action_heartbeat"] = dict(HEARTBEAT)
     return found
 
 

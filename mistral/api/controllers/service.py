@@ -20,7 +20,7 @@ class ServiceController:
 
     def __init__(self, deps: ApiDependencies) -> None:
         self._database = deps.database
-        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._engine = EngineGateway(deps)
         self._info_file = deps.options.info_file
         self._ping_timeout = min(_READINESS_TIMEOUT, deps.options.engine_timeout)
 

@@ -9,7 +9,7 @@ from oslo_config import cfg
 
 from mistral.context import system_context
 from mistral.engine.default_engine import DefaultEngine
-from mistral.engine.engine_server import EngineServer, alive_topic
+from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
 from mistral.rpc.local import LocalTransport
 
 
@@ -37,5 +37,37 @@ def test_signs_of_life_do_not_wait_behind_requests() -> None:
     )
 
     assert was_heard.wait(10)
+    may_start.set()
+    server.stop(graceful=True)
+
+
+def test_what_has_begun_does_not_wait_behind_starts() -> None:
+    """Executors get claims and hand over results while all threads for requests are busy."""
+    transport, engine = _transport(), MagicMock(spec=DefaultEngine)
+    may_start, has_begun = threading.Event(), threading.Event()
+
+    def start(*_: object, **__: object) -> None:
+        has_begun.set()
+        may_start.wait(10)
+
+    engine.start_workflow.side_effect = start
+    engine.claim_actions.return_value = ["a"]
+    engine.on_actions_complete.return_value = 1
+    server = EngineServer(engine, transport=transport, topic="engine", threads=1)
+    server.start()
+    for _ in range(3):
+        transport.client("engine").cast(
+            "start_workflow", system_context(), workflow_identifier="w", workflow_input={}
+        )
+    assert has_begun.wait(10)
+
+    client = transport.client(results_topic("engine"))
+    granted = client.call(
+        "claim_actions", None, executor_id="e", claims=[{"id": "a", "attempt": 0}]
+    )
+    stored = client.call("on_actions_complete", None, executor_id="e", results=[])
+
+    assert (granted, stored) == (["a"], {"stored": 1})
+    assert engine.start_workflow.call_count == 1
     may_start.set()
     server.stop(graceful=True)

@@ -40,8 +40,8 @@ class ActionExecutionsController:
     def __init__(self, deps: ApiDependencies) -> None:
         self._database = deps.database
         self._options = deps.options
-        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
-        self._doorbell = Doorbell(deps.engine)
+        self._engine = EngineGateway(deps)
+        self._doorbell = Doorbell(deps.doorbell or deps.engine)
         self._runner = AdhocRunner(deps, self._engine)
         self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
 

@@ -55,7 +55,7 @@ class ExecutionsController:
 
     def __init__(self, deps: ApiDependencies) -> None:
         self._database = deps.database
-        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._engine = EngineGateway(deps)
         self._lists = Lists(deps.database, EXECUTION, deps.options.max_limit)
 
     # reading

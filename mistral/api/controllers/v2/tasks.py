@@ -32,7 +32,7 @@ class TasksController:
 
     def __init__(self, deps: ApiDependencies) -> None:
         self._database = deps.database
-        self._engine = EngineGateway(deps.engine, deps.options.engine_timeout)
+        self._engine = EngineGateway(deps)
         self._lists = Lists(deps.database, TASK, deps.options.max_limit)
         self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
 

@@ -1,0 +1,88 @@
+"""Many more starts than the engine can do: nothing piles up, and nobody else has to wait."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import threading
+from typing import Any
+
+from flows import Execution, Flows
+
+from mistral.utils import ids
+
+DEADLINE = 60.0
+CLIENTS = 32
+
+FLOWS = """
+waiting:
+  output: {all: <% task(t).result %>}
+  tasks:
+    t: {with-items: i in <% range(10) %>, action: std.async_noop, on-success: after}
+    after: {action: std.noop}
+quick:
+  tasks:
+    t: {action: std.noop}
+"""
+
+
+class Flood:
+    """Clients that start workflows without a pause and don't care about refusals."""
+
+    def __init__(self, flows: Flows) -> None:
+        self._flows = flows
+        self._stopping = threading.Event()
+        self._guard = threading.Lock()
+        self._pool = concurrent.futures.ThreadPoolExecutor(CLIENTS)
+        self.statuses: collections.Counter[int] = collections.Counter()
+        self.acknowledged: list[str] = []
+
+    def __enter__(self) -> Flood:
+        self._clients = [self._pool.submit(self._start) for _ in range(CLIENTS)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for client in self._clients:
+            client.result(DEADLINE)
+        self._pool.shutdown()
+
+    def _start(self) -> None:
+        while not self._stopping.is_set():
+            body = {
+                "id": ids.new_id(),
+                "workflow_name": "quick",
+                "workflow_namespace": self._flows.namespace,
+            }
+            status, _ = self._flows.request("POST", "/executions", body)
+            with self._guard:
+                self.statuses[status] += 1
+                if status == 201:
+                    self.acknowledged.append(body["id"])
+
+
+def test_callbacks_go_on_under_a_flood_of_starts(flows: Flows, victims: Any) -> None:
+    """Each start takes a quarter of a second, so one engine does sixteen in a second."""
+    victims.engine("engine.start=delay:0.25")
+    victims.executor()
+    victims.wait_working()
+    flows.define(FLOWS)
+    runs = [flows.start("waiting") for _ in range(5)]
+    actions = [action for run in runs for action in run.wait_actions("t", 10)]
+    with Flood(flows) as flood:
+        runs[0].until(lambda: flood.statuses[503], "starts are refused")
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda action: flows.complete(action, 1), actions))
+        # while the flood goes on: results are taken, handled, and what they lead to is run
+        for run in runs:
+            run.wait("SUCCESS", DEADLINE)
+        assert {status for status, _ in answers} == {200}
+        assert not flood._stopping.is_set()
+    assert set(flood.statuses) <= {201, 503}
+    assert flood.statuses[503] > flood.statuses[201] > 0
+    for run in runs:
+        assert run.output == {"all": [1] * 10}
+        assert len(run.actions("after")) == 1
+    for execution_id in flood.acknowledged:
+        started = Execution(flows, execution_id).wait("SUCCESS", DEADLINE)
+        assert len(started.actions("t")) == 1
