@@ -270,7 +270,21 @@ def _connect_args(url: sa.URL) -> dict[str, Any]:
     return {name: value for name, value in waits.items() if name not in url.query}
 
 
+_PAGE_LIMIT = "max_page_count"
+
+
+def _page_limit(url: sa.URL) -> int:
+    text = str(url.query.get(_PAGE_LIMIT, "0"))
+    if not text.isdecimal():
+        raise exc.ConfigurationError(
+            f"[database] connection: {_PAGE_LIMIT} must be a number of pages, not {text!r}"
+        )
+    return int(text)
+
+
 def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
+    page_limit = _page_limit(url)
+    url = url.difference_update_query([_PAGE_LIMIT])
     if writes:
         engine = sa.create_engine(
             url,
@@ -301,6 +315,8 @@ def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
             "synchronous=FULL",
             "cache_size=-16000",
             "wal_autocheckpoint=4000",
+            # 0 asks for the limit and changes nothing
+            f"max_page_count={page_limit}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

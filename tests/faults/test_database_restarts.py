@@ -17,7 +17,7 @@ from site_processes import Site
 HEARTBEAT = {"check_interval": 2, "max_missed_heartbeats": 3}
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest) -> PrivateServer:
     """A database server that only this test uses."""
     found: PrivateServer = request.getfixturevalue(f"private_{request.param}")
