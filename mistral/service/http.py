@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -20,6 +21,8 @@ LOG = logging.getLogger(__name__)
 #: Seconds after which a stopping server no longer reads from clients who have not said everything;
 #: requests that are being handled are not affected.
 _SILENT_CLIENTS = 1
+
+_DRAIN_LOOK = 0.02
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -87,17 +90,50 @@ class HttpServer(MistralService):
         if self._thread.ident is None:
             return
         # cheroot waits for its threads without a limit
-        stopping = threading.Thread(target=self._server.stop, name="http-stop", daemon=True)
+        stopping = threading.Thread(
+            target=self._drain_and_stop if graceful else self._server.stop,
+            name="http-stop",
+            daemon=True,
+        )
         stopping.start()
         stopping.join(self._options.grace if graceful else _SILENT_CLIENTS)
         self._thread.join(_SILENT_CLIENTS)
+
+    def _drain_and_stop(self) -> None:
+        self._server.drain(_SILENT_CLIENTS)
+        self._server.stop()
 
     def _serve(self) -> None:
         self._server.serve()
 
 
 class _Server(wsgi.Server):
-    """cheroot with its complaints in our log."""
+    """cheroot with its complaints in our log, and a way to end that breaks no connection."""
+
+    def drain(self, patience: float) -> None:
+        """Stop listening, and serve whoever has got through to us before.
+
+        Closing a listening socket resets the connections that wait to be accepted, whose clients
+        may have sent their requests already; closing an idle one may cross a request on its way.
+        So what waits is accepted, and all are answered with ``Connection: close`` for a while.
+        """
+        connections: Any = self._connections  # type: ignore[attr-defined]
+        listener = self.socket
+        # the loop of the serving thread pauses
+        connections.stop()
+        self.timeout = patience
+        self.keep_alive_conn_limit = -1
+        connections._selector.unregister(listener.fileno())
+        listener.setblocking(False)
+        while (connection := connections._from_server_socket(listener)) is not None:
+            self.process_conn(connection)
+        listener.close()
+        self.socket = None
+        # and goes on
+        connections._stop_requested = False
+        give_up_at = time.monotonic() + patience
+        while len(connections._selector) and time.monotonic() < give_up_at:
+            time.sleep(_DRAIN_LOOK)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         LOG.log(level, "%s", msg, exc_info=traceback)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import processes
 import pytest
 
 from mistral.exceptions import ConfigurationError
@@ -79,6 +80,36 @@ def test_a_graceful_stop_lets_a_request_end(server: HttpServer, app: App) -> Non
     stopping.join(PATIENCE)
     assert not stopping.is_alive()
     connection.close()
+
+
+def test_a_graceful_stop_breaks_no_connection(server: HttpServer, app: App) -> None:
+    """Neither one that waits to be accepted nor an idle one whose client is about to go on."""
+    idle = connect(server)
+    idle.request("GET", "/")
+    assert idle.getresponse().read() == b"ok"
+    busy = [connect(server) for _ in range(2)]
+    for connection in busy:
+        connection.request("GET", "/wait")
+    assert app.entered.wait(PATIENCE)
+    # from now on nobody accepts
+    server._server._connections.stop()
+    waiting = [connect(server) for _ in range(20)]
+    for connection in waiting:
+        connection.request("GET", "/")
+    stopping = threading.Thread(target=server.stop, kwargs={"graceful": True})
+    stopping.start()
+    processes.wait_until(lambda: server._server.socket is None, "nobody listens", PATIENCE)
+    with pytest.raises(ConnectionRefusedError):
+        connect(server).connect()
+    idle.request("GET", "/")
+    app.gate.set()
+    for connection in [*busy, *waiting, idle]:
+        answer = connection.getresponse()
+        assert answer.read() == b"ok"
+        connection.close()
+    assert answer.getheader("Connection") == "close"
+    stopping.join(PATIENCE)
+    assert not stopping.is_alive()
 
 
 def test_an_address_in_use_is_a_configuration_error(server: HttpServer, app: App) -> None:
