@@ -111,12 +111,12 @@ def site(
     rabbitmq: services.Service,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """An API, two engines and two executors for rounds under load; silence of 6 s is death."""
+    """Two APIs, engines and executors for rounds under load; silence of 6 s is death."""
     with postgresql.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
         sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
         sections["action_heartbeat"] = dict(HEARTBEAT)
-        with Site(tmp_path_factory.mktemp("site"), sections) as running:
+        with Site(tmp_path_factory.mktemp("site"), sections, apis=2) as running:
             running.start_all()
             yield running
 

@@ -30,18 +30,24 @@ REPEATED, CONTRADICTED = 0.2, 0.1
 CONNECTION_ERRORS = (OSError, http.client.HTTPException)
 
 
+def is_refused(error: BaseException) -> bool:
+    """Whether nobody listened, rather than that somebody broke off."""
+    return isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+
+
 class Callbacks:
     """Delivers results as a careful client does: again and again until the service answers.
 
     :attr:`acknowledged` maps action ids to the values that were answered 200; :attr:`refused` are
     those of which the service said that they had ended otherwise. What should never be answered is
-    in :attr:`surprises`.
+    in :attr:`surprises`, connections that broke in :attr:`broken`.
     """
 
     def __init__(self, seed: int, threads: int = 4) -> None:
         self.acknowledged: dict[str, Any] = {}
         self.refused: set[str] = set()
         self.surprises: list[str] = []
+        self.broken: list[str] = []
         self.retries = 0
         self._random = random.Random(seed)
         self._changed = threading.Condition()
@@ -103,7 +109,9 @@ class Callbacks:
             status, answer = processes.http(
                 method, f"{base_url}/v2/{name}/{action_id}", body, timeout=10.0
             )
-        except CONNECTION_ERRORS:
+        except CONNECTION_ERRORS as error:
+            if not is_refused(error):
+                self.broken.append(f"callback {action_id}: {error!r}")
             return True
         if status == 200:
             self._note(base_url, action_id, value)

@@ -17,7 +17,7 @@ from typing import Any
 
 import load_flows
 import processes
-from counting_party import CONNECTION_ERRORS, CountingParty
+from counting_party import CONNECTION_ERRORS, CountingParty, is_refused
 
 PAUSE = 0.2
 LOOK = 0.3
@@ -40,6 +40,8 @@ class Ledger:
     def __init__(self) -> None:
         self.starts: dict[str, Start] = {}
         self.surprises: list[str] = []
+        #: Requests whose connection broke, which a process does that is killed.
+        self.broken: list[str] = []
         self.retries = 0
         self.guard = threading.Lock()
 
@@ -71,8 +73,11 @@ class Client:
                 status, answer = processes.http(
                     method, f"{url}/v2{path}", body, timeout=REQUEST_TIMEOUT
                 )
-            except CONNECTION_ERRORS:
+            except CONNECTION_ERRORS as error:
                 status, answer = 503, None
+                if not is_refused(error):
+                    with self.ledger.guard:
+                        self.ledger.broken.append(f"{method} {path}: {error!r}")
             if status in accepted:
                 return answer
             if status != 503:
