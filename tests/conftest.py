@@ -88,6 +88,15 @@ def private_mariadb() -> Iterator[private_databases.PrivateServer]:
         yield server
 
 
+@pytest.fixture
+def galera_nodes() -> Iterator[list[private_databases.PrivateMariaDB]]:
+    """Two nodes of a Galera cluster of the test's own."""
+    with contextlib.ExitStack() as stack:
+        with _needed():
+            nodes = stack.enter_context(private_databases.galera())
+        yield nodes
+
+
 @pytest.fixture(scope="session")
 def rabbitmq() -> services.Service:
     """The RabbitMQ server."""

@@ -127,6 +127,8 @@ class Database:
                     hide_parameters=True,
                     connect_args=_connect_args(self.url),
                 )
+                if self.dialect_name != "postgresql":
+                    event.listen(self._writer, "connect", _prepare_mysql)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise exc.ConfigurationError(f"[database] connection can't be used: {error}") from error
         self._turn: contextlib.AbstractContextManager[None] = (
@@ -268,6 +270,19 @@ def _connect_args(url: sa.URL) -> dict[str, Any]:
         "keepalives_count": 3,
     }
     return {name: value for name, value in waits.items() if name not in url.query}
+
+
+def _prepare_mysql(connection: Any, _record: Any) -> None:
+    """In a Galera cluster see what was committed on the other nodes before this transaction.
+
+    Whoever was told of a row, by a message or an answer, must find it.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
+        found = cursor.fetchone()
+        if found and found[1] == "ON":
+            # 1: what reads, 2: what changes or deletes
+            cursor.execute("SET SESSION wsrep_sync_wait = 3")
 
 
 _PAGE_LIMIT = "max_page_count"

@@ -218,6 +218,50 @@ def postgresql() -> Iterator[PrivatePostgreSQL]:
                 server.crash()
 
 
+def _galera_options(nodes: Sequence[Sequence[int]], number: int, name: str) -> list[str]:
+    group, state, increments = nodes[number]
+    everybody = ",".join(f"127.0.0.1:{ports[0]}" for ports in nodes)
+    return [
+        "--binlog-format=ROW",
+        "--innodb-autoinc-lock-mode=2",
+        "--wsrep-on=ON",
+        f"--wsrep-provider={_find('/usr/lib*/galera*/libgalera_smm.so')}",
+        f"--wsrep-cluster-name={name}",
+        f"--wsrep-cluster-address=gcomm://{everybody}",
+        f"--wsrep-node-address=127.0.0.1:{group}",
+        f"--wsrep-node-name=node-{number}",
+        "--wsrep-sst-method=rsync",
+        f"--wsrep-sst-receive-address=127.0.0.1:{state}",
+        "--wsrep-provider-options="
+        f"gmcast.listen_addr=tcp://127.0.0.1:{group};ist.recv_addr=127.0.0.1:{increments};"
+        "gcache.size=64M",
+    ]
+
+
+@contextlib.contextmanager
+def galera(size: int = 2) -> Iterator[list[PrivateMariaDB]]:
+    """A running cluster of MariaDB servers, all of which may be written to.
+
+    :raises ServiceMissing: MariaDB, Galera or rsync is not installed.
+    """
+    _find("rsync")
+    user = _unprivileged("mysql")
+    ports = [[processes.free_port() for _ in range(3)] for _ in range(size)]
+    name = f"mistral-{os.getpid()}-{ports[0][0]}"
+    nodes: list[PrivateMariaDB] = []
+    with contextlib.ExitStack() as stack:
+        try:
+            for number in range(size):
+                directory = stack.enter_context(_directory(user))
+                node = PrivateMariaDB(directory, user, _galera_options(ports, number, name))
+                nodes.append(node)
+                node.start(*(["--wsrep-new-cluster"] if number == 0 else []))
+            yield nodes
+        finally:
+            for node in nodes:
+                node.crash()
+
+
 @contextlib.contextmanager
 def mariadb() -> Iterator[PrivateMariaDB]:
     """A running MariaDB server.
