@@ -39,13 +39,6 @@ WAITING = sa.text(
 )
 
 
-def resident_mb(process: processes.ManagedProcess) -> float:
-    """The resident memory of a process; Linux only."""
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    found = next(line for line in lines if line.startswith("VmRSS:"))
-    return int(found.split()[1]) / 1024
-
-
 def threads(process: processes.ManagedProcess) -> int:
     """How many threads a process has."""
     return len(list(Path(f"/proc/{process.pid}/task").iterdir()))
@@ -93,7 +86,7 @@ class Measurement:
         cells = [f"{self.waiting():>16,}"]
         for name in ("engine", "executor"):
             process = self._installation.processes[name]
-            cells += [f"{resident_mb(process):>9.1f} MB", f"{threads(process):>4}"]
+            cells += [f"{process.resident_mb():>9.1f} MB", f"{threads(process):>4}"]
         return "  ".join(cells)
 
     def complete_one(self) -> None:

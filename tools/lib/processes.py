@@ -161,6 +161,12 @@ class ManagedProcess:
         if self.alive():
             os.kill(self.pid, number)
 
+    def resident_mb(self) -> float:
+        """The resident memory; Linux only."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        line = next(line for line in lines if line.startswith("VmRSS:"))
+        return int(line.split()[1]) / 1024
+
     def suspend(self) -> None:
         """SIGSTOP for the process and all its children."""
         if self.alive():
