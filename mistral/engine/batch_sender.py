@@ -34,6 +34,27 @@ class _Item:
     alone: bool = False
 
 
+class Patience:
+    """How long, in seconds, to wait for an answer.
+
+    Short at first: whoever was asked may have died with the question. Longer each time that nobody
+    answers, because they may be alive and slow; answers make it shorter again, little by little.
+    """
+
+    def __init__(self, shortest: float, longest: float) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self.seconds = shortest
+
+    def reward(self) -> None:
+        """There was an answer."""
+        self.seconds = max(self._shortest, self.seconds * 0.8)
+
+    def stretch(self) -> None:
+        """There was none."""
+        self.seconds = min(self._longest, self.seconds * 2)
+
+
 class BatchSender:
     """A queue with threads that hand its content, in batches, to ``deliver``.
 

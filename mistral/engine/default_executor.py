@@ -20,7 +20,7 @@ from mistral.actions.services import ActionServices
 from mistral.engine import action_runner, claim_window
 from mistral.engine.action_runner import ActionCall, ActionRunner, Report
 from mistral.engine.base import Executor
-from mistral.engine.batch_sender import BatchSender
+from mistral.engine.batch_sender import BatchSender, Patience
 from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
 from mistral.engine.runs import NOT_BEGUN, Run, Stage
 from mistral.rpc.base import RPCClient
@@ -39,7 +39,9 @@ class ExecutorOptions:
     heartbeat_interval: float = 2.0
     grace_period: float = 30.0
     flush_period: float = 10.0
-    call_timeout: float = 10.0
+    #: Of the first try; engines that don't answer are given more and more time.
+    call_timeout: float = 3.0
+    longest_call_timeout: float = 20.0
     max_batch: int = 100
     gather: float = 0.004
     senders: int = 2
@@ -89,6 +91,7 @@ class DefaultExecutor(Executor):
             first_pause=self.options.first_pause,
             longest_pause=self.options.longest_pause,
         )
+        self._patience = Patience(self.options.call_timeout, self.options.longest_call_timeout)
         self._results = sender("results", self._send_results)
         self._claims = sender("claims", self._send_claims)
         self._heart = threading.Thread(target=self._beat, name="executor-heart", daemon=True)
@@ -328,11 +331,8 @@ class DefaultExecutor(Executor):
         """Claim actions, or confirm claims; those that are this executor's to run."""
         # counted from the question: the answer may have been on its way for long
         asked_at = claim_window.now()
-        granted = self._engine.call(
+        granted = self._ask(
             "claim_actions",
-            None,
-            timeout=self.options.call_timeout,
-            executor_id=self.executor_id,
             claims=[{"id": run.call.id, "attempt": run.call.attempt} for run in runs],
         )
         allowed = set(granted)
@@ -347,14 +347,21 @@ class DefaultExecutor(Executor):
         return mine
 
     def _send_results(self, runs: list[Run]) -> None:
-        self._engine.call(
-            "on_actions_complete",
-            None,
-            timeout=self.options.call_timeout,
-            executor_id=self.executor_id,
-            results=[run.answer for run in runs],
-        )
+        self._ask("on_actions_complete", results=[run.answer for run in runs])
         self._forget(runs)
+
+    def _ask(self, method: str, **args: Any) -> Any:
+        """Ask an engine; UnavailableException when none answers in time."""
+        timeout = self._patience.seconds
+        try:
+            answer = self._engine.call(
+                method, None, timeout=timeout, executor_id=self.executor_id, **args
+            )
+        except exc.UnavailableException:
+            self._patience.stretch()
+            raise
+        self._patience.reward()
+        return answer
 
     def _give_back(self) -> None:
         """Let go of what has not begun: others may run it at once."""

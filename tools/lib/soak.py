@@ -247,8 +247,7 @@ def sections_for(
     """The configuration of all processes."""
     suffix = f"_{secrets.token_hex(4)}"
     port = processes.free_port()
-    sections = cluster.broker_sections(port, database_url, broker_url, suffix)
-    sections["DEFAULT"]["rpc_implementation"] = options.rpc
+    sections = cluster.broker_sections(port, database_url, broker_url, suffix, options.rpc)
     if options.heartbeat:
         interval, missed = options.heartbeat.split("x")
         sections["action_heartbeat"] = {

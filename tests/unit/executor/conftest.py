@@ -31,6 +31,7 @@ class EnginePeer(RPCClient):
         self.refuse: set[str] = set()
         self.failures: dict[str, list[BaseException]] = {}
         self.before: dict[str, Callable[[dict[str, Any]], None]] = {}
+        self.timeouts: dict[str, list[float | None]] = {}
 
     def call(
         self,
@@ -43,6 +44,7 @@ class EnginePeer(RPCClient):
         if method in self.before:
             self.before[method](args)
         with self.changed:
+            self.timeouts.setdefault(method, []).append(timeout)
             if self.failures.get(method):
                 raise self.failures[method].pop(0)
             answer = getattr(self, f"_{method}")(**args)

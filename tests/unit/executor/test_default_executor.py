@@ -61,6 +61,17 @@ def test_a_claim_nobody_answered_is_repeated(executor: Any, engine: Any, order: 
     assert engine.result_of("a")["state"] == "SUCCESS"
 
 
+def test_patience_grows_while_no_engine_answers(executor: Any, engine: Any, order: Any) -> None:
+    """Whoever was asked may be dead, so the first try is short; or slow, so later ones are not."""
+    engine.failures["on_actions_complete"] = [exc.RPCException() for _ in range(6)]
+    executor.run_actions([order("a", needs_claim=False)])
+    engine.result_of("a")
+    assert engine.timeouts["on_actions_complete"] == [3, 6, 12, 20, 20, 20, 20]
+    executor.run_actions([order("b", needs_claim=False)])
+    engine.result_of("b")
+    assert engine.timeouts["on_actions_complete"][7:] == [16]
+
+
 def test_a_repeated_order_changes_nothing(
     executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
 ) -> None:
