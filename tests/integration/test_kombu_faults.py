@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import kombu
@@ -16,6 +17,7 @@ from tcp_proxy import TcpProxy
 
 from mistral import config, exceptions
 from mistral.rpc.base import RPCClient, RPCServer, Transport
+from mistral.rpc.kombu.outlets import open_outlet
 from mistral.rpc.plugins import create_transport
 
 PATIENCE = 20.0
@@ -88,8 +90,16 @@ def connect(broker: services.Service) -> Iterator[Connect]:
 
     with broker.forgotten_names(exchange):
         yield make
-        for transport in transports:
-            transport.close()
+        side_by_side(transport.close for transport in transports)
+
+
+def side_by_side(works: Iterable[Callable[[], None]]) -> None:
+    """Ending a connection to Redis takes up to a second."""
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
 
 
 @pytest.fixture
@@ -108,8 +118,7 @@ def serve(topic: str) -> Iterator[Callable[..., RPCServer]]:
         return server
 
     yield start
-    for server in servers:
-        server.stop(graceful=False)
+    side_by_side(functools.partial(server.stop, graceful=False) for server in servers)
 
 
 Serve = Callable[..., RPCServer]
@@ -204,6 +213,29 @@ def test_nothing_holds_up_the_end_when_the_broker_is_away(
     server.stop(graceful=True)
     transport.close()
     assert time.monotonic() - begun < PATIENCE / 2
+
+
+def test_a_broker_that_hangs_holds_up_nobody(
+    connect: Connect, serve: Serve, proxy: TcpProxy, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mistral.rpc.kombu.receiver._STOP_PATIENCE", 0.2)
+    transport = connect(proxy.port)
+    server = serve(transport, Endpoint())
+    client = transport.client(topic)
+    ask(client)
+    proxy.freeze()
+    begun = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(exceptions.RPCException):
+            client.call("who", None, timeout=0.5)
+    assert time.monotonic() - begun < PATIENCE / 2
+    proxy.thaw()
+    ask(client)
+    proxy.freeze()
+    begun = time.monotonic()
+    server.stop(graceful=True)
+    transport.close()
+    assert time.monotonic() - begun < PATIENCE
 
 
 def test_one_of_several_hosts_is_enough(
@@ -301,7 +333,7 @@ def test_what_is_no_json_is_refused_and_never_decoded(
     client = transport.client(topic)
     ask(client)
     exchange = transport._broker.exchange  # type: ignore[attr-defined]
-    outlet = transport._publisher._borrow("test")  # type: ignore[attr-defined]
+    outlet = open_outlet(transport._broker, PATIENCE)  # type: ignore[attr-defined]
     for body, options in (
         ({"method": "who"}, {"serializer": "pickle"}),
         ({"method": "who", "ctx": {}, "args": {}}, {"serializer": "yaml"}),
@@ -315,5 +347,6 @@ def test_what_is_no_json_is_refused_and_never_decoded(
             else {"exchange": exchange, "routing_key": topic}
         )
         producer.publish(body, **to, **options)
+    outlet.close()
     ask(client)
     assert len(endpoint.contexts) == 2

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import amqp
 import kombu
 import pytest
 
@@ -75,7 +76,6 @@ class World:
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
-        self.queues: set[str] = set()
         self._stopping: list[threading.Thread] = []
 
     def stop(self, server: RPCServer) -> None:
@@ -89,56 +89,47 @@ class World:
         self.transport.close()
 
 
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """A transport, the service that it talks to, and options of ``[oslo_messaging_rabbit]``."""
-
-    implementation: str
-    service: str | None = None
-    # the queues go with their last consumer: nothing is left in a shared broker
-    options: str = "amqp_auto_delete = true"
-
-
-QUORUM = "rabbit_quorum_queue = true"
+#: rpc_implementation, and the service that it talks to.
 KINDS = {
-    "local": Kind("oslo"),
-    "oslo": Kind("oslo", "rabbitmq"),
-    "oslo-quorum": Kind("oslo", "rabbitmq", QUORUM),
-    "kombu-rabbitmq": Kind("kombu", "rabbitmq"),
-    "kombu-quorum": Kind("kombu", "rabbitmq", QUORUM),
-    "kombu-redis": Kind("kombu", "redis"),
+    "local": ("oslo", None),
+    "oslo": ("oslo", "rabbitmq"),
+    "kombu-rabbitmq": ("kombu", "rabbitmq"),
+    "kombu-redis": ("kombu", "redis"),
 }
+
+
+def make_transport(
+    directory: Path, implementation: str, url: str, exchange: str, options: str
+) -> Transport:
+    """A transport; ``options`` are those of ``[oslo_messaging_rabbit]``."""
+    path = directory / "mistral.conf"
+    path.write_text(
+        f"[DEFAULT]\nrpc_implementation = {implementation}\ntransport_url = {url}\n"
+        f"control_exchange = {exchange}\ngraceful_shutdown_timeout = 5\n"
+        f"rpc_response_timeout = {int(PATIENCE)}\n[oslo_messaging_rabbit]\n{options}\n"
+    )
+    return create_transport(config.load(["--config-file", str(path)], environ={}))
 
 
 @pytest.fixture(params=KINDS, scope="module")
 def world(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
-    kind = KINDS[request.param]
-    service = request.getfixturevalue(kind.service) if kind.service else None
-    url = service.url if service else "fake:/"
+    implementation, kind = KINDS[request.param]
+    service = request.getfixturevalue(kind) if kind else None
     exchange = f"mistral_test_{secrets.token_hex(6)}"
-    path = tmp_path_factory.mktemp("transport") / "mistral.conf"
-    path.write_text(
-        f"[DEFAULT]\nrpc_implementation = {kind.implementation}\ntransport_url = {url}\n"
-        f"control_exchange = {exchange}\n"
-        f"graceful_shutdown_timeout = 5\nrpc_response_timeout = {int(PATIENCE)}\n"
-        f"[oslo_messaging_rabbit]\n{kind.options}\n"
+    # the queues go with their last consumer: nothing is left in a shared broker
+    transport = make_transport(
+        tmp_path_factory.mktemp("transport"),
+        implementation,
+        service.url if service else "fake:/",
+        exchange,
+        "amqp_auto_delete = true",
     )
-    conf = config.load(["--config-file", str(path)], environ={})
-    world = World(create_transport(conf))
     with service.forgotten_names(exchange) if service else contextlib.nullcontext():
+        world = World(transport)
         yield world
         world.close()
-    if kind.options == QUORUM:
-        delete_queues(url, world.queues)
-
-
-def delete_queues(url: str, names: Iterable[str]) -> None:
-    """Quorum queues stay until they are deleted."""
-    with kombu.Connection(url.replace("rabbit://", "amqp://", 1)) as connection:
-        for name in names:
-            connection.default_channel.queue_delete(name)
 
 
 @pytest.fixture
@@ -162,7 +153,6 @@ def serve(world: World, topic: str) -> Iterator[Serve]:
         server = world.transport.server(topic, host, endpoint, threads)
         server.start()
         servers.append(server)
-        world.queues |= {topic, f"{topic}.{host}"}
         return server
 
     yield start
@@ -331,3 +321,26 @@ def test_a_graceful_stop_lets_running_work_end(
     stopping.join(PATIENCE)
     caller.join(PATIENCE)
     assert answers == ["done"]
+
+
+@pytest.mark.parametrize("implementation", ["oslo", "kombu"])
+def test_quorum_queues(implementation: str, rabbitmq_url: str, topic: str, tmp_path: Path) -> None:
+    transport = make_transport(
+        tmp_path, implementation, rabbitmq_url, f"exchange_{topic}", "rabbit_quorum_queue = true"
+    )
+    endpoint = Endpoint()
+    server = transport.server(topic, "host1", endpoint, 2)
+    server.start()
+    client = transport.client(topic)
+    assert client.call("who", None) == "one"
+    assert client.call("who", None, target="host1") == "one"
+    client.cast("echo", None, value="ding")
+    assert endpoint.wait_for(1) == ["ding"]
+    server.stop()
+    transport.close()
+    with kombu.Connection(rabbitmq_url.replace("rabbit://", "amqp://", 1)) as connection:
+        for name in (topic, f"{topic}.host1"):
+            with pytest.raises(amqp.PreconditionFailed, match="x-queue-type.*quorum"):
+                connection.channel().queue_declare(name, durable=True, auto_delete=False)
+            connection.channel().queue_delete(name)
+        connection.channel().exchange_delete(f"exchange_{topic}")

@@ -1,4 +1,4 @@
-"""A TCP port in front of a service: connections can be cut, and it can go and come back."""
+"""A TCP port in front of a service: it can freeze, break connections, go away and come back."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._listener: socket.socket | None = None
+        self._flowing = threading.Event()
+        self._flowing.set()
         self.port = 0
         self.open()
 
@@ -34,8 +36,17 @@ class TcpProxy:
         for one in sockets:
             _end(one)
 
+    def freeze(self) -> None:
+        """Accept connections and data, and pass nothing on: the service seems to hang."""
+        self._flowing.clear()
+
+    def thaw(self) -> None:
+        """Pass on what was held up."""
+        self._flowing.set()
+
     def close(self) -> None:
         """Accept none, break all."""
+        self._flowing.set()
         if self._listener is not None:
             _end(self._listener)
             self._listener = None
@@ -56,6 +67,7 @@ class TcpProxy:
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while chunk := source.recv(_CHUNK):
+                self._flowing.wait()
                 sink.sendall(chunk)
         _end(source)
         _end(sink)

@@ -227,7 +227,7 @@ class Cluster:
         return [
             name
             for name, process in self.processes.items()
-            if not process.stop(max(0.1, deadline - time.monotonic()))
+            if not process.wait_end(max(0.1, deadline - time.monotonic()))
         ]
 
     def __enter__(self) -> Cluster:

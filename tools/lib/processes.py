@@ -188,9 +188,16 @@ class ManagedProcess:
 
     def stop(self, grace: float = STOP_GRACE) -> bool:
         """SIGTERM, then wait; after ``grace`` seconds kill. True for an end without force."""
+        self.send(signal.SIGTERM)
+        return self.wait_end(grace)
+
+    def wait_end(self, grace: float = STOP_GRACE) -> bool:
+        """Wait for the end of a process that was told to stop; after ``grace`` seconds kill.
+
+        A second signal would end it at once, and not in order. True for an end without force.
+        """
         if self.popen is None:
             return True
-        self.send(signal.SIGTERM)
         try:
             self.popen.wait(grace)
         except subprocess.TimeoutExpired:

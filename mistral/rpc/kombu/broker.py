@@ -23,9 +23,11 @@ from mistral.rpc.kombu.addresses import RABBITMQ, REDIS, Address, parse
 
 CONNECT_TIMEOUT = 5.0
 #: Seconds after which a broker that takes or gives nothing counts as gone.
-SOCKET_TIMEOUT = 10
+SOCKET_TIMEOUT = 5
 _LIBRARIES = {RABBITMQ: "pyamqp", REDIS: "redis"}
 _CONTENT_TYPE = "application/json"
+#: Seconds that Redis gets to answer one command: at least, at most.
+_REDIS_QUICK, _REDIS_SLOW = 1.0, 2.0
 #: On Redis a queue "goes with its last consumer" so many seconds after it.
 _REDIS_QUEUE_EXPIRES = 60.0
 #: Seconds between two looks for what a dead process had not acknowledged on Redis.
@@ -66,10 +68,13 @@ class Broker:
         """How many hosts there are to try."""
         return len(self._url.addresses)
 
-    def connect(self, heartbeat: bool = False) -> kombu.Connection:
-        """Connect to the next host, once; whatever kombu raises comes through.
+    def connect(
+        self, heartbeat: bool = False, timeout: float = CONNECT_TIMEOUT
+    ) -> kombu.Connection:
+        """Connect to the next host, once; one of :attr:`errors` when that fails.
 
         :param heartbeat: whether somebody will see to heartbeats on this connection.
+        :param timeout: seconds that it may take.
         """
         with self._lock:
             address = next(self._addresses)
@@ -79,8 +84,8 @@ class Broker:
             userid=address.user,
             password=address.password,
             virtual_host=self._url.virtual_host,
-            connect_timeout=CONNECT_TIMEOUT,
-            **(self._redis_options() if self.is_redis else self._rabbit_options(address)),
+            connect_timeout=timeout,
+            **(self._redis_options(timeout) if self.is_redis else self._rabbit_options(address)),
             heartbeat=self._rabbit.heartbeat_timeout_threshold if heartbeat else 0,
         )
         connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
@@ -143,7 +148,7 @@ class Broker:
             options["server_hostname"] = address.host
         return options
 
-    def _redis_options(self) -> dict[str, Any]:
+    def _redis_options(self, timeout: float) -> dict[str, Any]:
         return {
             "transport": _LIBRARIES[REDIS],
             "ssl": self._redis_tls() if self._url.tls or self._rabbit.ssl else False,
@@ -154,8 +159,8 @@ class Broker:
                 "unacked_restore_throttle": 1,
                 "unacked_restore_interval": min(_LONGEST_SWEEP, self._visibility_timeout / 4),
                 "priority_steps": [0],
-                "socket_timeout": SOCKET_TIMEOUT,
-                "socket_connect_timeout": CONNECT_TIMEOUT,
+                "socket_timeout": min(max(timeout, _REDIS_QUICK), _REDIS_SLOW),
+                "socket_connect_timeout": timeout,
                 "socket_keepalive": True,
                 "health_check_interval": SOCKET_TIMEOUT,
             },

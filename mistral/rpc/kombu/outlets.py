@@ -15,6 +15,7 @@ from mistral.rpc.kombu.broker import Broker
 
 #: Seconds that RabbitMQ gets to confirm a message, at most.
 _CONFIRM_TIMEOUT = 5.0
+_DROP_TIMEOUT = 0.1
 #: Milliseconds after which answers that nobody fetched are gone from Redis.
 _REDIS_REPLY_EXPIRES = 600_000
 #: Seconds that a queue found on Redis is taken for existing.
@@ -42,29 +43,34 @@ class Letter:
 
 
 class Outlet(abc.ABC):
-    """A connection on which messages are sent."""
+    """A connection on which messages are sent; ``timeout`` is in seconds."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, timeout: float) -> None:
         self._broker = broker
         self._exchange = broker.exchange.name
-        self._connection = broker.connect()
+        self._connection = broker.connect(timeout=timeout)
         self.idle_since = 0.0
         self._channel = self._connection.channel()
         broker.exchange(self._channel).declare()
 
     @abc.abstractmethod
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Letter, timeout: float) -> None:
         """To the servers of a topic; Unroutable, or one of :attr:`Broker.errors`."""
 
     @abc.abstractmethod
-    def answer(self, letter: Letter) -> None:
+    def answer(self, letter: Letter, timeout: float) -> None:
         """To a client's queue, which may be gone by now; one of :attr:`Broker.errors`."""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Say good-bye to the broker."""
         # it may be the broken connection that is being closed
         with contextlib.suppress(Exception):
             self._connection.close()
+
+    def drop(self) -> None:
+        """Close a connection that broke: without a word, which nobody might answer."""
+        with contextlib.suppress(Exception):
+            self._connection.collect(socket_timeout=_DROP_TIMEOUT)
 
     def _message(self, channel: Any, letter: Letter) -> Any:
         properties = self._broker.message_properties()
@@ -82,12 +88,12 @@ class Outlet(abc.ABC):
 class RabbitOutlet(Outlet):
     """Two channels: confirmations of one message must not be taken for those of another."""
 
-    def __init__(self, broker: Broker) -> None:
-        super().__init__(broker)
+    def __init__(self, broker: Broker, timeout: float) -> None:
+        super().__init__(broker, timeout)
         self._confirming: Any = None
         self._returned = False
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Letter, timeout: float) -> None:
         if not letter.must_arrive:
             self._channel.basic_publish(
                 self._message(self._channel, letter), self._exchange, letter.key
@@ -100,12 +106,12 @@ class RabbitOutlet(Outlet):
             self._exchange,
             letter.key,
             mandatory=True,
-            confirm_timeout=min(_CONFIRM_TIMEOUT, letter.expires or _CONFIRM_TIMEOUT),
+            confirm_timeout=min(_CONFIRM_TIMEOUT, timeout),
         )
         if self._returned:
             raise Unroutable
 
-    def answer(self, letter: Letter) -> None:
+    def answer(self, letter: Letter, timeout: float) -> None:
         self._channel.basic_publish(self._message(self._channel, letter), "", letter.key)
 
     def _confirming_channel(self) -> Any:
@@ -122,17 +128,17 @@ class RabbitOutlet(Outlet):
 class RedisOutlet(Outlet):
     """Puts messages straight into the lists that stand for queues."""
 
-    def __init__(self, broker: Broker) -> None:
-        super().__init__(broker)
+    def __init__(self, broker: Broker, timeout: float) -> None:
+        super().__init__(broker, timeout)
         self._routes: dict[str, float] = {}
 
-    def send(self, letter: Letter) -> None:
+    def send(self, letter: Letter, timeout: float) -> None:
         if self._has_queue(letter.key):
             self._put(letter)
         elif letter.must_arrive:
             raise Unroutable
 
-    def answer(self, letter: Letter) -> None:
+    def answer(self, letter: Letter, timeout: float) -> None:
         self._put(letter)
         with self._channel.conn_or_acquire() as client:
             client.pexpire(letter.key, _REDIS_REPLY_EXPIRES)
@@ -151,6 +157,7 @@ class RedisOutlet(Outlet):
         return bool(found)
 
 
-def open_outlet(broker: Broker) -> Outlet:
-    """Connect to the next host; whatever kombu raises comes through."""
-    return RedisOutlet(broker) if broker.is_redis else RabbitOutlet(broker)
+def open_outlet(broker: Broker, timeout: float) -> Outlet:
+    """Connect to the next host within so many seconds; one of :attr:`Broker.errors` if not."""
+    kind = RedisOutlet if broker.is_redis else RabbitOutlet
+    return kind(broker, timeout)

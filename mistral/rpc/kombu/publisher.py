@@ -8,13 +8,17 @@ import time
 from collections.abc import Callable
 
 from mistral.exceptions import RPCException
-from mistral.rpc.kombu.broker import Broker
+from mistral.rpc.kombu.broker import CONNECT_TIMEOUT, Broker
 from mistral.rpc.kombu.outlets import Letter, Outlet, Unroutable, open_outlet
 
 LOG = logging.getLogger(__name__)
 
 #: A broken pipe shows when it is written to; the next outlet is a new one.
 _TRIES = 3
+#: Seconds that sending may take, with all tries; less when nobody wants the message that long.
+_PATIENCE = 10.0
+#: Seconds that a broker gets in any case: there is one that can answer at once.
+_SHORTEST = 0.1
 
 
 class Publisher:
@@ -33,51 +37,56 @@ class Publisher:
         self._closed = False
 
     def send(self, letter: Letter) -> None:
-        """Send to a topic; RPCException when it could not be handed over."""
-        self._try(lambda outlet: outlet.send(letter), letter.key)
+        """Send to a topic; RPCException when it could not be handed over in time."""
+        self._try(letter, lambda outlet, timeout: outlet.send(letter, timeout))
 
     def answer(self, letter: Letter) -> None:
-        """Send to a client's queue; RPCException when it could not be handed over."""
-        self._try(lambda outlet: outlet.answer(letter), letter.key)
+        """Send to a client's queue; RPCException when it could not be handed over in time."""
+        self._try(letter, lambda outlet, timeout: outlet.answer(letter, timeout))
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is given back."""
         self._closed = True
-        self._forget_idle()
+        for outlet in self._take_idle():
+            outlet.close()
 
-    def _try(self, use: Callable[[Outlet], None], whom: str) -> None:
+    def _try(self, letter: Letter, use: Callable[[Outlet, float], None]) -> None:
+        end = time.monotonic() + min(_PATIENCE, letter.expires or _PATIENCE)
         cause: BaseException | None = None
         for _ in range(_TRIES):
-            outlet = self._borrow(whom)
+            outlet = self._borrow(letter.key, end)
             try:
-                use(outlet)
+                use(outlet, max(_SHORTEST, end - time.monotonic()))
             except Unroutable:
                 self._give_back(outlet)
-                raise RPCException(f"Nobody receives messages for '{whom}'.") from None
+                raise RPCException(f"Nobody receives messages for '{letter.key}'.") from None
             except self._broker.errors as error:
-                LOG.debug("A message to %s could not be sent", whom, exc_info=True)
+                LOG.debug("A message to %s could not be sent", letter.key, exc_info=True)
                 cause = error
-                outlet.close()
                 # the broker has dropped the others as well, most likely
-                self._forget_idle()
+                for broken in (outlet, *self._take_idle()):
+                    broken.drop()
             else:
                 self._give_back(outlet)
                 return
-        raise RPCException(f"The message to '{whom}' could not be sent: {cause}") from cause
+            if time.monotonic() > end:
+                break
+        raise RPCException(f"The message to '{letter.key}' could not be sent: {cause}") from cause
 
-    def _borrow(self, whom: str) -> Outlet:
+    def _borrow(self, whom: str, end: float) -> Outlet:
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        causes: list[str] = []
+        cause: BaseException | None = None
         for _ in range(self._broker.host_count):
+            left = max(_SHORTEST, end - time.monotonic())
             try:
-                return open_outlet(self._broker)
+                return open_outlet(self._broker, min(CONNECT_TIMEOUT, left))
             except self._broker.errors as error:
-                causes.append(str(error))
+                cause = error
         raise RPCException(
-            f"The message to '{whom}' could not be sent, the broker is not reachable: {causes[-1]}"
-        )
+            f"The message to '{whom}' could not be sent, the broker is not reachable: {cause}"
+        ) from cause
 
     def _give_back(self, outlet: Outlet) -> None:
         outlet.idle_since = time.monotonic()
@@ -94,8 +103,7 @@ class Publisher:
         for one in surplus:
             one.close()
 
-    def _forget_idle(self) -> None:
+    def _take_idle(self) -> list[Outlet]:
         with self._lock:
             outlets, self._idle = self._idle, []
-        for outlet in outlets:
-            outlet.close()
+        return outlets

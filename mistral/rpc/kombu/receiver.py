@@ -27,7 +27,7 @@ LONGEST_PAUSE = 10.0
 #: Seconds that an acknowledgement waits, at most, for a better reason to wake the thread up.
 _LONGEST_DELAY = 0.2
 _HEARTBEATS_PER_TIMEOUT = 4.0
-_STOP_PATIENCE = 3.0
+_STOP_PATIENCE = 2.0
 
 
 def pauses() -> Iterator[float]:
