@@ -11,6 +11,8 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.context import RequestContext
+from mistral.db import server_clock
+from mistral.db.transaction import Database
 from mistral.engine.batch_sender import BatchSender
 from mistral.rpc.base import RPCClient
 
@@ -62,8 +64,9 @@ class Doorbell:
     because some HTTP servers fork after they have loaded the application.
     """
 
-    def __init__(self, client: RPCClient) -> None:
+    def __init__(self, client: RPCClient, database: Database) -> None:
         self._client = client
+        self._database = database
         self._guard = threading.Lock()
         self._sender: BatchSender | None = None
 
@@ -83,3 +86,8 @@ class Doorbell:
             self._client.cast("actions_delivered", None, deliveries=list(deliveries))
         except exc.RPCException as error:
             LOG.warning("%s deliveries wait for the relay: %s", len(deliveries), error)
+        try:
+            # this thread has the time to see to it, and only the API's deliveries depend on it
+            server_clock.keep_synchronised(self._database)
+        except exc.UnavailableException as error:
+            LOG.debug("The database did not tell the time: %s", error)

@@ -30,6 +30,7 @@ from mistral.rpc.clients import ExecutorClient
 from mistral.rpc.preferred import PreferredClient
 from mistral.service import memory
 from mistral.service.base import ServiceGroup, Startable
+from mistral.service.engine_clock import EngineClock
 from mistral.service.http import HttpOptions, HttpServer, TlsFiles
 from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
@@ -65,6 +66,8 @@ def build_service(conf: cfg.ConfigOpts) -> ServiceGroup:
         "api": built.api,
     }
     members = [makers[name]() for name in components(conf)]
+    if components(conf) == ["executor"]:
+        members.insert(0, built.engine_clock())
     if "engine" in components(conf):
         memory.limit(conf.engine.memory_limit_mb)
     if not members:
@@ -167,6 +170,10 @@ class Components:
         return ExecutorServer(
             executor, transport=self._parts.executor_transport, topic=conf.executor.topic
         )
+
+    def engine_clock(self) -> EngineClock:
+        """The time of an executor that is alone in its process."""
+        return EngineClock(self._parts.transport.client(alive_topic(self._conf.engine.topic)))
 
     def api(self) -> HttpServer:
         """Serves the REST API."""

@@ -14,7 +14,7 @@ from mistral.actions.js_engines import load_engine
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
 from mistral.actions.services import ActionServices, SshOptions
-from mistral.db import schema
+from mistral.db import schema, server_clock
 from mistral.db.hotpath import SQL_LOG
 from mistral.db.transaction import Database
 from mistral.exceptions import ConfigurationError
@@ -84,6 +84,7 @@ class Parts:
                 "The database's schema is not one that this version can work with: run "
                 "'mistral-db-manage upgrade head' of the newest version that is in use."
             )
+        server_clock.synchronise(self.database)
 
     @functools.cached_property
     def transport(self) -> Transport:

@@ -8,7 +8,6 @@ again when half of it is free, so that a claim is asked for many actions at a ti
 from __future__ import annotations
 
 import collections
-import time
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -55,11 +54,3 @@ class ClaimWindow(Generic[T]):
         left = list(self._waiting)
         self._waiting.clear()
         return left
-
-
-def now() -> float:
-    """Seconds on a clock that no one sets and that also runs while the machine sleeps."""
-    return time.clock_gettime(_CLOCK) if _CLOCK is not None else time.monotonic()
-
-
-_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)

@@ -17,14 +17,14 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.actions.services import ActionServices
-from mistral.engine import action_runner, claim_window
+from mistral.engine import action_runner
 from mistral.engine.action_runner import ActionCall, ActionRunner, Report
 from mistral.engine.base import Executor
 from mistral.engine.batch_sender import BatchSender, Patience
 from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
 from mistral.engine.runs import NOT_BEGUN, Run, Stage
 from mistral.rpc.base import RPCClient
-from mistral.utils import ids
+from mistral.utils import clock, ids
 from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
 
 LOG = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class DefaultExecutor(Executor):
                 f"The request to run the action was redelivered, but it is not safe to run it "
                 f"again [action={call.title}, action_ex_id={call.id}]",
             )
-        expires_at = None if patience is None else claim_window.now() + patience
+        expires_at = None if patience is None else clock.steady() + patience
         run = Run(call, is_direct=True, expires_at=expires_at)
         with self._changed:
             if not self._accepting:
@@ -258,7 +258,7 @@ class DefaultExecutor(Executor):
         the last seconds is asked for again. What lies between the answer and the first line of
         the action is as if the process had slept within the action.
         """
-        if run.expires_at is not None and claim_window.now() > run.expires_at:
+        if run.expires_at is not None and clock.steady() > run.expires_at:
             self._settle([(run, action_runner.failed(run.call, "The caller is gone"))])
             return False
         if run.call.needs_claim and not self._is_confirmed(run) and not self._confirm(run):
@@ -290,7 +290,7 @@ class DefaultExecutor(Executor):
         return False
 
     def _is_confirmed(self, run: Run) -> bool:
-        return claim_window.now() - run.claimed_at <= self.options.claim_confirmed_for
+        return clock.steady() - run.claimed_at <= self.options.claim_confirmed_for
 
     def _time_out(self, run: Run, seconds: float) -> None:
         """Give up on an action: its thread can't be killed, its late result is dropped."""
@@ -330,7 +330,7 @@ class DefaultExecutor(Executor):
     def _ask_for(self, runs: Sequence[Run]) -> list[Run]:
         """Claim actions, or confirm claims; those that are this executor's to run."""
         # counted from the question: the answer may have been on its way for long
-        asked_at = claim_window.now()
+        asked_at = clock.steady()
         granted = self._ask(
             "claim_actions",
             claims=[{"id": run.call.id, "attempt": run.call.attempt} for run in runs],

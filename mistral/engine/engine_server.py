@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from mistral.engine.base import Start
 from mistral.engine.default_engine import WAIT_SECONDS, DefaultEngine
 from mistral.rpc.base import RPCServer, Transport
 from mistral.service.base import MistralService
+from mistral.utils import clock
 from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ class EngineServer(MistralService):
         LOG.info("Engine stopped [host=%s]", self._host)
 
     def ping(self, rpc_ctx: Mapping[str, Any]) -> JsonDict:
-        """Tell that an engine answers."""
-        return {"engine": self._host}
+        """Tell that an engine answers, and the time."""
+        return {"engine": self._host, "now": clock.COMMON.seconds()}
 
     # executions
 
@@ -201,7 +201,7 @@ class EngineServer(MistralService):
     ) -> JsonDict:
         """Store a batch of reports; the answer means that they are stored."""
         deadline = rpc_ctx.get("deadline")
-        wait = WAIT_SECONDS if deadline is None else deadline - time.time()
+        wait = WAIT_SECONDS if deadline is None else deadline - clock.COMMON.seconds()
         return {"stored": self.engine.on_actions_complete(executor_id, results, wait)}
 
     def claim_actions(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from mistral.engine.action_runner import Report
 from mistral.engine.default_executor import DefaultExecutor
 from mistral.rpc.base import RPCServer, Transport
 from mistral.service.base import MistralService
+from mistral.utils import clock
 
 LOG = logging.getLogger(__name__)
 
@@ -90,5 +90,5 @@ class ExecutorServer(MistralService):
             name=name,
             timeout=action_timeout,
             context=execution_context,
-            patience=None if deadline is None else max(0.0, deadline - time.time()),
+            patience=None if deadline is None else max(0.0, deadline - clock.COMMON.seconds()),
         )

@@ -41,7 +41,7 @@ class ActionExecutionsController:
         self._database = deps.database
         self._options = deps.options
         self._engine = EngineGateway(deps)
-        self._doorbell = Doorbell(deps.doorbell or deps.engine)
+        self._doorbell = Doorbell(deps.doorbell or deps.engine, deps.database)
         self._runner = AdhocRunner(deps, self._engine)
         self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
 

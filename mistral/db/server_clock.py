@@ -1,0 +1,43 @@
+"""The database's clock is everybody's: each process asks for it now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import sqlalchemy as sa
+
+from mistral.db.transaction import Database
+from mistral.utils import clock
+
+_UTC_NOW: Final = "SELECT UTC_TIMESTAMP(6)"
+_QUESTIONS: Final[Mapping[str, str]] = {
+    "postgresql": "SELECT clock_timestamp() AT TIME ZONE 'UTC'",
+    "mysql": _UTC_NOW,
+    "mariadb": _UTC_NOW,
+}
+
+
+def synchronise(database: Database, known: clock.Clock = clock.COMMON) -> None:
+    """Ask for the time; SQLite has none of its own.
+
+    :raises UnavailableException: the server is away.
+    """
+    question = _QUESTIONS.get(database.dialect_name)
+    if question is None:
+        return
+
+    def ask(conn: sa.Connection) -> None:
+        asked_at = clock.steady()
+        moment = conn.exec_driver_sql(question).scalar_one()
+        known.measured(clock.timestamp(moment), asked_at, by_database=True)
+
+    database.read(ask)
+
+
+def keep_synchronised(
+    database: Database, seconds: float = 60.0, known: clock.Clock = clock.COMMON
+) -> None:
+    """Ask unless somebody in this process has asked a short time ago."""
+    if known.age() > seconds:
+        synchronise(database, known)
