@@ -29,6 +29,8 @@ from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
 
 LOG = logging.getLogger(__name__)
 
+_STOPPING = "The executor is stopping, try again."
+
 
 @dataclasses.dataclass(frozen=True)
 class ExecutorOptions:
@@ -185,7 +187,7 @@ class DefaultExecutor(Executor):
         run = Run(call, is_direct=True, expires_at=expires_at)
         with self._changed:
             if not self._accepting:
-                raise exc.UnavailableException("The executor is stopping, try again.")
+                raise exc.UnavailableException(_STOPPING)
             if sum(r.is_direct for r in self._runs.values()) >= self.options.direct_runs:
                 raise exc.UnavailableException("The executor runs enough for others, try again.")
             self._runs[run.key] = run
@@ -194,7 +196,9 @@ class DefaultExecutor(Executor):
         if not run.answered.wait(patience):
             # a run that has begun goes on, one that has not never will
             return action_runner.failed(call, "The action did not end while its caller waited")
-        return run.answer or action_runner.failed(call, "The executor stopped")
+        if run.answer is None:
+            raise exc.UnavailableException(_STOPPING)
+        return run.answer
 
     def _accept(self, calls: Sequence[ActionCall]) -> list[Run]:
         """Take note of new orders.
@@ -367,12 +371,11 @@ class DefaultExecutor(Executor):
         """Let go of what has not begun: others may run it at once."""
         with self._changed:
             left = [run for run in self._runs.values() if run.stage in NOT_BEGUN]
-            given = [run for run in left if not run.is_direct]
-            self._forget(given)
+            self._forget(left)
         for run in left:
-            if run.is_direct:
-                self._settle([(run, action_runner.failed(run.call, "The executor is stopping"))])
-        self._release(given)
+            # a caller that waits for one has no answer: it asks another executor
+            run.answered.set()
+        self._release([run for run in left if not run.is_direct])
 
     def _release(self, runs: Sequence[Run]) -> None:
         if not runs:

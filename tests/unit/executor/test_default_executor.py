@@ -417,6 +417,32 @@ def test_a_direct_run_does_not_begin_when_its_caller_is_gone(
     assert gate.runs == [None]
 
 
+def test_a_direct_run_that_a_stop_leaves_undone_is_asked_for_again(
+    make_executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
+) -> None:
+    executor = make_executor(thread_pool_size=1)
+    executor.run_actions([order("running", "Gated", needs_claim=False)])
+    gate.wait_begun()
+    refused: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            executor.run_action("d", "Returns", {}, {"value": "direct"}, False)
+        except exc.UnavailableException as error:
+            refused.append(error)
+
+    caller = threading.Thread(target=ask)
+    caller.start()
+    eventually(lambda: any(run.is_direct for run in list(executor._runs.values())))
+    stopping = threading.Thread(target=executor.stop, kwargs={"graceful": True})
+    stopping.start()
+    caller.join(10)
+    assert len(refused) == 1
+    gate.open.set()
+    stopping.join(10)
+    assert gate.runs == [None]
+
+
 def test_what_is_granted_after_the_end_is_given_back(
     make_executor: Any, engine: Any, order: Any
 ) -> None:
