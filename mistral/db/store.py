@@ -133,6 +133,11 @@ _SOME_INBOUNDS = _INBOUNDS.where(_J.c.name.in_(_any_of("names")))
 _TIMERS = sa.select(_R).where(_R.c.id.in_(_any_of("ids")))
 _DELETE_TIMERS = sa.delete(_R).where(_R.c.id.in_(_any_of("ids")))
 _EVENTS = sa.select(_E).where(_E.c.id.in_(_any_of("ids"))).order_by(_E.c.id)
+_EVENTS_FROM = (
+    sa.select(_E)
+    .where(_E.c.execution_id == _param("id"), _E.c.source_id == _param("source_id"))
+    .order_by(_E.c.id)
+)
 _DELETE_EVENTS = sa.delete(_E).where(_E.c.id.in_(_any_of("ids")))
 
 
@@ -285,6 +290,11 @@ class Store:
     def events(self, ids: Iterable[str]) -> list[ExecutionEvent]:
         """Events by id, oldest first."""
         return rows.load(self.conn, ExecutionEvent, _EVENTS, {"ids": list(ids)})
+
+    def events_from(self, execution_id: str, source_id: str) -> list[ExecutionEvent]:
+        """What one execution has told another and that is not handled yet, oldest first."""
+        params = {"id": execution_id, "source_id": source_id}
+        return rows.load(self.conn, ExecutionEvent, _EVENTS_FROM, params)
 
     def delete_timers(self, ids: Iterable[str]) -> None:
         """Forget timers."""

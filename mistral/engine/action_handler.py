@@ -109,6 +109,11 @@ def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Comman
     check_change(action_ex, state)
     if action_ex.state == state:
         return []
+    if state == states.PAUSED and unit.wf_ex.rollback is not None:
+        raise exc.WorkflowException(
+            f"An action can't be paused while its execution is rolled back "
+            f"[action_ex_id={action_ex.id}]"
+        )
     commands: list[Command] = [UpdateAction(action_ex.id, {"state": state})]
     task_ex = unit.task(action_ex.task_execution_id or "")
     if states.is_completed(task_ex.state) or states.is_completed(unit.wf_ex.state):

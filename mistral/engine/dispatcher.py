@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from mistral.engine import join_handler, rollback_handler, task_handler, workflow_handler
-from mistral.engine.rollback import is_compensation
 from mistral.engine.unit import Unit
 from mistral.workflow import commands as c
 from mistral.workflow import states
@@ -144,7 +143,7 @@ def _next_compensation(unit: Unit, command: Any) -> list[c.Command]:
 
 def _action_completed(unit: Unit, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
-    if is_compensation(task_ex):
+    if task_ex.is_compensation:
         return rollback_handler.on_action_complete(unit, task_ex, command.action)
     return task_handler.on_action_complete(unit, command.task_id, command.action)
 

@@ -121,8 +121,11 @@ def _start(unit: Unit, mail: Mail) -> list[Command]:
 
 def _event(unit: Unit, mail: Mail) -> list[Command]:
     found: list[ExecutionEvent] = unit.store.events([mail.id])
-    if not found:
+    if not found or mail.id in unit.done_events:
         return []
+    for event in workflow_handler.told_before(unit, found[0]):
+        unit.done_events.append(event.id)
+        dispatcher.dispatch(unit, workflow_handler.on_event(unit, event))
     unit.done_events.append(mail.id)
     return workflow_handler.on_event(unit, found[0])
 

@@ -41,11 +41,6 @@ class Step:
         return f"{KEY_PREFIX}{part or f'{self.task_ex.id}-{self.index}'}"
 
 
-def is_compensation(task_ex: TaskExecution) -> bool:
-    """Whether a task execution undoes another one."""
-    return "rollback_of" in (task_ex.runtime_context or {})
-
-
 def plan(
     spec: WorkflowSpec,
     tasks: Sequence[TaskExecution],
@@ -61,7 +56,7 @@ def plan(
     steps: list[Step] = []
     for task_ex in newest:
         task_spec = spec.tasks.get(task_ex.name)
-        if task_spec is None or is_compensation(task_ex):
+        if task_spec is None:
             continue
         if task_spec.rollback and task_ex.state == states.SUCCESS:
             steps += _own_steps(task_ex, bool(task_spec.with_items), actions.get(task_ex.id, ()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import rollback
+from mistral.engine import rollback, task_handler
 from mistral.engine import workflows as wf
 from mistral.engine.unit import Unit
 from mistral.workflow import states
@@ -70,14 +70,19 @@ def _open_steps(unit: Unit) -> list[rollback.Step]:
     children: dict[str, list[WorkflowExecution]] = {}
     for task_ex in tasks:
         task_spec = spec.tasks.get(task_ex.name)
-        if task_spec is None or rollback.is_compensation(task_ex):
+        if task_spec is None:
             continue
         if task_ex.type == "WORKFLOW":
             children[task_ex.id] = unit.store.children_of_task(task_ex.id)
         elif task_spec.rollback and task_spec.with_items:
             actions[task_ex.id] = unit.accepted_actions(task_ex)
-    done = {
-        t.unique_key for t in tasks if rollback.is_compensation(t) and t.state == states.SUCCESS
+    done = {t.unique_key for t in unit.compensations(states.SUCCESS)}
+    # a sub-workflow that has run again since it was undone is undone again
+    done -= {
+        rollback.Step(task_ex, child_id=child.id).key
+        for task_ex in tasks
+        for child in children.get(task_ex.id, ())
+        if child.state != states.CANCELLED
     }
     return [s for s in rollback.plan(spec, tasks, actions, children) if s.key not in done]
 
@@ -93,7 +98,7 @@ def _declares_below(unit: Unit, child_id: str) -> bool:
     for task_ex in unit.find_tasks(child_id, True, states.SUCCESS):
         spec = unit.spec_of(task_ex.workflow_execution_id)
         task_spec = spec.tasks.get(task_ex.name) if spec else None
-        if task_spec is not None and task_spec.rollback and not rollback.is_compensation(task_ex):
+        if task_spec is not None and task_spec.rollback and not task_ex.is_compensation:
             return True
     return False
 
@@ -103,11 +108,15 @@ def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None)
     commands += wf.Workflow(unit.definition, unit.wf_ex, unit).halt_children()
     is_owed = unit.wf_ex.parent_execution_id is not None and not asked
     owed = is_owed and not states.is_completed(unit.wf_ex.state)
-    known = {t.unique_key: t for t in unit.all_tasks() if rollback.is_compensation(t)}
+    known = {t.unique_key: t for t in unit.compensations()}
     for order, step in enumerate(steps):
         old = known.get(step.key)
         if old is None:
             commands.append(rollback.create(unit, unit.wf_ex, step, order))
+        elif old.state == states.RUNNING:
+            # begun before somebody stopped the rollback: it may still do its work
+            place = {**old.runtime_context, rollback.ORDER: order}
+            commands.append(UpdateTask(old.id, {"runtime_context": place}))
         else:
             again = {
                 "runtime_context": {**old.runtime_context, rollback.ORDER: order},
@@ -117,6 +126,11 @@ def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None)
                 "finished_at": None,
             }
             commands.append(UpdateTask(old.id, again))
+    planned = {step.key for step in steps}
+    for key, old in known.items():
+        if key not in planned and not states.is_completed(old.state):
+            # what it was to undo has changed since
+            commands.append(UpdateTask(old.id, {"state": states.CANCELLED, "processed": True}))
     changes = {
         "state": states.RUNNING,
         "state_info": "Rolling back",
@@ -127,7 +141,8 @@ def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None)
         "backlog": None,
         "rollback": {"abandoned": abandoned, "asked": asked, "owed": owed},
     }
-    return [*commands, UpdateExecution(changes), NextCompensation()]
+    going_on = task_handler.awaited_again(unit, unit.compensations(states.RUNNING))
+    return [*commands, *going_on, UpdateExecution(changes), NextCompensation()]
 
 
 def _abandon(unit: Unit) -> tuple[list[Command], list[str]]:
@@ -135,8 +150,6 @@ def _abandon(unit: Unit) -> tuple[list[Command], list[str]]:
     commands: list[Command] = []
     names = []
     for task_ex in unit.tasks_in(*sorted(states.UNFINISHED)):
-        if rollback.is_compensation(task_ex):
-            continue
         names.append(task_ex.name)
         changes = {
             "state": states.CANCELLED,
@@ -154,6 +167,8 @@ def proceed(unit: Unit) -> list[Command]:
     if unit.wf_ex.rollback is None or unit.wf_ex.state != states.RUNNING:
         return []
     waiting = _waiting(unit)
+    if any(t.state == states.RUNNING for t in waiting):
+        return []
     if not waiting:
         return _end(unit, states.CANCELLED, _summary(unit))
     compensation = waiting[0]
@@ -172,9 +187,8 @@ def proceed(unit: Unit) -> list[Command]:
 
 
 def _waiting(unit: Unit) -> list[TaskExecution]:
-    """The compensations that have not begun, in order of their turn."""
-    found = [t for t in unit.tasks_in(states.IDLE) if rollback.is_compensation(t)]
-    return sorted(found, key=rollback.turn)
+    """The compensations that have not ended, in order of their turn."""
+    return sorted(unit.compensations(states.IDLE, states.RUNNING), key=rollback.turn)
 
 
 def _tell_child(unit: Unit, compensation: TaskExecution, child_id: str) -> Command:
@@ -236,17 +250,19 @@ def _failed(unit: Unit, compensation: TaskExecution, cause: str) -> list[Command
     }
     remains = [rollback.label(compensation)]
     remains += [rollback.label(t) for t in _waiting(unit) if t.id != compensation.id]
+    ended = UpdateTask(compensation.id, changes)
+    if unit.wf_ex.rollback is None:
+        # somebody has stopped the rollback meanwhile
+        return [ended]
     message = (
         f"The rollback failed at task '{rollback.label(compensation)}': {info}. "
         f"Not rolled back: {', '.join(remains)}. {_summary(unit)}"
     )
-    return [UpdateTask(compensation.id, changes), *_end(unit, states.ERROR, message)]
+    return [ended, *_end(unit, states.ERROR, message)]
 
 
 def _summary(unit: Unit) -> str:
-    undone = [
-        t for t in unit.all_tasks() if rollback.is_compensation(t) and t.state == states.SUCCESS
-    ]
+    undone = unit.compensations(states.SUCCESS)
     undone.sort(key=lambda t: (t.finished_at or unit.now, *rollback.turn(t)))
     done = [rollback.label(t) for t in undone]
     text = f"Rolled back: {', '.join(done) or 'nothing'}."
@@ -259,7 +275,6 @@ def _summary(unit: Unit) -> str:
 def _end(unit: Unit, state: str, message: str) -> list[Command]:
     text = message[: unit.limits.state_info_chars]
     progress = unit.wf_ex.rollback or {}
-    asked = progress.get("asked")
     changes = {
         "state": state,
         "state_info": text,
@@ -268,24 +283,6 @@ def _end(unit: Unit, state: str, message: str) -> list[Command]:
         "finished_at": unit.now,
         "rollback": None,
     }
-    commands: list[Command] = [UpdateExecution(changes)]
-    if asked is not None:
-        commands.append(_answer(unit, asked, state == states.CANCELLED, text))
-    elif progress.get("owed"):
-        commands += wf.Workflow(unit.definition, unit.wf_ex, unit).tell_end()
-    return commands
-
-
-def _answer(unit: Unit, asked: dict[str, Any], done: bool, message: str) -> Command:
-    return SendEvent(
-        ExecutionEvent(
-            id=unit.new_id(),
-            execution_id=asked["execution_id"],
-            kind=wf.CHILD_ROLLED_BACK,
-            source_id=unit.wf_ex.id,
-            task_id=asked["task_id"],
-            attempt=asked["attempt"],
-            payload={"done": done, "message": message},
-            created_at=unit.now,
-        )
-    )
+    workflow = wf.Workflow(unit.definition, unit.wf_ex, unit)
+    told = workflow.tell_of_rollback(progress, state == states.CANCELLED, text)
+    return [UpdateExecution(changes), *told]

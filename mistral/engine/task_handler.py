@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
 from mistral.engine.policies import RETRY
 from mistral.engine.tasks import RegularTask, WithItemsTask, build_task
 from mistral.engine.unit import Unit
-from mistral.workflow import data_flow, reverse, states
+from mistral.workflow import data_flow, results, reverse, states
 from mistral.workflow.commands import (
     Command,
     RunTask,
     SetWorkflowState,
+    UpdateAction,
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution
@@ -119,6 +120,20 @@ def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
         return []
     task = existing(unit, task_ex)
     return guarded(task, lambda: task.on_action_complete(action), AFTER)
+
+
+def awaited_again(unit: Unit, tasks: Iterable[TaskExecution]) -> list[Command]:
+    """Actions that the relay left alone after the end, although their tasks wait for them."""
+    attempts = {t.id: t.attempt for t in tasks}
+    if not attempts:
+        return []
+    found = unit.load_actions(unit.store.abandoned_actions(unit.wf_ex.id))
+    return [
+        UpdateAction(action_ex.id, {"next_look_at": unit.now})
+        for action_ex in found
+        if results.is_live(action_ex)
+        and attempts.get(action_ex.task_execution_id or "") == action_ex.attempt
+    ]
 
 
 def retry_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:

@@ -225,7 +225,15 @@ class Unit:
     def _seen(
         self, stored: Sequence[TaskExecution], fits: Callable[[TaskExecution], bool]
     ) -> list[TaskExecution]:
-        """Stored rows corrected by what this transaction has changed so far."""
+        """Stored rows corrected by what this transaction has changed so far.
+
+        Compensations are left out: they are no part of what the workflow is to do.
+        """
+        return self._corrected(stored, lambda t: not t.is_compensation and fits(t))
+
+    def _corrected(
+        self, stored: Sequence[TaskExecution], fits: Callable[[TaskExecution], bool]
+    ) -> list[TaskExecution]:
         found = {t.id: self._tasks.setdefault(t.id, t) for t in stored}
         found |= {t.id: t for t in self._tasks.values()}
         return [found[key] for key in sorted(found) if fits(found[key])]
@@ -248,11 +256,11 @@ class Unit:
     def latest_task(self, name: str) -> TaskExecution | None:
         """The newest task execution of a name."""
         stored = self.store.latest_task(self.wf_ex.id, name)
-        if stored is not None and "rollback_of" in stored.runtime_context:
+        if stored is not None and stored.is_compensation:
             return next(reversed(self.tasks_named([name])), None)
         newest = self._seen(
             [stored] if stored is not None else [],
-            lambda t: t.name == name and "rollback_of" not in t.runtime_context,
+            lambda t: t.name == name,
         )
         return newest[-1] if newest else None
 
@@ -261,7 +269,7 @@ class Unit:
         wanted = set(names)
         return self._seen(
             self.store.tasks_by_name(self.wf_ex.id, names),
-            lambda t: t.name in wanted and "rollback_of" not in t.runtime_context,
+            lambda t: t.name in wanted,
         )
 
     def accepted_actions(self, task_ex: TaskExecution) -> list[ActionExecution]:
@@ -326,6 +334,14 @@ class Unit:
     def all_tasks(self) -> list[TaskExecution]:
         """All tasks of the execution, oldest first."""
         return self._seen(self.store.tasks_of(self.wf_ex.id), lambda t: True)
+
+    def compensations(self, *wanted: str) -> list[TaskExecution]:
+        """The tasks that undo others, in some states or in any."""
+        store, execution_id = self.store, self.wf_ex.id
+        stored = store.tasks_in(execution_id, wanted) if wanted else store.tasks_of(execution_id)
+        return self._corrected(
+            stored, lambda t: t.is_compensation and (not wanted or t.state in wanted)
+        )
 
     def find_tasks(
         self, execution_id: str | None, recursive: bool, state: str | None
@@ -429,8 +445,7 @@ class Unit:
         self._count(task_ex, +1)
 
     def _count(self, task_ex: TaskExecution, sign: int) -> None:
-        if "rollback_of" in (task_ex.runtime_context or {}):
-            # compensations are no part of what the workflow is to complete
+        if task_ex.is_compensation:
             return
         wf_ex, state = self.wf_ex, task_ex.state
         if not states.is_completed(state):

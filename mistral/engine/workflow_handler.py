@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import policies, rollback_handler
+from mistral.engine import policies, rollback_handler, task_handler
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
-from mistral.engine.rollback import is_compensation
 from mistral.engine.unit import Unit
-from mistral.workflow import results, states
+from mistral.workflow import states
 from mistral.workflow.commands import (
     CheckWorkflow,
     Command,
@@ -21,7 +20,6 @@ from mistral.workflow.commands import (
     SkipTask,
     StartItems,
     StartTask,
-    UpdateAction,
     UpdateTask,
 )
 from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
@@ -131,8 +129,9 @@ def _held_by_the_end(unit: Unit) -> list[Command]:
     """What an execution that has ended goes on with when it runs again."""
     if not states.is_completed(unit.wf_ex.state):
         return []
-    delayed = [t for t in unit.tasks_in(states.IDLE) if not is_compensation(t)]
-    return [*_awaited_again(unit), *(StartTask(t.id) for t in delayed), *_held_back(unit)]
+    delayed = unit.tasks_in(states.IDLE)
+    waiting = task_handler.awaited_again(unit, unit.tasks_in(states.RUNNING))
+    return [*waiting, *(StartTask(t.id) for t in delayed), *_held_back(unit)]
 
 
 def _overdue(unit: Unit) -> list[Command]:
@@ -143,18 +142,6 @@ def _overdue(unit: Unit) -> list[Command]:
         command
         for task_ex in unit.tasks_in(*sorted(states.UNFINISHED))
         for command in policies.noted_timeouts(unit, unit.wf_ex, task_ex)
-    ]
-
-
-def _awaited_again(unit: Unit) -> list[Command]:
-    """Actions that the relay left alone after the end, although their task waits for them."""
-    found = unit.load_actions(unit.store.abandoned_actions(unit.wf_ex.id))
-    tasks = {t.id: t.attempt for t in unit.tasks_in(states.RUNNING)}
-    return [
-        UpdateAction(action_ex.id, {"next_look_at": unit.now})
-        for action_ex in found
-        if results.is_live(action_ex)
-        and tasks.get(action_ex.task_execution_id or "") == action_ex.attempt
     ]
 
 
@@ -185,6 +172,11 @@ def rerun(
     task_ex = unit.task(task_id)
     if unit.wf_ex.state == states.PAUSED:
         return []
+    if task_ex.is_compensation or unit.wf_ex.rollback is not None:
+        raise exc.WorkflowException(
+            "Nothing can be rerun or skipped while it is rolled back, nor can a compensation; "
+            f"roll the execution back again instead [task={task_ex.name}, task_ex_id={task_ex.id}]"
+        )
     if task_ex.state != states.ERROR:
         raise exc.WorkflowException(
             f"Only tasks in ERROR can be rerun or skipped [task={task_ex.name}, "
@@ -211,6 +203,33 @@ def rerun(
 def on_event(unit: Unit, event: ExecutionEvent) -> list[Command]:
     """News from a child or from the parent."""
     return _NEWS[event.kind](unit, event)
+
+
+def told_before(unit: Unit, event: ExecutionEvent) -> list[ExecutionEvent]:
+    """News that are older than these, and that have not arrived although they were told before.
+
+    A child that runs again says so, and later that it has ended: the other way round its end would
+    be taken by a task that has ended, and then its task would wait for an end.
+    """
+    place = _place(event)
+    if place is None or place <= (0, 1):
+        return []
+    waiting = unit.store.events_from(unit.wf_ex.id, event.source_id or "")
+    earlier = [
+        (known, other)
+        for other in waiting
+        if (known := _place(other)) is not None and known < place
+    ]
+    done = set(unit.done_events)
+    return [other for _, other in sorted(earlier, key=lambda pair: pair[0]) if other.id not in done]
+
+
+def _place(event: ExecutionEvent) -> tuple[int, int] | None:
+    """The place of an event in a child's life: of each attempt the beginning, then the end."""
+    kinds = (wf.CHILD_RUNNING, wf.CHILD_FINISHED)
+    if event.kind not in kinds:
+        return None
+    return (event.payload.get("attempt", 0), kinds.index(event.kind))
 
 
 def _is_old(unit: Unit, event: ExecutionEvent) -> bool:
@@ -247,6 +266,8 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
     found = unit.tasks([event.task_id] if event.task_id else [])
     if not found or found[0].attempt != event.attempt or unit.wf_ex.state == states.SUCCESS:
         return []
+    if unit.wf_ex.rollback is not None:
+        return []
     task_ex = found[0]
     if task_ex.state in (states.SUCCESS, states.SKIPPED):
         return []
@@ -274,7 +295,7 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
 
 
 def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+    if _is_old(unit, event) or not _may_pause(unit):
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
     commands: list[Command] = [
@@ -297,8 +318,12 @@ def _child_resumed(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return commands if others else commands + resume(unit, None, event.source_id)
 
 
+def _may_pause(unit: Unit) -> bool:
+    return not states.is_completed(unit.wf_ex.state) and unit.wf_ex.rollback is None
+
+
 def _paused_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+    if _is_old(unit, event) or not _may_pause(unit):
         return []
     return _paused(unit, None, event.number, event.source_id)
 

@@ -280,6 +280,7 @@ class Workflow:
         return result
 
     def _finish(self, state: str, message: str | None, output: Bag) -> list[Command]:
+        undoing = self.draft.rollback
         commands = self.set_state(state, message)
         commands += self._do(
             UpdateExecution(
@@ -293,6 +294,8 @@ class Workflow:
                 }
             )
         )
+        if undoing is not None:
+            return commands + self.tell_of_rollback(undoing, False, message)
         return commands + self._tell_parent(CHILD_FINISHED)
 
     # operators' commands
@@ -420,9 +423,27 @@ class Workflow:
         """Let sub-workflows start nothing new until they are told what becomes of them."""
         return self._tell_children(PAUSE, self.draft.command_number, {})
 
-    def tell_end(self) -> list[Command]:
-        """Tell the parent that this execution has ended."""
-        return self._tell_parent(CHILD_FINISHED)
+    def tell_of_rollback(
+        self, undoing: Mapping[str, Any], done: bool, message: str | None
+    ) -> list[Command]:
+        """Tell those who wait for the end of a rollback, or for that of this execution."""
+        asked = undoing.get("asked")
+        if asked is None:
+            return self._tell_parent(CHILD_FINISHED) if undoing.get("owed") else []
+        return [
+            SendEvent(
+                ExecutionEvent(
+                    id=self.means.new_id(),
+                    execution_id=asked["execution_id"],
+                    kind=CHILD_ROLLED_BACK,
+                    source_id=self.draft.id,
+                    task_id=asked["task_id"],
+                    attempt=asked["attempt"],
+                    payload={"done": done, "message": message},
+                    created_at=self.means.now,
+                )
+            )
+        ]
 
     def _tell_parent(self, kind: str, number: int = 0) -> list[Command]:
         own = self.draft

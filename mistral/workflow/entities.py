@@ -137,6 +137,11 @@ class TaskExecution(Entity):
     started_at: dt.datetime | None = None
     finished_at: dt.datetime | None = None
 
+    @property
+    def is_compensation(self) -> bool:
+        """Whether it undoes another task: no part of what the workflow is to do."""
+        return "rollback_of" in (self.runtime_context or {})
+
 
 CALLER = "caller"
 """Who has started an action whose result a caller of the API waits for: no executor claims it."""

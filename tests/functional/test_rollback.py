@@ -220,3 +220,71 @@ def test_what_a_rerun_added_after_a_failed_rollback_is_undone_first(flows: Flows
     run.put(state="ROLLBACK")
     run.wait("CANCELLED")
     assert run.info == "Rolled back: d, c, b, a."
+
+
+def test_nothing_is_paused_while_it_is_rolled_back(flows: Flows) -> None:
+    run = flows.run("main:\n  tasks:\n    a: {action: std.noop, rollback: std.async_noop}\n")
+    run.put(state="ROLLBACK")
+    action = open_compensation(run)
+    status, answer = flows.request("PUT", f"/action_executions/{action['id']}", {"state": "PAUSED"})
+    assert (status, "rolled back" in answer["faultstring"]) == (400, True)
+    assert run.put(state="PAUSED")[0] == 400
+    assert flows.complete(action["id"])[0] == 200
+    run.wait("CANCELLED")
+
+
+OPEN = """
+main:
+  tasks:
+    a: {action: std.noop, rollback: std.async_noop, on-success: b}
+    b: {action: std.fail}
+"""
+
+
+def open_compensation(run: Execution) -> dict[str, Any]:
+    """The action of the compensation that waits for its result."""
+
+    def found() -> dict[str, Any] | None:
+        return next((a for a in run.actions("a") if a["state"] == "RUNNING"), None)
+
+    action: dict[str, Any] = run.until(found, "the compensation")
+    return action
+
+
+def test_nothing_is_run_again_while_it_is_rolled_back(flows: Flows) -> None:
+    run = flows.run(OPEN, ends="ERROR")
+    run.put(state="ROLLBACK")
+    action = open_compensation(run)
+    status, answer = run.put_task("b", state="RUNNING", reset=True)
+    assert (status, "rolled back" in answer["faultstring"]) == (400, True)
+    assert flows.complete(action["id"], "no", "ERROR")[0] == 200
+    run.wait("ERROR")
+    for body in ({"state": "RUNNING", "reset": True}, {"state": "SKIPPED"}):
+        status, answer = run.put_task("a", **body)
+        assert (status, "compensation" in answer["faultstring"]) == (400, True)
+
+
+def test_a_rollback_that_was_stopped_goes_on_with_the_compensation_under_way(flows: Flows) -> None:
+    run = flows.run(OPEN, ends="ERROR")
+    run.put(state="ROLLBACK")
+    action = open_compensation(run)
+    assert run.put(state="CANCELLED")[0] == 200
+    run.wait("CANCELLED")
+    assert run.put(state="ROLLBACK")[0] == 200
+    run.wait("RUNNING")
+    assert len(run.actions("a")) == 2
+    assert flows.complete(action["id"])[0] == 200
+    run.wait("CANCELLED")
+    assert run.info == "Rolled back: a."
+
+
+def test_a_compensation_that_fails_after_its_rollback_was_stopped_changes_nothing(
+    flows: Flows,
+) -> None:
+    run = flows.run(OPEN, ends="ERROR")
+    run.put(state="ROLLBACK")
+    action = open_compensation(run)
+    assert run.put(state="CANCELLED", state_info="enough")[0] == 200
+    assert flows.complete(action["id"], "no", "ERROR")[0] == 200
+    run.until(lambda: "ERROR" in [t["state"] for t in run.tasks("a")], "the compensation's end")
+    assert (run.state, run.info) == ("CANCELLED", "enough")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -84,13 +85,22 @@ class Done:
 class Operators:
     """People with commands: some at random, and one who resumes whatever is left paused."""
 
-    def __init__(self, network: Network, database: MemoryDatabase, busy: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        database: MemoryDatabase,
+        busy: bool,
+        extra: random.Random | None = None,
+    ) -> None:
         self._network = network
         self._database = database
         self._process = Process(network.world, "operator")
         self._left = network.world.random.randint(1, 4) if busy else 0
         self.done = Done()
         self._may = ["pause", "resume"]
+        self._extra = extra
+        for _ in range(extra.choice([0, 1, 1, 1, 2]) if extra else 0):
+            network.world.after(extra.random() * 25, self._roll_back)
         if busy and network.world.random.random() < 0.7:
             self._may += ["stop", "cancel", "rerun", "rerun", "skip", "action", "env"]
         network.world.after(network.world.random.random() * 8, self._command)
@@ -167,6 +177,16 @@ class Operators:
         found = self._any(TaskExecution, states.ERROR)
         if found is not None:
             self._ask("skip", lambda engine: engine.rerun_workflow(found.id, True, None, True))
+
+    def _roll_back(self) -> None:
+        """Undo the root, or now and then something below it."""
+        source = self._extra
+        found = self._database.all(WorkflowExecution)
+        if source is None or not found:
+            return
+        roots = [wf_ex for wf_ex in found if wf_ex.parent_execution_id is None]
+        chosen = source.choice(roots if source.random() < 0.8 else found)
+        self._ask("rollback", lambda engine: engine.rollback_workflow(chosen.id))
 
     def _action(self) -> None:
         found = self._any(ActionExecution, states.RUNNING)

@@ -9,9 +9,10 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.expressions import ExpressionOptions, Expressions
-from mistral.lang import WorkflowSpec
+from mistral.lang import AdHocActionSpec, WorkflowSpec, parse_action_list
 from mistral.services.catalog import Catalog
 from mistral.workflow.means import ActionDefinition, WorkflowDefinition
+from tests.simulation import extras
 
 PARAMETERS = frozenset({"key", "fails", "end", "item", "data", "big"})
 
@@ -50,6 +51,22 @@ ACTIONS = {
 
 
 @functools.cache
+def adhoc_actions() -> Mapping[str, AdHocActionSpec]:
+    """The ad-hoc actions, by name."""
+    found = parse_action_list(extras.adhoc_text(), expressions())
+    return {spec.name: spec for spec in found}
+
+
+def adhoc_chain(name: str) -> tuple[tuple[str, AdHocActionSpec], ...]:
+    """The ad-hoc actions that stand on top of each other, the outermost first."""
+    chain = []
+    while name in adhoc_actions():
+        chain.append((name, adhoc_actions()[name]))
+        name = chain[-1][1].base
+    return tuple(chain)
+
+
+@functools.cache
 def expressions() -> Expressions:
     """The real languages of expressions, without a limit of real time."""
     return Expressions.from_plugins(ExpressionOptions(time_limit=-1))
@@ -85,6 +102,9 @@ class SimCatalog(Catalog):
         for name in names:
             if name in ACTIONS:
                 return ActionDefinition(name, ACTIONS[name])
+            chain = adhoc_chain(name)
+            if chain:
+                return ActionDefinition(name, ACTIONS[chain[-1][1].base], chain, shown_name)
         raise exc.InvalidActionException(f"Failed to find action [action_name={names[-1]}]")
 
     def plugin(self, name: str) -> Any:

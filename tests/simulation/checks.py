@@ -111,7 +111,10 @@ class Checks:
             return
         if old["state"] == new["state"]:
             return
-        is_rerun = bool(self._parts.operators.done.commands & {"rerun", "skip"})
+        commands = self._parts.operators.done.commands
+        if "rollback" in commands and _is_undone(change.kind, old, new):
+            return
+        is_rerun = bool(commands & {"rerun", "skip"})
         is_rerun = is_rerun and old["state"] not in (states.SUCCESS, states.SKIPPED)
         if change.kind is TaskExecution:
             is_rerun = is_rerun or self._is_rearmed(old, new)
@@ -134,6 +137,8 @@ class Checks:
         """A join starts when enough have come."""
         row, old = change.new, change.old
         if change.kind is not TaskExecution or row is None:
+            return
+        if law6.is_compensation(row):
             return
         was_waiting = old is None or old["state"] == states.WAITING
         is_live = row["state"] in states.UNFINISHED and row["started_at"] is not None
@@ -190,6 +195,7 @@ class Checks:
         self.picture()
         self._report(self._effects())
         self._report(law6.stored_results(self._parts.database))
+        self._report(self._compensations())
         for wf_ex in self._parts.database.tables[WorkflowExecution].values():
             if not states.is_completed(wf_ex["state"]):
                 self.find("no-end", f"{wf_ex['workflow_name']} {wf_ex['id']} {wf_ex['state']}")
@@ -205,11 +211,38 @@ class Checks:
         counts = self._parts.effects.counts
         for action in self._parts.database.tables[ActionExecution].values():
             count = counts[action["id"]]
-            is_safe = ACTIONS[action["name"]].is_safe or action["safe_rerun"]
+            is_safe = ACTIONS[action["base_name"] or action["name"]].is_safe or action["safe_rerun"]
             if count > 1 and not is_safe:
                 yield Finding("effect-repeated", f"{action['name']} {action['id']}: {count}")
             if not count and action["result_at"] is not None and not is_given_up(action):
                 yield Finding("effect-missing", f"{action['name']} {action['id']}")
+
+    def _compensations(self) -> Iterator[Finding]:
+        """Nothing is undone twice, and a task's compensation follows those of later tasks."""
+        tasks = self._parts.database.tables[TaskExecution]
+        actions = self._parts.database.tables[ActionExecution].values()
+        for task in tasks.values():
+            if not law6.is_compensation(task):
+                continue
+            done = [
+                a["id"]
+                for a in actions
+                if a["task_execution_id"] == task["id"] and a["state"] == states.SUCCESS
+            ]
+            if len(done) > 1:
+                yield Finding("undone-twice", f"{task['name']} {task['id']}: {done}")
+            undone = tasks.get(json.loads(task["runtime_context"])["rollback_of"])
+            if undone is None or undone["workflow_execution_id"] != task["workflow_execution_id"]:
+                yield Finding("undone-unknown", f"{task['name']} {task['id']}")
+
+
+def _is_undone(kind: type[Any], old: Row, new: Row) -> bool:
+    """Whether what had ended is undone, or a compensation that had failed is tried again."""
+    if law6.is_rolled_back(kind, new):
+        return True
+    # with nothing to undo, or nothing that can be, the end comes at once
+    is_end = kind is WorkflowExecution and new["state"] in (states.CANCELLED, states.ERROR)
+    return is_end and bool(new["attempt"] > old["attempt"])
 
 
 def _was_resumed(old: Row, new: Row | None) -> bool:

@@ -24,10 +24,15 @@ class Coverage:
         row = new or old
         if row is None or "state" not in row or "idx" not in row and "unique_key" not in row:
             return
+        name = change.kind.__name__
+        if str(row.get("unique_key") or "").startswith("rollback-"):
+            name = "Compensation"
+        elif row.get("base_name"):
+            name = "AdHocAction"
         before = old["state"] if old else "-"
         after = new["state"] if new else "-"
         if before != after:
-            self.transitions[f"{change.kind.__name__} {before} -> {after}"] += 1
+            self.transitions[f"{name} {before} -> {after}"] += 1
 
     def missing(self, wanted: Mapping[str, Iterable[str]]) -> list[str]:
         """What was wanted and did not happen, by the names of the counters."""

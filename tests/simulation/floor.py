@@ -8,6 +8,11 @@ from typing import Final
 FLOOR: Final[Mapping[str, frozenset[str]]] = {
     "transitions": frozenset(
         {
+            "AdHocAction - -> RUNNING",
+            "AdHocAction RUNNING -> SUCCESS",
+            "Compensation - -> IDLE",
+            "Compensation IDLE -> RUNNING",
+            "Compensation RUNNING -> SUCCESS",
             "ActionExecution - -> RUNNING",
             "ActionExecution RUNNING -> ERROR",
             "ActionExecution RUNNING -> SUCCESS",
@@ -44,6 +49,7 @@ FLOOR: Final[Mapping[str, frozenset[str]]] = {
             "CreateTimer",
             "DiscardResults",
             "EvaluateJoin",
+            "NextCompensation",
             "RunTask",
             "SendEvent",
             "SetInbound",
@@ -61,6 +67,10 @@ FLOOR: Final[Mapping[str, frozenset[str]]] = {
 LONG_FLOOR: Final[Mapping[str, frozenset[str]]] = {
     "transitions": FLOOR["transitions"]
     | {
+        "AdHocAction RUNNING -> ERROR",
+        "Compensation ERROR -> IDLE",
+        "Compensation RUNNING -> ERROR",
+        "WorkflowExecution SUCCESS -> RUNNING",
         "ActionExecution PAUSED -> RUNNING",
         "ActionExecution PAUSED -> SUCCESS",
         "ActionExecution RUNNING -> CANCELLED",

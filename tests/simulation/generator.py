@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from mistral.lang import WorkflowSpec, parse_workflow_list
+from tests.simulation import extras
 from tests.simulation.catalog import expressions
 
 Body = dict[str, Any]
@@ -33,10 +34,14 @@ class Generated:
 
 
 class Generator:
-    """Makes workflows from one source of randomness."""
+    """Makes workflows from one source of randomness.
 
-    def __init__(self, source: random.Random) -> None:
+    :param extra: another one, for what only some workflows have.
+    """
+
+    def __init__(self, source: random.Random, extra: random.Random | None = None) -> None:
         self._random = source
+        self._extra = extra
         self._confluent = True
         self._bodies: dict[str, Body] = {}
 
@@ -51,6 +56,8 @@ class Generator:
         else:
             main = self._direct(self._random.randint(1, 8), "t")
         self._bodies["main"] = main
+        if self._extra is not None:
+            extras.decorate(self._extra, self._bodies)
         document = {"version": "2.0", **self._bodies}
         text = yaml.dump(document, Dumper=_DUMPER, sort_keys=False)
         specs = {spec.name: spec for spec in parse_workflow_list(text, expressions())}

@@ -86,7 +86,7 @@ class Picture:
                     yield Finding("stale-accepted", f"{task['name']} {action['id']}")
 
     def _counters(self, wf_ex: Row) -> Iterator[Finding]:
-        tasks = self.tasks.get(wf_ex["id"], [])
+        tasks = [t for t in self.tasks.get(wf_ex["id"], []) if not is_compensation(t)]
         real = {
             "unfinished": sum(t["state"] in states.UNFINISHED for t in tasks),
             "cancelled": sum(t["state"] == states.CANCELLED for t in tasks),
@@ -101,7 +101,14 @@ class Picture:
                 )
 
     def _running(self, wf_ex: Row) -> Iterator[Finding]:
-        unfinished = [t for t in self.tasks.get(wf_ex["id"], []) if t["state"] in states.UNFINISHED]
+        if is_rolled_back(WorkflowExecution, wf_ex):
+            yield from self._rollback(wf_ex)
+            return
+        unfinished = [
+            t
+            for t in self.tasks.get(wf_ex["id"], [])
+            if t["state"] in states.UNFINISHED and not is_compensation(t)
+        ]
         if not unfinished and not self.news.get(wf_ex["id"]):
             yield Finding("execution-without-reason", f"{wf_ex['workflow_name']} {wf_ex['id']}")
         for task in unfinished:
@@ -114,6 +121,29 @@ class Picture:
                 yield Finding("task-without-reason", where)
             if context.get("with_items") and task["state"] == states.RUNNING:
                 yield from self._items(task, context)
+
+    def _rollback(self, wf_ex: Row) -> Iterator[Finding]:
+        """One compensation runs at a time, and it has a reason; nothing else does."""
+        tasks = self.tasks.get(wf_ex["id"], [])
+        live = [t for t in tasks if t["state"] in states.UNFINISHED and not is_compensation(t)]
+        if live:
+            yield Finding("rollback-not-alone", f"{live[0]['name']} {live[0]['state']}")
+        running = [t for t in tasks if is_compensation(t) and t["state"] == states.RUNNING]
+        if len(running) != 1:
+            yield Finding("rollback-without-reason", f"{len(running)} run in {wf_ex['id']}")
+        for task in running:
+            if not self._is_compensating(task):
+                yield Finding("rollback-without-reason", f"{task['name']} {task['id']}")
+
+    def _is_compensating(self, task: Row) -> bool:
+        child_id = json.loads(task["runtime_context"]).get("child_id")
+        if child_id is None:
+            return self._has_reason(task)
+        child = self.executions[child_id]
+        told = any(event["kind"] == "rollback" for event in self.news.get(child_id, []))
+        works = child["state"] == states.RUNNING and is_rolled_back(WorkflowExecution, child)
+        answered = self.news.get(task["workflow_execution_id"], [])
+        return told or works or any(event["task_id"] == task["id"] for event in answered)
 
     def _has_reason(self, task: Row) -> bool:
         attempt = task["attempt"]
@@ -187,7 +217,7 @@ class Picture:
         if task["type"] == "WORKFLOW":
             children = self.children.get(task["id"], [])
             mine = [c for c in children if c["task_attempt"] == task["attempt"]]
-            live = sum(c["state"] in states.UNFINISHED for c in mine)
+            live = sum(c["state"] in states.UNFINISHED and not _is_undone(c) for c in mine)
             finished = len(mine) - live
         else:
             mine = [a for a in self.actions.get(task["id"], []) if a["attempt"] == task["attempt"]]
@@ -204,6 +234,23 @@ class Picture:
         news = self.news.get(task["workflow_execution_id"])
         if ended > finished and task["type"] == "WORKFLOW" and not news:
             yield Finding("counter-differs", f"{finished} items have ended: {where}")
+
+
+def is_compensation(task: Row) -> bool:
+    """Whether a task undoes another one."""
+    return str(task.get("unique_key") or "").startswith("rollback-")
+
+
+def is_rolled_back(kind: type[Any], row: Row) -> bool:
+    """Whether a row is that of an execution that is rolled back, or of a compensation."""
+    if kind is TaskExecution:
+        return is_compensation(row)
+    return kind is WorkflowExecution and row["rollback"] not in (None, "null")
+
+
+def _is_undone(child: Row) -> bool:
+    """Whether a child that is rolled back had ended before, and had told so."""
+    return is_rolled_back(WorkflowExecution, child) and not json.loads(child["rollback"])["owed"]
 
 
 def needed_by(spec: WorkflowSpec, name: str) -> int:

@@ -241,6 +241,13 @@ class MemoryStore(Store):
         found: list[ExecutionEvent] = self.conn.by_keys(ExecutionEvent, sorted(ids))
         return found
 
+    def events_from(self, execution_id: str, source_id: str) -> list[ExecutionEvent]:
+        return self._select(
+            ExecutionEvent,
+            lambda r: r["execution_id"] == execution_id and r["source_id"] == source_id,
+            _by_id,
+        )
+
     def delete_timers(self, ids: Iterable[str]) -> None:
         self.conn.statement("delete timers")
         self.conn.delete(Timer, ids)

@@ -12,7 +12,7 @@ from typing import Any
 from mistral.engine.default_engine import Start
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, ExecutionEvent, WorkflowExecution
-from tests.simulation import wiring
+from tests.simulation import extras, wiring
 from tests.simulation.callers import Operators, ThirdParties
 from tests.simulation.catalog import SimCatalog
 from tests.simulation.checks import Checks, Found, is_given_up
@@ -61,7 +61,12 @@ class Simulation:
     """The parts of one run."""
 
     def __init__(
-        self, world: World, generated: Generated, faults: bool, coverage: Coverage
+        self,
+        world: World,
+        generated: Generated,
+        faults: bool,
+        coverage: Coverage,
+        extra: random.Random | None = None,
     ) -> None:
         self.world = world
         self.generated = generated
@@ -76,7 +81,8 @@ class Simulation:
         self.executors = Executors(network, self.effects, 2)
         network.find_engine = self.engines.any
         network.find_executor = self.executors.any
-        self.operators = Operators(network, self.database, faults and world.random.random() < 0.35)
+        is_busy = faults and world.random.random() < 0.35
+        self.operators = Operators(network, self.database, is_busy, extra if faults else None)
         self.checks = Checks(self, coverage)
         self.third_parties = ThirdParties(network, self.database, self.checks.delivered)
         self.effects.told = self.third_parties.told
@@ -145,7 +151,7 @@ def _chaos(world: World) -> Chaos:
 
 def generate(seed: int) -> Generated:
     """The workflow of a seed."""
-    return Generator(random.Random(f"workflow-{seed}")).generate()
+    return Generator(random.Random(f"workflow-{seed}"), extras.source_of(seed)).generate()
 
 
 def run_seed(
@@ -177,7 +183,7 @@ def _run(
     trace = Trace(keep=keep_trace)
     world = World(random.Random(f"world-{seed}").getrandbits(60), THREADS, trace)
     with wiring.installed(world, coverage):
-        sim = Simulation(world, generated, faults, coverage)
+        sim = Simulation(world, generated, faults, coverage, extras.source_of(seed))
         try:
             ended = sim.world.run(sim.is_over, LIMIT)
             if not ended:
@@ -208,7 +214,7 @@ def run_until(seed: int, moment: float) -> Simulation:
     world = World(random.Random(f"world-{seed}").getrandbits(60), THREADS, Trace())
     coverage = Coverage()
     with wiring.installed(world, coverage):
-        sim = Simulation(world, generate(seed), True, coverage)
+        sim = Simulation(world, generate(seed), True, coverage, extras.source_of(seed))
         with contextlib.suppress(Found):
             world.run(lambda: world.now >= moment, moment)
         return sim

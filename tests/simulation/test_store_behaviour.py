@@ -206,12 +206,14 @@ def test_timers_events_values_numbers(kind: Kind) -> None:
     soon = Timer("1", "retry", "w", "t", 0, NOW)
     claimed = Timer("2", "retry", "w", "t", 0, NOW, claimed_until=LATER)
     late = Timer("3", "retry", "w", "t", 0, LATER + dt.timedelta(hours=1))
-    events = [ExecutionEvent(i, "w", "pause", created_at=NOW) for i in ("b", "a")]
+    events = [ExecutionEvent(i, "w", "pause", f"from {i}", created_at=NOW) for i in ("b", "a")]
     kind.write(lambda s: s.insert([soon, claimed, late]))
     kind.write(lambda s: s.insert(events))
     found = kind.db.write(lambda conn: kind.due_timers(conn, NOW, LATER, 10))
     assert [t.id for t in found] == ["1"]
     assert [e.id for e in kind.write(lambda s: s.events(["b", "a"]))] == ["a", "b"]
+    assert [e.id for e in kind.write(lambda s: s.events_from("w", "from b"))] == ["b"]
+    assert kind.write(lambda s: s.events_from("other", "from b")) == []
     kind.write(lambda s: s.delete_timers(["1", "unknown"]))
     kind.write(lambda s: s.delete_events(["a"]))
     assert [t.id for t in kind.write(lambda s: s.timers(["1", "2"]))] == ["2"]
