@@ -5,11 +5,15 @@ The API is shared; each test starts the engine and the executor that it needs.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import cluster
+import private_brokers
 import processes
 import pytest
 import services
@@ -105,20 +109,55 @@ def flows(running_api: cluster.Cluster) -> Flows:
 HEARTBEAT = {"check_interval": 2, "max_missed_heartbeats": 3}
 
 
+@contextlib.contextmanager
+def site_of(
+    run_dir: Path, database: services.Service, transport_url: str, rpc: str = "oslo"
+) -> Iterator[Site]:
+    """An API, two engines and two executors for rounds under load; silence of 6 s is death."""
+    with database.new_database() as url:
+        suffix = f"_{secrets.token_hex(6)}"
+        port = processes.free_port()
+        sections = cluster.broker_sections(port, url, transport_url, suffix, rpc)
+        sections["action_heartbeat"] = dict(HEARTBEAT)
+        # a start that no engine answers is given up soon
+        sections["api"]["engine_timeout"] = 3
+        with Site(run_dir, sections) as running:
+            running.start_all()
+            yield running
+
+
 @pytest.fixture(scope="session")
 def site(
     postgresql: services.Service,
     rabbitmq: services.Service,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """Two APIs, engines and executors for rounds under load; silence of 6 s is death."""
-    with postgresql.new_database() as url:
-        suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
-        sections["action_heartbeat"] = dict(HEARTBEAT)
-        with Site(tmp_path_factory.mktemp("site"), sections, apis=2) as running:
-            running.start_all()
-            yield running
+    """A site on PostgreSQL and the shared RabbitMQ."""
+    with site_of(tmp_path_factory.mktemp("site"), postgresql, rabbitmq.url) as running:
+        yield running
+
+
+@dataclasses.dataclass(frozen=True)
+class BrokerSite:
+    """A site with a broker that may be restarted."""
+
+    broker: private_brokers.PrivateBroker
+    site: Site
+
+
+@pytest.fixture
+def broker_site(
+    request: pytest.FixtureRequest, postgresql: services.Service, tmp_path: Path
+) -> Iterator[BrokerSite]:
+    """A site on a private broker of the kind that the test names: its class and the library."""
+    kind, rpc = request.param
+    if private_brokers.found(*kind.commands) is None:
+        pytest.skip(f"{kind.name} is not installed")
+    with (
+        kind(tmp_path / "broker") as broker,
+        site_of(tmp_path / "site", postgresql, broker.url, rpc) as running,
+    ):
+        yield BrokerSite(broker, running)
 
 
 @pytest.fixture

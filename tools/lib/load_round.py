@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import audit
 import counting_party
 import processes
@@ -43,6 +45,15 @@ class Round:
         before = self.ended()
         processes.wait_until(
             lambda: self.ended() >= before + count, f"{count} more executions end", timeout
+        )
+
+    def wait_progress_for(self, seconds: float, timeout: float = PROGRESS_TIMEOUT) -> None:
+        """Until that much time has passed and more executions have ended meanwhile."""
+        before, until = self.ended(), time.monotonic() + seconds
+        processes.wait_until(
+            lambda: time.monotonic() >= until and self.ended() > before,
+            f"executions end for {seconds:g} s",
+            timeout,
         )
 
     def finish(self, timeout: float = END_TIMEOUT) -> audit.Finding:
