@@ -1,4 +1,4 @@
-"""Database servers that a test starts for itself, breaks, and brings back.
+"""Database servers of one's own, which tests break and bring back.
 
 They listen on free ports of 127.0.0.1, keep their data in a directory of their own, and are gone
 with it at the end. PostgreSQL refuses to run as root and gets an unprivileged user.
@@ -167,6 +167,7 @@ class PrivateMariaDB:
                 stdout=stream,
                 stderr=stream,
                 cwd=self._directory,
+                start_new_session=True,
             )
         if wait:
             self.wait()
