@@ -49,10 +49,14 @@ def begin(unit: Unit) -> list[Command]:
 
 
 def begin_for_parent(unit: Unit, event: ExecutionEvent) -> list[Command]:
-    """Roll back as part of the parent's task; nothing to undo is a success, too."""
-    if event.number <= unit.wf_ex.command_number:
+    """Roll back as part of the parent's task; nothing to undo is a success, too.
+
+    Newer commands of operators do not matter: the parent waits for an answer.
+    """
+    before = (unit.wf_ex.rollback or {}).get("asked") or {}
+    if event.number < before.get("number", 0):
         return []
-    unit.wf_ex.command_number = event.number
+    unit.wf_ex.command_number = max(unit.wf_ex.command_number, event.number)
     asked = {
         "execution_id": event.source_id,
         "task_id": event.task_id,
