@@ -1,4 +1,4 @@
-"""Brokers behind TLS: certificates are shown, checked, and refused when they are not trusted."""
+"""Brokers behind TLS: certificates are checked, and refused when nobody trusted signed them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ import datetime as dt
 import ipaddress
 import ssl
 import threading
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -73,7 +75,7 @@ class TlsProxy:
         self._thread.join()
         self._loop.close()
 
-    def _run(self, work):  # type: ignore[no-untyped-def]
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _end(self) -> None:
