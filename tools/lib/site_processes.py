@@ -28,6 +28,8 @@ class Site:
         executors: int = 2,
     ) -> None:
         self.installation = cluster.Cluster(run_dir, sections)
+        #: Variables that processes get when they are started (again), by name.
+        self.environments: dict[str, dict[str, str]] = {}
         counts = dict(zip(KINDS, (apis, engines, executors), strict=True))
         self.names = [f"{kind}-{n}" for kind in KINDS for n in range(1, counts[kind] + 1)]
         first_port = int(str(sections["api"]["port"]))
@@ -51,12 +53,8 @@ class Site:
     def start(self, name: str) -> None:
         """Start a process that does not run."""
         kind = name.partition("-")[0]
-        if kind == "api":
-            self.installation.start(name, "api", {"api": {"port": self._ports[name]}})
-        elif kind == "engine":
-            self.installation.start_engine(name)
-        else:
-            self.installation.start_executor(name)
+        own = {"port": self._ports[name]} if kind == "api" else {"host": name}
+        self.installation.start(name, kind, {kind: own}, self.environments.get(name))
 
     def start_all(self) -> None:
         """Make the database, start everything, and wait until it works."""
