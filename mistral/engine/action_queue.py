@@ -145,12 +145,14 @@ class Relay:
         post: Post,
         add_timers: Callable[[Iterable[Timer]], None],
         interval: float,
+        is_busy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._db = database
         self._queue = queue
         self._post = post
         self._add_timers = add_timers
         self._interval = interval
+        self._is_busy = is_busy
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._listening_since: dt.datetime | None = None
@@ -171,13 +173,17 @@ class Relay:
     def _run(self) -> None:
         while not self._stop.wait(self._interval):
             try:
-                while self.sweep() >= SWEEP_SIZE and not self._stop.is_set():
-                    continue
+                self.look()
             except exc.UnavailableException as error:
                 LOG.warning("The relay could not look: %s", error)
             # the edge of a thread: without it nothing that gets lost would ever be found
             except Exception:
                 LOG.exception("The relay failed, it looks again in %s s", self._interval)
+
+    def look(self) -> None:
+        """Look until little is left, but find no more than can be handled."""
+        while self.sweep() >= SWEEP_SIZE and not (self._stop.is_set() or self._is_busy()):
+            continue
 
     def sweep(self) -> int:
         """Look once; returns how many rows of the fullest kind were found."""

@@ -53,6 +53,10 @@ from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
 
+BUSY_WITH, FULL_WITH = 2_000, 20_000
+"""Mail that waits in this process: above the first the relay finds no more than it has to, above
+the second doorbells are not heard. What they were rung for is in the database and found later."""
+
 WAIT_SECONDS = 120
 """How long a caller may wait for the handling of its mail."""
 
@@ -96,7 +100,12 @@ class DefaultEngine(Engine):
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
         self._timers = TimerQueue(self._fire)
         self._relay = Relay(
-            database, queue, self._mailboxes.post, self._timers.add, self._options.relay_interval
+            database,
+            queue,
+            self._mailboxes.post,
+            self._timers.add,
+            self._options.relay_interval,
+            lambda: self._mailboxes.size >= BUSY_WITH,
         )
 
     def start(self) -> None:
@@ -291,6 +300,8 @@ class DefaultEngine(Engine):
 
     def action_delivered(self, action_ex_id: str, wf_ex_id: str | None) -> None:
         """A result was committed: handle it now instead of at the relay's next look."""
+        if self._mailboxes.size >= FULL_WITH:
+            return
         self._mailboxes.post(wf_ex_id or action_ex_id, [Mail("delivered", action_ex_id)])
 
     # executors

@@ -44,6 +44,7 @@ class Mailboxes:
         self._handle = handle
         self._threads = threads
         self._boxes: dict[str, collections.deque[Mail]] = {}
+        self._size = 0
         self._ready: collections.deque[str] = collections.deque()
         self._changed = threading.Condition()
         self._stopped = False
@@ -69,9 +70,15 @@ class Mailboxes:
         """How many executions have mail that nobody handles yet."""
         return len(self._ready)
 
+    @property
+    def size(self) -> int:
+        """How much mail nobody handles yet."""
+        return self._size
+
     def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
         """Deliver mail to an execution."""
         with self._changed:
+            self._size += len(mails)
             box = self._boxes.get(execution_id)
             if box is None:
                 self._boxes[execution_id] = collections.deque(mails)
@@ -94,7 +101,9 @@ class Mailboxes:
                 self._changed.wait()
             execution_id = self._ready.popleft()
             box = self._boxes[execution_id]
-            return execution_id, [box.popleft() for _ in range(min(BATCH, len(box)))]
+            batch = [box.popleft() for _ in range(min(BATCH, len(box)))]
+            self._size -= len(batch)
+            return execution_id, batch
 
     def _give_back(self, execution_id: str) -> None:
         with self._changed:

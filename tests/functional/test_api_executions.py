@@ -294,6 +294,12 @@ def test_reports(api: Any, tree: _Tree) -> None:
     (act,) = under_b["task_executions"]
     assert act["action_executions"][0]["id"] == tree.action.id
     assert act["action_executions"][0]["accepted"] is False
+    # until the first sign of life: its deadline, an hour after the creation
+    created, last = (
+        dt.datetime.fromisoformat(act["action_executions"][0][name])
+        for name in ("created_at", "last_heartbeat")
+    )
+    assert last - created == dt.timedelta(hours=1)
 
     shallow = api.get(f"{path}?max_depth=0")
     assert shallow["statistics"]["total_tasks_count"] == 2

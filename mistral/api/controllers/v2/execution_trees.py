@@ -33,6 +33,7 @@ class ExecutionTreesController:
         self._database = deps.database
         self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
         self._tasks = Lists(deps.database, TASK, deps.options.max_limit)
+        self._grace = dt.timedelta(seconds=deps.options.first_heartbeat_timeout)
 
     def of_execution(self, request: ApiRequest, execution_id: str) -> Response:
         """An execution and all below it."""
@@ -90,7 +91,7 @@ class ExecutionTreesController:
                 raise queries.not_found(EXECUTION.reader.listing, execution_id)
             document: dict[str, Any] = {"statistics": _statistics(conn, rows)}
             if not statistics_only:
-                document["root_workflow_execution"] = _execution(rows, rows.top)
+                document["root_workflow_execution"] = _execution(rows, rows.top, self._grace)
             return document
 
         return answer(self._database.read(read))
@@ -127,25 +128,28 @@ def _common(row: sa.RowMapping) -> dict[str, Any]:
     }
 
 
-def _execution(rows: trees.ReportRows, row: sa.RowMapping) -> dict[str, Any]:
+def _execution(rows: trees.ReportRows, row: sa.RowMapping, grace: dt.timedelta) -> dict[str, Any]:
     shown = _common(row)
     if row["id"] in rows.tasks:
-        shown["task_executions"] = [_task(rows, task) for task in rows.tasks[row["id"]]]
+        shown["task_executions"] = [_task(rows, task, grace) for task in rows.tasks[row["id"]]]
     return shown
 
 
-def _task(rows: trees.ReportRows, row: sa.RowMapping) -> dict[str, Any]:
+def _task(rows: trees.ReportRows, row: sa.RowMapping, grace: dt.timedelta) -> dict[str, Any]:
     shown = _common(row)
     shown["action_executions"] = [
         {
             **_common(action),
             "accepted": bool(action["accepted"]),
-            "last_heartbeat": clock.render(action["last_heartbeat"]),
+            "last_heartbeat": clock.render(
+                # until the first one it is the end of the time in which it has to come
+                action["last_heartbeat"] or action["created_at"] + grace
+            ),
         }
         for action in rows.actions.get(row["id"], [])
     ]
     shown["workflow_executions"] = [
-        _execution(rows, child) for child in rows.executions.get(row["id"], [])
+        _execution(rows, child, grace) for child in rows.executions.get(row["id"], [])
     ]
     retry = (row["runtime_context"] or {}).get("retry_task_policy") or {}
     if "retry_no" in retry:
