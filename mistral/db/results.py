@@ -11,6 +11,7 @@ from mistral.db import tables
 from mistral.db.definitions import load_spec
 from mistral.db.filters import raw_text
 from mistral.db.queries import bag_value, expand_bags
+from mistral.workflow.results import countable
 from mistral.workflow.values import Bag
 
 _WF = tables.workflow_executions
@@ -40,8 +41,8 @@ _ACTION_OUTPUTS: Final = (
     .order_by(_ACTION.c.idx, _ACTION.c.id)
 )
 _CHILD_OUTPUTS: Final = (
-    sa.select(raw_text(_WF.c.output))
-    .where(_WF.c.task_execution_id == sa.bindparam("id"), _WF.c.accepted == sa.true())
+    sa.select(raw_text(_WF.c.output).label("output"), _WF.c.state, _WF.c.idx, _WF.c.task_attempt)
+    .where(_WF.c.task_execution_id == sa.bindparam("id"))
     .order_by(_WF.c.idx, _WF.c.id)
 )
 
@@ -76,21 +77,27 @@ def task_facts(conn: sa.Connection, task_id: str) -> tuple[str, str | None]:
     expand_bags(conn, [(root_id, globals_, (0,))])
     several = "with_items" in (runtime_context or {})
     shown = globals_[0] if globals_[0] not in (None, "", "{}") else None
-    return _result(conn, task_id, kind, root_id, several), shown
-
-
-def _result(
-    conn: sa.Connection, task_id: str, kind: str, root_id: str | None, several: bool
-) -> str:
-    """One accepted result, or a list (contract language §16.8)."""
-    is_workflow = kind == "WORKFLOW"
-    rows = conn.execute(_CHILD_OUTPUTS if is_workflow else _ACTION_OUTPUTS, {"id": task_id})
-    outputs = [list(row) for row in rows]
-    expand_bags(conn, [(root_id, output, (0,)) for output in outputs])
-    if is_workflow:
-        texts = [output[0] or "{}" for output in outputs]
+    if kind == "WORKFLOW":
+        children = conn.execute(_CHILD_OUTPUTS, {"id": task_id}).all()
+        texts = [child.output for child in countable(runtime_context or {}, children)]
+        found = [text or "{}" for text in _expanded(conn, root_id, texts)]
     else:
-        texts = [bag_value(output[0], "result") or "null" for output in outputs]
+        texts = list(conn.execute(_ACTION_OUTPUTS, {"id": task_id}).scalars())
+        outputs = _expanded(conn, root_id, texts)
+        found = [bag_value(text, "result") or "null" for text in outputs]
+    return _joined(found, several), shown
+
+
+def _expanded(
+    conn: sa.Connection, root_id: str | None, texts: list[str | None]
+) -> list[str | None]:
+    values: list[list[Any]] = [[text] for text in texts]
+    expand_bags(conn, [(root_id, value, (0,)) for value in values])
+    return [value[0] for value in values]
+
+
+def _joined(texts: list[str], several: bool) -> str:
+    """One result that counts, or a list (contract language §16.8)."""
     if len(texts) == 1 and not several:
-        return str(texts[0])
+        return texts[0]
     return "[" + ",".join(texts) + "]"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from mistral.lang import WorkflowSpec
 from mistral.utils import clock
-from mistral.workflow import states
+from mistral.workflow import results
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.values import Bag, Values
 
@@ -206,19 +206,5 @@ def outcome_values(
     task_ex: TaskExecution, children: Sequence[WorkflowExecution], values: Values
 ) -> list[Any]:
     """The outputs of the children that count, in order of index (see ``countable``)."""
-    return [values.unpack(child.output) for child in countable(task_ex, children)]
-
-
-def countable(
-    task_ex: TaskExecution, children: Sequence[WorkflowExecution]
-) -> list[WorkflowExecution]:
-    """Of each index the newest finished child, not older than the last complete reset."""
-    base = task_ex.runtime_context.get("base_attempt", 0)
-    newest: dict[int, WorkflowExecution] = {}
-    for child in children:
-        if child.task_attempt < base or not states.is_completed(child.state):
-            continue
-        other = newest.get(child.idx)
-        if other is None or other.task_attempt <= child.task_attempt:
-            newest[child.idx] = child
-    return [newest[index] for index in sorted(newest)]
+    found = results.countable(task_ex.runtime_context, children)
+    return [values.unpack(child.output) for child in found]

@@ -21,7 +21,7 @@ from mistral.lang import WorkflowSpec
 from mistral.scheduler.timer_queue import HORIZON
 from mistral.services.catalog import Catalog
 from mistral.utils import ids, json
-from mistral.workflow import joins, states
+from mistral.workflow import joins, results, states
 from mistral.workflow.commands import Command, RunTask
 from mistral.workflow.entities import (
     RESULT_ERASED,
@@ -294,7 +294,7 @@ class Unit:
         """Sub-executions of a task that count, in order of index."""
         if task_ex.id not in self._children:
             self._children[task_ex.id] = self.store.children_of_task(task_ex.id)
-        return engine_facts.countable(task_ex, self._children[task_ex.id])
+        return results.countable(task_ex.runtime_context, self._children[task_ex.id])
 
     def task_result(self, task_ex: TaskExecution) -> Any:
         """The result of a task of this execution (§16.8)."""

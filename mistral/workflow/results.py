@@ -6,7 +6,8 @@ import dataclasses
 import datetime as dt
 import enum
 import hashlib
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 from mistral.utils import json
 from mistral.workflow import states
@@ -70,3 +71,38 @@ def outcome_of(action_ex: ActionExecution, values: Values) -> Outcome:
 def is_live(action_ex: ActionExecution) -> bool:
     """Whether an action still waits for its result."""
     return action_ex.result_at is None and action_ex.state not in states.COMPLETED
+
+
+class Child(Protocol):
+    """What tells whether a sub-execution counts for its task."""
+
+    @property
+    def state(self) -> str:
+        """The state."""
+
+    @property
+    def idx(self) -> int:
+        """The position among the items."""
+
+    @property
+    def task_attempt(self) -> int:
+        """The attempt of the task that it belongs to."""
+
+
+C = TypeVar("C", bound=Child)
+
+
+def countable(runtime_context: Mapping[str, Any], children: Iterable[C]) -> list[C]:
+    """Of each index the newest finished child, not older than the task's last complete reset.
+
+    :param children: all sub-executions of a task, oldest first.
+    """
+    base = runtime_context.get("base_attempt", 0)
+    newest: dict[int, C] = {}
+    for child in children:
+        if child.task_attempt < base or not states.is_completed(child.state):
+            continue
+        other = newest.get(child.idx)
+        if other is None or other.task_attempt <= child.task_attempt:
+            newest[child.idx] = child
+    return [newest[index] for index in sorted(newest)]

@@ -353,7 +353,7 @@ def test_results_of_items_and_workflows(api: Any, stored: Any) -> None:
     stored.action(items, accepted=True, output=Bag({"result": 1}))
     assert api.get(f"/v2/tasks/{items.id}")["result"] == "[1]"
     sub = stored.task(execution, type="WORKFLOW")
-    stored.execution(task_execution_id=sub.id, accepted=True, output=Bag({"o": 1}))
+    stored.execution(task_execution_id=sub.id, state="SUCCESS", output=Bag({"o": 1}))
     assert api.get(f"/v2/tasks/{sub.id}")["result"] == '{"o": 1}'
     erased = stored.task(execution)
     stored.action(erased, accepted=True, output=Bag())

@@ -137,3 +137,34 @@ def test_reverse_workflows(flows: Flows) -> None:
     body = {"workflow_name": "main", "workflow_namespace": flows.namespace}
     for params in ({}, {"task_name": "no"}):
         assert flows.request("POST", "/executions", body | {"params": params})[0] == 400
+
+
+def test_only_the_last_attempt_counts_as_the_result_of_a_task(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        child:
+          input: [n]
+          output-on-error: {result: bad, n: <% $.n %>}
+          output: {n: <% $.n %>}
+          tasks:
+            t: {action: <% env().act %>}
+        main:
+          output: {one: <% task(one).result %>, many: <% task(many).result %>}
+          tasks:
+            one: {workflow: child n=1, retry: {count: 1, delay: 0}}
+            many: {with-items: 'i in [1, 2]', workflow: child n=<% $.i %>}
+        """,
+        env={"act": "std.fail"},
+    ).wait("ERROR")
+    bad = [{"result": "bad", "n": n} for n in (1, 2)]
+    assert len(run.children("one")) == 2
+    assert (run.task("one")["result"], run.task("many")["result"]) == (bad[0], bad)
+    again = {"state": "RUNNING", "reset": True, "env": {"act": "std.noop"}}
+    assert run.put_task("one", **again)[0] == 200
+    run.until(lambda: run.states()["one"] == "SUCCESS", "the end of the rerun")
+    run.wait("ERROR")
+    assert run.task("one")["result"] == {"n": 1}
+    assert run.put_task("many", state="RUNNING", reset=False)[0] == 200
+    run.wait()
+    assert run.task("many")["result"] == [{"n": 1}, {"n": 2}]
+    assert run.output == {"one": {"n": 1}, "many": [{"n": 1}, {"n": 2}]}
