@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import cluster
 import processes
 import pytest
 from flows import Flows
+from tls_proxy import make_certificate
 
 SECTIONS: cluster.Sections = {
     "api": {
@@ -213,3 +217,28 @@ def test_the_most_often_updated_value_wins_and_nobody_sees_the_counts(flows: Flo
     task = flows.ok("GET", f"/tasks/{row['id']}")
     assert json.loads(task["result"]) == {"x": "b2", "__execution": {"id": run.id}}
     assert json.loads(task["published"]) == {"seen": "b2"}
+
+
+def test_the_api_is_served_over_https(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    port = processes.free_port()
+    sections = cluster.embedded_sections(port, f"sqlite:///{tmp_path / 'mistral.sqlite'}")
+    sections["api"]["enable_ssl_api"] = True
+    sections["ssl"] = {"cert_file": certificate, "key_file": key}
+    trusted = ssl.create_default_context(cafile=str(certificate))
+    trusted.check_hostname = False
+
+    def answer() -> object:
+        try:
+            with urllib.request.urlopen(f"https://127.0.0.1:{port}/v2/", context=trusted) as found:
+                return json.load(found)
+        except urllib.error.URLError as error:
+            if not isinstance(error.reason, ConnectionRefusedError):
+                raise
+            return None
+
+    with cluster.Cluster(tmp_path / "run", sections) as installation:
+        installation.prepare_database()
+        installation.start("mistral", "api,engine")
+        found = processes.wait_until(answer, "the API answers over HTTPS", 30)
+        assert found == {"uri": f"https://127.0.0.1:{port}/v2"}
