@@ -13,7 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, rows, tables
+from mistral.db import actions, hotpath, rows, tables
 from mistral.db import values as value_store
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -84,6 +84,10 @@ _TASKS_IN = (
     .where(_T.c.workflow_execution_id == _param("id"), _T.c.state.in_(_any_of("states")))
     .order_by(_T.c.id)
 )
+_UNFINISHED = sa.select(_T.c.id, _T.c.name, _T.c.state).where(
+    _T.c.workflow_execution_id == _param("id"), _T.c.state.in_(sorted(states.UNFINISHED))
+)
+_UNFINISHED_NAMED = _UNFINISHED.where(_T.c.name.in_(_any_of("names")))
 _END_TASKS = (
     sa.select(_T)
     .where(
@@ -201,6 +205,17 @@ class Store:
         """Tasks of an execution in one of some states, oldest first."""
         params = {"id": execution_id, "states": list(in_states)}
         return rows.load(self.conn, TaskExecution, _TASKS_IN, params)
+
+    def unfinished(
+        self, execution_id: str, names: Iterable[str] | None = None
+    ) -> list[tuple[str, str, str]]:
+        """Id, name and state of the unfinished tasks, of all or of some names."""
+        params: dict[str, Any] = {"id": execution_id}
+        if names is None:
+            found = hotpath.select(self.conn, _UNFINISHED, params)
+        else:
+            found = hotpath.select(self.conn, _UNFINISHED_NAMED, {**params, "names": list(names)})
+        return [(row[0], row[1], row[2]) for row in found]
 
     def end_tasks(self, execution_id: str) -> list[TaskExecution]:
         """Finished tasks that nothing followed."""

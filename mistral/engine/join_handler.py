@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mistral.engine import task_handler
@@ -18,6 +19,9 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.entities import JoinInbound, TaskExecution
 from mistral.workflow.values import EMPTY
+
+_FEW = 16
+"""So many inbound tasks are looked at one by one; of more, the whole execution is."""
 
 
 def join_key(name: str) -> str:
@@ -114,15 +118,12 @@ def _already_decided(unit: Unit, name: str) -> set[str]:
 
 
 def _active(unit: Unit) -> set[str]:
-    """Unfinished tasks that do not just wait for others."""
-    unfinished = unit.tasks_in(*sorted(states.UNFINISHED))
-    names = {
-        t.name
-        for t in unfinished
-        if t.state != states.WAITING or t.runtime_context.get("waits_for_retry")
-    }
-    # what ended in a pause has not chosen its followers yet
-    return names | unit.about_to_start() | {t.name for t in unit.unprocessed_tasks()}
+    """Names of the tasks that do not just wait for others."""
+    return unit.unfinished_names()[0] | _about_to_come(unit)
+
+
+def _about_to_come(unit: Unit) -> set[str]:
+    return unit.about_to_start() | unit.undecided_names()
 
 
 def evaluate(unit: Unit, task_id: str) -> list[Command]:
@@ -166,38 +167,74 @@ def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
 
 def edges_not_taken(unit: Unit, command: TaskCompleted) -> list[Command]:
     """Tell joins of a task that ended without choosing them, or without leading to them."""
-    task_ex = unit.task(command.task_id)
-    spec = unit.spec
-    affected: set[str] = set()
-    for name in spec.outbound(task_ex.name):
-        if name in command.chosen:
-            continue
-        if spec.tasks[name].join is not None:
-            affected.add(name)
+    spec, ended = unit.spec, unit.task(command.task_id)
+    targets = [name for name in spec.outbound(ended.name) if name not in command.chosen]
+    affected = {name for name in targets if spec.tasks[name].join is not None}
+    for name in targets:
         affected.update(spec.joins_reachable_from(name))
     waiting = [unit.task_by_key(join_key(name)) for name in sorted(affected)]
     found = [join for join in waiting if join is not None and not states.is_completed(join.state)]
     if not found:
         return []
-    # a join that waits may still fail and lead on: it counts as lost when nothing else is sure
-    active = _active(unit)
-    for alive in (active | _waiting(unit), active):
-        lost = [further for join in found for further in _lost_routes(unit, join, command, alive)]
-        if lost:
-            return [*lost, command]
-    return []
+    lost = _lost_behind(unit, found, command, targets) or _lost_among_waiting(unit, found, command)
+    return [*lost, command] if lost else []
 
 
-def _waiting(unit: Unit) -> set[str]:
-    """Names of the joins that wait."""
-    return {task_ex.name for task_ex in unit.tasks_in(states.WAITING)}
-
-
-def _lost_routes(
-    unit: Unit, join: TaskExecution, command: TaskCompleted, active: set[str]
+def _lost_behind(
+    unit: Unit, found: list[TaskExecution], command: TaskCompleted, targets: list[str]
 ) -> list[Command]:
-    """Inbound tasks of a join that can't come any more because of a route not taken."""
-    decided = unit.inbounds(join)
+    """What is lost because of the edges not taken: nothing but what they lead to.
+
+    Only tasks from which these inbound tasks could still come are looked for, not all there are.
+    """
+    spec, ended = unit.spec, unit.task(command.task_id)
+    behind = {ended.name, *targets}.union(*(spec.reachable_from(name) for name in targets))
+    opened = {}
+    for join in found:
+        names = [name for name in spec.inbound(join.name) if name in behind]
+        opened[join.name] = _undecided(unit, join, command, names)
+    wanted = None
+    if sum(map(len, opened.values())) <= _FEW:
+        wanted = set().union(
+            *(joins.origins(spec, join, name) for join, names in opened.items() for name in names)
+        )
+    # a join that waits may still fail and lead on
+    alive = set().union(*unit.unfinished_names(wanted)) | _about_to_come(unit)
+    lost: list[Command] = []
+    for join in found:
+        names = opened[join.name]
+        if wanted is None:
+            dead = joins.dead_inbound(spec, join.name, names, alive)
+        else:
+            dead = {name for name in names if not alive & joins.origins(spec, join.name, name)}
+        lost += _fail(unit, join, command, dead)
+    return lost
+
+
+def _lost_among_waiting(
+    unit: Unit, found: list[TaskExecution], command: TaskCompleted
+) -> list[Command]:
+    """What is lost because nothing but waiting joins leads to it."""
+    names = {join.name for join in found}
+    others = unit.waiting_names()
+    if len(names) == 1 and others <= names:
+        return []
+    active = _active(unit)
+    lost: list[Command] = []
+    for join in found:
+        opened = _undecided(unit, join, command, unit.spec.inbound(join.name))
+        dead = joins.dead_inbound(unit.spec, join.name, opened, active)
+        lost += _fail(unit, join, command, dead)
+    return lost
+
+
+def _undecided(
+    unit: Unit, join: TaskExecution, command: TaskCompleted, names: Sequence[str]
+) -> list[str]:
+    """Which inbound tasks of a join, out of some, may still come or not."""
+    if not names:
+        return []
+    decided = unit.inbounds(join, names)
     ended = unit.task(command.task_id)
 
     def is_open(name: str) -> bool:
@@ -207,11 +244,15 @@ def _lost_routes(
         # the same task came before, was run again and chose otherwise
         return not command.again and name == ended.name and row.source_task_id == ended.id
 
-    undecided = [name for name in unit.spec.inbound(join.name) if is_open(name)]
-    dead = joins.dead_inbound(unit.spec, join.name, undecided, active)
-    dead -= unit.about_to_come(join.name)
+    return [name for name in names if is_open(name)]
+
+
+def _fail(unit: Unit, join: TaskExecution, command: TaskCompleted, dead: set[str]) -> list[Command]:
+    """Inbound tasks of a join that can't come any more because of a route not taken."""
+    dead = dead - unit.about_to_come(join.name)
     if not dead:
         return []
+    ended = unit.task(command.task_id)
     found = {name: _failed(join, name) for name in sorted(dead)}
     events = dict(ended.next_tasks or ()) if command.again else {}
     if ended.name in found and join.name in events:

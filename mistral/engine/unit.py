@@ -39,6 +39,9 @@ EVENT_LOOK_AFTER = dt.timedelta(seconds=3)
 """When the relay looks at news that the target has not handled."""
 
 
+_NAMES_PER_LOOK = 200
+"""More names than these are not worth a condition of their own."""
+
 TIMER_CLAIM = dt.timedelta(seconds=6)
 
 
@@ -214,6 +217,40 @@ class Unit:
         told = {c.source_name for c in self.pending if isinstance(c, RunTask) and c.name == name}
         held = self.wf_ex.backlog or ()
         return told | {stored["source"] for stored in held if stored.get("run") == name}
+
+    def unfinished_names(self, names: Collection[str] | None = None) -> tuple[set[str], set[str]]:
+        """Names of the unfinished tasks: of those that go on by themselves, of those that wait.
+
+        :param names: look for these only.
+        """
+        asked = names if names is None or len(names) <= _NAMES_PER_LOOK else None
+        stored = self.store.unfinished(self.wf_ex.id, asked)
+        sure = {n for i, n, state in stored if state != states.WAITING and i not in self._tasks}
+        # what waits for a retry comes by itself: that stands in the whole row
+        self.tasks([i for i, _, state in stored if state == states.WAITING])
+        waiting: set[str] = set()
+        for task_ex in self._tasks.values():
+            if task_ex.state == states.WAITING:
+                is_sure = bool(task_ex.runtime_context.get("waits_for_retry"))
+                (sure if is_sure else waiting).add(task_ex.name)
+            elif task_ex.state in states.UNFINISHED:
+                sure.add(task_ex.name)
+        return (sure, waiting) if names is None else (sure & set(names), waiting & set(names))
+
+    def waiting_names(self) -> set[str]:
+        """Names of the tasks that wait for others."""
+        return {t.name for t in self.tasks_in(states.WAITING)}
+
+    def undecided_names(self) -> set[str]:
+        """Names of finished tasks that have not chosen their followers yet.
+
+        A pause leaves them so; an execution that runs has them in hand.
+        """
+        if self.wf_ex.state != states.RUNNING:
+            return {t.name for t in self.unprocessed_tasks()}
+        return {
+            t.name for t in self._tasks.values() if states.is_completed(t.state) and not t.processed
+        }
 
     def unprocessed_tasks(self) -> list[TaskExecution]:
         """Finished tasks whose followers were not decided because of a pause."""
@@ -404,11 +441,13 @@ class Unit:
                 known[row.name] = row
         return known.get(name)
 
-    def inbounds(self, task_ex: TaskExecution) -> dict[str, JoinInbound]:
-        """What is decided about all inbound tasks of a join, by name."""
+    def inbounds(
+        self, task_ex: TaskExecution, names: Collection[str] | None = None
+    ) -> dict[str, JoinInbound]:
+        """What is decided about inbound tasks of a join, by name: about all, or at least some."""
         known = self._inbounds.setdefault(task_ex.id, {})
         if task_ex.id not in self.new_tasks:
-            for row in self.store.inbounds(task_ex.id):
+            for row in self.store.inbounds(task_ex.id, names):
                 known.setdefault(row.name, row)
         return known
 

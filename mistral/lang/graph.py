@@ -38,12 +38,13 @@ class Graph:
             return ()
         found = self._reachable.get(name)
         if found is None:
-            seen = self._from(name)
+            seen = self.reachable_from(name)
             found = tuple(join for join in self.joins if join in seen)
             self._reachable[name] = found
         return found
 
-    def _from(self, name: str) -> set[str]:
+    def reachable_from(self, name: str) -> set[str]:
+        """Tasks to which some way leads from a task."""
         seen: set[str] = set()
         todo = [name]
         while todo:

@@ -160,6 +160,10 @@ class WorkflowSpec:
         """Joins that some way of transitions leads to, conditions ignored."""
         return self._graph.joins_reachable_from(name)
 
+    def reachable_from(self, name: str) -> set[str]:
+        """Tasks that some way of transitions leads to, conditions ignored."""
+        return self._graph.reachable_from(name)
+
 
 @dataclasses.dataclass(frozen=True)
 class AdHocActionSpec:

@@ -39,6 +39,21 @@ def verdict(task_spec: TaskSpec, total: int, ready: int, failed: int) -> str:
     return FAILED if failed > total - needed else WAITING
 
 
+def origins(spec: WorkflowSpec, join_name: str, name: str) -> set[str]:
+    """Tasks from which some way leads to an inbound task of a join, itself among them.
+
+    A way through the join itself does not count: it would wait for itself.
+    """
+    found = {name} - {join_name}
+    todo = list(found)
+    while todo:
+        for before in spec.inbound(todo.pop()):
+            if before != join_name and before not in found:
+                found.add(before)
+                todo.append(before)
+    return found
+
+
 def dead_inbound(
     spec: WorkflowSpec, join_name: str, undecided: Iterable[str], active: Collection[str]
 ) -> set[str]:

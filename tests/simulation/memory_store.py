@@ -108,6 +108,16 @@ class MemoryStore(Store):
         wanted = set(in_states)
         return self._tasks(execution_id, lambda r: r["state"] in wanted)
 
+    def unfinished(
+        self, execution_id: str, names: Iterable[str] | None = None
+    ) -> list[tuple[str, str, str]]:
+        wanted = None if names is None else set(names)
+        found = self._tasks(
+            execution_id,
+            lambda r: r["state"] in states.UNFINISHED and (wanted is None or r["name"] in wanted),
+        )
+        return [(t.id, t.name, t.state) for t in found]
+
     def end_tasks(self, execution_id: str) -> list[TaskExecution]:
         return self._tasks(
             execution_id, lambda r: r["state"] in states.COMPLETED and not r["has_next_tasks"]

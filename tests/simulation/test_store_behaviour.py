@@ -171,6 +171,9 @@ def test_questions_about_tasks(kind: Kind) -> None:
     assert kind.write(lambda s: s.latest_task("w", "other")) is None
     assert names(lambda s: s.end_tasks("w")) == ["b", "c"]
     assert names(lambda s: s.unprocessed_tasks("w")) == ["c"]
+    assert kind.write(lambda s: s.unfinished("w")) == [("d", "d", "RUNNING")]
+    assert kind.write(lambda s: s.unfinished("w", ["a", "d"])) == [("d", "d", "RUNNING")]
+    assert kind.write(lambda s: s.unfinished("w", ["a"])) == []
     assert names(lambda s: s.find_tasks(None, "w", True, "ERROR")) == ["c"]
     assert names(lambda s: s.tasks([])) == []
 
