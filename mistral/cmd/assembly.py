@@ -109,6 +109,7 @@ class Components:
             refresh=heartbeat.check_interval,
             first=heartbeat.first_heartbeat_timeout,
             caller=conf.rpc_response_timeout,
+            batch=heartbeat.batch_size,
         )
         queue = ActionQueue(
             ExecutorClient(self._parts.executor_transport.client(conf.executor.topic)),

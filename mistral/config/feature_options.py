@@ -90,7 +90,9 @@ HEARTBEAT_OPTS: list[cfg.Opt] = [
         help="Seconds after which a sign of life of an action is noted again; 0 = no action is "
         "given up.",
     ),
-    cfg.IntOpt("batch_size", default=10, min=0, help="Actions per check; 0 = no limit."),
+    cfg.IntOpt(
+        "batch_size", default=10, min=0, help="Actions that are found lost at a time; 0 = no limit."
+    ),
     cfg.IntOpt(
         "first_heartbeat_timeout",
         default=3600,

@@ -252,6 +252,7 @@ class Relay:
         sends: list[tuple[str | None, Mapping[str, Any]]] = []
         mails: list[tuple[str, Mail]] = []
         without = self._turns[ActionExecution].without
+        batch = self._queue.options.patience.batch
 
         def work(conn: sa.Connection) -> list[ActionExecution]:
             sends.clear()
@@ -262,13 +263,20 @@ class Relay:
             parents = _executions(conn, found)
             owners = {action_ex.started_by for action_ex in found if action_ex.started_by}
             heard = members.last_seen(conn, owners) if owners else {}
-            for action_ex in found:
+            for number, action_ex in enumerate(found):
+                if batch and sum(mail.kind == "lost" for _, mail in mails) >= batch:
+                    # the others stay due
+                    found = found[:number]
+                    break
                 known = Heard(heard.get(action_ex.started_by or ""), self._listening_since)
                 self._look_at(conn, action_ex, parents, known, now, sends, mails)
             rows.update(conn, found)
             return found
 
         count = self._count(ActionExecution, self._db.write(work))
+        if batch and sum(mail.kind == "lost" for _, mail in mails) >= batch:
+            # there may be more
+            count = SWEEP_SIZE
         self._queue.send(sends)
         for execution_id, mail in mails:
             self._post(execution_id, [mail])

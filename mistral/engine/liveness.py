@@ -38,6 +38,7 @@ class Patience:
     :param silence: a claimed action of which nothing is heard for so long is lost; 0 = never.
     :param refresh: how old the last sign of life in an action's row may become.
     :param first: how long a synchronous action may wait for an executor to take notice of it.
+    :param batch: how many are found lost at a time; 0 = as many as there are.
     :param caller: how long a caller may wait for an action that it runs itself.
     """
 
@@ -45,6 +46,7 @@ class Patience:
     refresh: float = 20.0
     first: float = 3600.0
     caller: float = 60.0
+    batch: int = 0
 
     @property
     def claimed_look(self) -> dt.timedelta:

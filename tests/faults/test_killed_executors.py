@@ -22,7 +22,16 @@ main:
       action: std.http
       input: {url: <% $.url + "/hold/safe" %>}
       safe-rerun: true
+    signal:
+      action: std.mistral_http
+      input: {url: <% $.url + "/hold/signal" %>}
+      on-error: noop
 """
+
+
+def _cause(run: Any, task: str) -> str:
+    (action,) = run.actions(task)
+    return str(action["output"])
 
 
 def test_a_killed_executor(flows: Flows, victims: Any, third_party: ThirdParty) -> None:
@@ -30,15 +39,17 @@ def test_a_killed_executor(flows: Flows, victims: Any, third_party: ThirdParty) 
     victims.executor()
     victims.wait_working()
     run = flows.launch(HOLD, {"url": third_party.url})
-    run.until(lambda: len(third_party.counts) == 2, "both requests have arrived")
+    run.until(lambda: len(third_party.counts) == 3, "all requests have arrived")
     victims.kill("executor")
     victims.executor()
     run.until(lambda: third_party.counts["/hold/safe"] == 2, "the safe one runs again")
     run.wait_task("unsafe", "ERROR", DEADLINE)
+    run.wait_task("signal", "ERROR", DEADLINE)
+    assert "Heartbeat wasn't received" in _cause(run, "unsafe")
+    assert "not known whether the third party was told" in _cause(run, "signal")
     third_party.release.set()
     run.wait("SUCCESS", DEADLINE)
-    assert third_party.counts == {"/hold/safe": 2, "/hold/unsafe": 1}
-    assert len(run.actions("unsafe")) == 1
+    assert third_party.counts == {"/hold/safe": 2, "/hold/unsafe": 1, "/hold/signal": 1}
 
 
 def test_a_stop_waits_for_what_runs(flows: Flows, victims: Any, third_party: ThirdParty) -> None:

@@ -191,6 +191,17 @@ def test_an_executor_that_was_never_seen_is_silent_since_its_claim(around: Surro
     assert [mail.kind for mail in around.posted] == ["lost"]
 
 
+def test_lost_actions_are_found_in_batches(around: Surroundings) -> None:
+    around.queue.options = SendOptions(patience=Patience(silence=SILENCE, batch=2))
+    for _ in range(5):
+        around.action(started_by=EXECUTOR, started_at=around.long_ago)
+    around.listens_since(around.long_ago)
+    assert around.relay.sweep() == SWEEP_SIZE
+    assert len(around.posted) == 2
+    around.relay.look()
+    assert len({mail.id for mail in around.posted}) == 5
+
+
 def test_what_a_living_executor_has_forgotten_is_lost(around: Surroundings) -> None:
     now = clock.utc_now()
     around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", now))
