@@ -86,12 +86,14 @@ def is_usable(url: str) -> bool:
 
 
 def _oldest_supported(url: str) -> str | None:
+    def ask(conn: sa.Connection) -> str | None:
+        if not sa.inspect(conn).has_table(tables.schema_support.name):
+            return None
+        return conn.scalar(sa.select(tables.schema_support.c.oldest))
+
     database = Database(url)
     try:
-        return database.read(lambda conn: conn.scalar(sa.select(tables.schema_support.c.oldest)))
-    except sa.exc.DatabaseError:
-        # no such table: not a schema of ours
-        return None
+        return database.read(ask)
     finally:
         database.close()
 

@@ -111,9 +111,9 @@ HEARTBEAT = {"check_interval": 2, "max_missed_heartbeats": 3}
 
 @contextlib.contextmanager
 def site_of(
-    run_dir: Path, database: services.Service, transport_url: str, rpc: str = "oslo"
+    run_dir: Path, database: services.Service, transport_url: str, rpc: str = "oslo", apis: int = 1
 ) -> Iterator[Site]:
-    """An API, two engines and two executors for rounds under load; silence of 6 s is death."""
+    """APIs, two engines and two executors for rounds under load; silence of 6 s is death."""
     with database.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
         port = processes.free_port()
@@ -121,7 +121,7 @@ def site_of(
         sections["action_heartbeat"] = dict(HEARTBEAT)
         # a start that no engine answers is given up soon
         sections["api"]["engine_timeout"] = 3
-        with Site(run_dir, sections) as running:
+        with Site(run_dir, sections, apis=apis) as running:
             running.start_all()
             yield running
 
@@ -132,8 +132,9 @@ def site(
     rabbitmq: services.Service,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
-    """A site on PostgreSQL and the shared RabbitMQ."""
-    with site_of(tmp_path_factory.mktemp("site"), postgresql, rabbitmq.url) as running:
+    """A site with two APIs on PostgreSQL and the shared RabbitMQ."""
+    run_dir = tmp_path_factory.mktemp("site")
+    with site_of(run_dir, postgresql, rabbitmq.url, apis=2) as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import processes
@@ -28,6 +29,13 @@ def maintenance(url: str, status: str | None = None) -> Any:
     code, document = processes.http("PUT" if status else "GET", f"{url}/maintenance", body)
     assert code == 200, document
     return document["status"]
+
+
+@pytest.fixture(autouse=True)
+def _running_again(site: Site) -> Iterator[None]:
+    """Others use the same installation."""
+    yield
+    maintenance(site.urls[0], "RUNNING")
 
 
 @pytest.mark.timeout(200)
