@@ -28,7 +28,7 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         "rpc_implementation",
         default="oslo",
         choices=["oslo", "kombu"],
-        help="Library that talks to the message broker.",
+        help="Library that talks to the broker: oslo (RabbitMQ) or kombu (RabbitMQ, Redis).",
     ),
     cfg.StrOpt(
         "oslo_rpc_executor",
