@@ -66,7 +66,7 @@ def audit(client: Client, ledger: Ledger, party: CountingParty, config: Path) ->
         safe_starts=sum(party.starts["safe"].values()),
         unsafe_starts=sum(party.starts["unsafe"].values()),
         unsafe_starts_most_per_key=max(party.starts["unsafe"].values(), default=0),
-        errors_handled=sum(1 for task in picture.tasks.values() if task["state"] == "ERROR"),
+        errors_handled=sum(root in acknowledged for root in picture.roots_of_errors()),
     )
     problems: list[str] = []
     for execution_id, start in acknowledged.items():
@@ -107,7 +107,7 @@ class _Picture:
     """All rows of the installation, ordered by what they belong to."""
 
     def __init__(self, client: Client) -> None:
-        fields = "id,workflow_name,state,state_info,task_execution_id"
+        fields = "id,workflow_name,state,state_info,task_execution_id,root_execution_id"
         executions = client.all(f"/executions?fields={fields}")
         self.executions = {row["id"]: row for row in executions}
         tasks = client.all("/tasks?fields=id,name,state,workflow_execution_id")
@@ -117,6 +117,13 @@ class _Picture:
         self.tasks_of = _grouped(tasks, "workflow_execution_id")
         self.actions_of = _grouped(actions, "task_execution_id")
         self.children_of = _grouped(executions, "task_execution_id")
+
+    def roots_of_errors(self) -> Iterator[str]:
+        """For each task that ended in ERROR, the execution that a client has started."""
+        for task in self.tasks.values():
+            if task["state"] == "ERROR":
+                execution = self.executions[task["workflow_execution_id"]]
+                yield execution["root_execution_id"] or execution["id"]
 
 
 def _grouped(rows: list[Row], key: str) -> dict[str, list[Row]]:

@@ -35,6 +35,8 @@ SETTLE = 120.0
 WARM_UP = 10.0
 #: Engines take an executor's silence of so many seconds for its death.
 SILENCE = 6.0
+#: What [action_heartbeat] makes of it for claimed actions when it is not set.
+DEFAULT_HEARTBEAT = 300.0
 
 
 @dataclasses.dataclass
@@ -172,7 +174,7 @@ def _of(recoveries: list[Recovery], kind: str) -> list[Recovery]:
 
 def _heartbeat_window(text: str | None) -> float:
     if text is None:
-        return SILENCE
+        return DEFAULT_HEARTBEAT
     interval, missed = text.split("x")
     return float(interval) * int(missed)
 
