@@ -53,7 +53,7 @@ class ExecutorOptions:
     #: Orders that one process keeps; what is beyond is left to the engines, who ask again.
     accepted_runs: int = 10_000
     #: Runs that somebody waits for.
-    direct_runs: int = 12
+    direct_runs: int = 24
     claims_per_thread: int = 2
     claim_confirmed_for: float = CONFIRMED_FOR
 

@@ -15,7 +15,8 @@ from mistral.utils import clock
 LOG = logging.getLogger(__name__)
 
 TOPIC = "mistral_executor"
-SERVER_THREADS = 16
+SERVER_THREADS = 32
+"""More than ``ExecutorOptions.direct_runs``: some are always free for orders."""
 
 
 class ExecutorServer(MistralService):

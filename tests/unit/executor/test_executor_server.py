@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,33 @@ def test_a_direct_run_is_answered(server: ExecutorServer, transport: LocalTransp
     )
     assert report["state"] == "SUCCESS"
     assert (report["result"][0], report["result"][-1]) == ("blue", "p")
+
+
+def test_callers_who_wait_do_not_hold_up_orders(
+    transport: LocalTransport, engine: Any, runner: ActionRunner, order: Any, gate: Any
+) -> None:
+    options = ExecutorOptions(host="ex2", direct_runs=1)
+    executor = DefaultExecutor(engine, options, runner=runner)
+    server = ExecutorServer(executor, transport=transport, threads=2)
+    server.start()
+    client = transport.client("mistral_executor")
+    wanted = {
+        "action_ex_id": None,
+        "action_class_str": "Gated",
+        "attributes": {},
+        "params": {},
+        "safe_rerun": False,
+    }
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.call, "run_action", None, 10, None, **wanted)
+        gate.wait_begun()
+        with pytest.raises(exceptions.UnavailableException, match="try again"):
+            client.call("run_action", None, timeout=10, **wanted)
+        client.cast("run_actions", None, actions=[order("a", input={"value": 1})])
+        assert engine.result_of("a")["result"] == 1
+        gate.open.set()
+        assert waiting.result(10)["state"] == "SUCCESS"
+    server.stop()
 
 
 def test_no_message_can_end_an_executor(server: ExecutorServer, transport: LocalTransport) -> None:
