@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 from typing import Final
 
 import sqlalchemy as sa
 
 from mistral.db import tables
 from mistral.db.store import Store
+from mistral.db.transaction import Database
 from mistral.workflow import states
 
 RUNNING: Final = "RUNNING"
@@ -52,8 +54,18 @@ def read(conn: sa.Connection) -> Maintenance:
     return Maintenance(*row) if row is not None else Maintenance()
 
 
-def ask(conn: sa.Connection, wanted: str, now: dt.datetime) -> Maintenance:
+def change(database: Database, wanted: str, now: dt.datetime) -> Maintenance:
     """An operator wants the service PAUSED or RUNNING; what is the case already stays as it is."""
+    work = functools.partial(ask, wanted=wanted, now=now)
+    try:
+        return database.write(work)
+    except sa.exc.IntegrityError:
+        # somebody else was the first to ask, ever: now there is a row
+        return database.write(work)
+
+
+def ask(conn: sa.Connection, wanted: str, now: dt.datetime) -> Maintenance:
+    """The same in a transaction, which fails when another one makes the row meanwhile."""
     row = conn.execute(_READ.with_for_update()).first()
     present = Maintenance(*row) if row is not None else Maintenance()
     if (wanted == RUNNING) == (present.status == RUNNING):

@@ -39,7 +39,6 @@ class MaintenanceController:
         if len(body) > 1:
             unknown = ", ".join(sorted(body.keys() - {"status"}))
             raise exc.InputException(f"Unknown attribute: {unknown}.")
-        now = utc_now()
-        status = self._database.write(lambda conn: maintenance.ask(conn, wanted, now)).status
+        status = maintenance.change(self._database, wanted, utc_now()).status
         LOG.info("Maintenance: %s is asked for, the service is %s", wanted, status)
         return answer({"status": status})

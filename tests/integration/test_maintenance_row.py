@@ -1,0 +1,77 @@
+"""The row of the maintenance mode on servers, where two may ask for it at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import processes
+import pytest
+import sqlalchemy as sa
+
+from mistral.db import maintenance, tables
+from mistral.db.transaction import Database
+from mistral.utils import clock
+
+_WAITING = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+    "AND wait_event_type = 'Lock'",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx "
+    "WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%maintenance%'",
+}
+
+
+@pytest.fixture(params=sorted(_WAITING))
+def kind(request: pytest.FixtureRequest) -> str:
+    """A server."""
+    return str(request.param)
+
+
+@pytest.fixture
+def database(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database on it."""
+    found = Database(request.getfixturevalue(f"fresh_{kind}_url"))
+    found.write(tables.metadata.create_all)
+    yield found
+    found.close()
+
+
+def test_two_who_are_the_first_to_ask(database: Database, kind: str) -> None:
+    answers: list[str] = []
+
+    def ask() -> None:
+        found = maintenance.change(database, maintenance.PAUSED, clock.utc_now())
+        answers.append(found.status)
+
+    second = threading.Thread(target=ask)
+    with database.connect() as conn, conn.begin():
+        maintenance.ask(conn, maintenance.PAUSED, clock.utc_now())
+        second.start()
+        processes.wait_until(
+            lambda: database.read(lambda c: c.execute(sa.text(_WAITING[kind])).scalar()),
+            "the second one waits for the first",
+            30,
+        )
+    second.join(30)
+    assert answers == [maintenance.PAUSING]
+    assert database.read(maintenance.read).status == maintenance.PAUSING
+
+
+def test_a_turn_is_taken_by_one_engine(database: Database) -> None:
+    now = clock.utc_now()
+    maintenance.change(database, maintenance.PAUSED, now)
+    lease = now.replace(year=now.year + 1)
+    together = threading.Barrier(4)
+    taken: list[bool] = []
+
+    def claim() -> None:
+        together.wait(30)
+        found = database.write(lambda conn: maintenance.claim(conn, now, lease))
+        taken.append(found is not None)
+
+    threads = [threading.Thread(target=claim) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(taken) == [False, False, False, True]
