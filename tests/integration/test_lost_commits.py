@@ -127,9 +127,9 @@ def test_a_claim_is_granted_whatever_became_of_it(place: Place, carried_out: boo
     place.database.write(lambda conn: rows.insert(conn, [action_ex]))
     place.proxy.cut_next_commit(carried_out)
     claims = [(action_ex.id, 0)]
-    work = lambda conn: actions.claim(conn, "executor", claims, now)  # noqa: E731
+    work = lambda conn: actions.claim(conn, "executor", claims, now, now)  # noqa: E731
     assert place.database.write(work) == [action_ex.id]
-    assert place.database.write(lambda conn: actions.claim(conn, "other", claims, now)) == []
+    assert place.database.write(lambda conn: actions.claim(conn, "other", claims, now, now)) == []
 
 
 def test_an_operators_command_is_carried_out_once(place: Place, carried_out: bool) -> None:
