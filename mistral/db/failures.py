@@ -30,6 +30,7 @@ _LOST_STATES = frozenset(
         "57P03",  # it starts
         "53300",  # all its connections are taken
         "25006",  # it became a standby
+        "25P03",  # this process slept in the middle of a transaction
     }
 )
 _FULL_STATES = frozenset({"53100"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
 import itertools
 import logging
 import random
@@ -21,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy import event, pool
 
 from mistral import exceptions as exc
-from mistral.db import failures
+from mistral.db import failures, sessions
 from mistral.db.failures import Failure
 
 LOG = logging.getLogger(__name__)
@@ -106,6 +107,7 @@ class Database:
         max_overflow: int = 50,
         pool_timeout: float = 30,
         recycle: int = 3600,
+        idle_limit: float = sessions.IDLE_LIMIT,
     ) -> None:
         self.url = _normalized(url)
         self.dialect_name = self.url.get_backend_name()
@@ -125,10 +127,11 @@ class Database:
                     pool_use_lifo=True,
                     # error texts and logged statements show no values
                     hide_parameters=True,
-                    connect_args=_connect_args(self.url),
+                    connect_args=sessions.connect_args(self.url, idle_limit),
                 )
                 if self.dialect_name != "postgresql":
-                    event.listen(self._writer, "connect", _prepare_mysql)
+                    prepare = functools.partial(sessions.prepare_mysql, idle_limit)
+                    event.listen(self._writer, "connect", prepare)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise exc.ConfigurationError(f"[database] connection can't be used: {error}") from error
         self._turn: contextlib.AbstractContextManager[None] = (
@@ -257,32 +260,6 @@ class Database:
         """Close all connections."""
         self._writer.dispose()
         self._reader.dispose()
-
-
-def _connect_args(url: sa.URL) -> dict[str, Any]:
-    """What notices a server that vanishes without a word; the URL's own settings win."""
-    if url.get_backend_name() != "postgresql":
-        return {}
-    waits = {
-        "connect_timeout": 10,
-        "keepalives_idle": 30,
-        "keepalives_interval": 10,
-        "keepalives_count": 3,
-    }
-    return {name: value for name, value in waits.items() if name not in url.query}
-
-
-def _prepare_mysql(connection: Any, _record: Any) -> None:
-    """In a Galera cluster see what was committed on the other nodes before this transaction.
-
-    Whoever was told of a row, by a message or an answer, must find it.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW VARIABLES LIKE 'wsrep_on'")
-        found = cursor.fetchone()
-        if found and found[1] == "ON":
-            # 1: what reads, 2: what changes or deletes
-            cursor.execute("SET SESSION wsrep_sync_wait = 3")
 
 
 _PAGE_LIMIT = "max_page_count"
