@@ -83,6 +83,7 @@ class Checks:
             self._terminal(change)
             self._held(change)
             self._too_early(change)
+            self._undone(change)
         self._commits += 1
         if self._commits % EVERY == 0:
             self.picture()
@@ -155,6 +156,18 @@ class Checks:
         )
         if ready < law6.needed_by(spec, row["name"]):
             self.find("join-too-early", f"{row['name']} starts with {ready} inbound tasks")
+
+    def _undone(self, change: Change) -> None:
+        """A rollback that succeeds has run all its compensations."""
+        row = change.new
+        if change.kind is not WorkflowExecution or row is None or row["state"] != states.CANCELLED:
+            return
+        if not str(row["state_info"]).startswith("Rolled back"):
+            return
+        for task in self._parts.database.tables[TaskExecution].values():
+            is_own = task["workflow_execution_id"] == row["id"] and law6.is_compensation(task)
+            if is_own and task["state"] in states.UNFINISHED:
+                self.find("rollback-ended-early", f"{task['name']} {task['id']} {task['state']}")
 
     def _held(self, change: Change) -> None:
         """Nothing starts in a pause."""

@@ -13,13 +13,20 @@ from typing import Any
 from unittest import mock
 
 from mistral.db import actions as action_store
-from mistral.engine import action_handler, action_queue, dispatcher, task_handler
+from mistral.engine import (
+    action_handler,
+    action_queue,
+    dispatcher,
+    rollback_handler,
+    task_handler,
+)
 from mistral.engine import workflows as wf
+from mistral.engine.actions import AdHocAction
 from mistral.engine.tasks import Task
 from mistral.engine.unit import Unit
 from mistral.lang import TaskSpec
 from mistral.workflow import joins, results, states
-from mistral.workflow.commands import ActionCompleted, Command, UpdateTask
+from mistral.workflow.commands import ActionCompleted, Command, NextCompensation, UpdateTask
 from mistral.workflow.entities import ActionExecution, ExecutionEvent, TaskExecution
 from tests.simulation import memory_store
 
@@ -220,6 +227,50 @@ def pause_not_held() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def rollback_forgotten() -> Iterator[None]:
+    """The end of a compensation does not lead to the next one."""
+    real = rollback_handler._done
+
+    def done(unit: Unit, compensation: TaskExecution) -> list[Command]:
+        return real(unit, compensation)[:1]
+
+    with mock.patch.object(rollback_handler, "_done", done):
+        yield
+
+
+@contextlib.contextmanager
+def compensations_together() -> Iterator[None]:
+    """A compensation begins before the one before it has ended."""
+    real = rollback_handler.proceed
+
+    def proceed(unit: Unit) -> list[Command]:
+        commands = real(unit)
+        return [*commands, NextCompensation()] if unit.compensations(states.IDLE) else commands
+
+    def waiting(unit: Unit) -> list[TaskExecution]:
+        return unit.compensations(states.IDLE)
+
+    with (
+        mock.patch.object(rollback_handler, "_waiting", waiting),
+        mock.patch.object(rollback_handler, "proceed", proceed),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def adhoc_output_lost() -> Iterator[None]:
+    """An ad-hoc action does not transform its result when it comes late."""
+    real = AdHocAction.transformed
+
+    def transformed(action: AdHocAction, result: results.Outcome) -> results.Outcome:
+        is_late = action.action_ex is not None and action.action_ex.tries > 0
+        return result if is_late else real(action, result)
+
+    with mock.patch.object(AdHocAction, "transformed", transformed):
+        yield
+
+
 @dataclasses.dataclass(frozen=True)
 class Planted:
     """A planted bug and how the simulator may notice it."""
@@ -248,4 +299,9 @@ MUTANTS: Mapping[str, Planted] = {
     "result applied twice": _planted(result_applied_twice, "counter-differs", "another-end"),
     "another result wins": _planted(another_result_wins, "terminal-left", "accepted-twice"),
     "pause not held": _planted(pause_not_held, "pause-not-held"),
+    "rollback forgotten": _planted(rollback_forgotten, "rollback-without-reason"),
+    "compensations together": _planted(
+        compensations_together, "rollback-without-reason", "rollback-ended-early"
+    ),
+    "ad-hoc output lost": _planted(adhoc_output_lost, "another-end"),
 }
