@@ -85,7 +85,10 @@ _TASKS_IN = (
     .order_by(_T.c.id)
 )
 _UNFINISHED = sa.select(_T.c.id, _T.c.name, _T.c.state).where(
-    _T.c.workflow_execution_id == _param("id"), _T.c.state.in_(sorted(states.UNFINISHED))
+    _T.c.workflow_execution_id == _param("id"),
+    _T.c.state.in_(sorted(states.UNFINISHED)),
+    # compensations bear the names of the tasks that they undo
+    sa.or_(_T.c.unique_key.is_(None), _T.c.unique_key.not_like("rollback-%")),
 )
 _UNFINISHED_NAMED = _UNFINISHED.where(_T.c.name.in_(_any_of("names")))
 _END_TASKS = (

@@ -229,7 +229,7 @@ class Unit:
         # what waits for a retry comes by itself: that stands in the whole row
         self.tasks([i for i, _, state in stored if state == states.WAITING])
         waiting: set[str] = set()
-        for task_ex in self._tasks.values():
+        for task_ex in (t for t in self._tasks.values() if not t.is_compensation):
             if task_ex.state == states.WAITING:
                 is_sure = bool(task_ex.runtime_context.get("waits_for_retry"))
                 (sure if is_sure else waiting).add(task_ex.name)

@@ -114,7 +114,11 @@ class MemoryStore(Store):
         wanted = None if names is None else set(names)
         found = self._tasks(
             execution_id,
-            lambda r: r["state"] in states.UNFINISHED and (wanted is None or r["name"] in wanted),
+            lambda r: (
+                r["state"] in states.UNFINISHED
+                and (wanted is None or r["name"] in wanted)
+                and not str(r["unique_key"]).startswith("rollback-")
+            ),
         )
         return [(t.id, t.name, t.state) for t in found]
 
