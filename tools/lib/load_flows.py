@@ -78,7 +78,7 @@ load_chain:
     b:
       action: std.http
       input:
-        url: <% $.url + "/unsafe/run/" + $.echoed + ".b?seconds=0.5" %>
+        url: <% $.url + "/unsafe/run/" + $.echoed + ".b?seconds=2" %>
       on-success: c
       on-error: c_failed
     c: {action: std.echo output=1, on-success: d}
@@ -146,7 +146,7 @@ load_child:
     y:
       action: std.http
       input:
-        url: <% $.url + "/unsafe/run/" + $.key + ".y?seconds=0.3" %>
+        url: <% $.url + "/unsafe/run/" + $.key + ".y?seconds=1" %>
       on-success: z
       on-error: z_failed
     z: {action: std.noop}
