@@ -113,10 +113,9 @@ def complete_task(
 def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
     """Let a task take the end of its action or sub-workflow."""
     task_ex = unit.task(task_id)
-    if task_ex.state == states.DELAYED:
-        return []
+    has_ended = states.is_completed(task_ex.state) or task_ex.state == states.DELAYED
     # items of a task that has ended are counted, for it may run on with one of them
-    if states.is_completed(task_ex.state) and not task_ex.runtime_context.get("with_items"):
+    if has_ended and not task_ex.runtime_context.get("with_items"):
         return []
     task = existing(unit, task_ex)
     return guarded(task, lambda: task.on_action_complete(action), AFTER)

@@ -216,7 +216,7 @@ class WithItemsTask(RegularTask):
         elif action_ex.state == states.CANCELLED:
             counts["cancelled"] += 1
         commands = self._set_counts(counts)
-        if self.is_completed():
+        if self.is_completed() or self.draft.state == states.DELAYED:
             return commands
         if counts["cancelled"]:
             info = "One or more actions was cancelled."

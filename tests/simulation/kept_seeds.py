@@ -21,6 +21,7 @@ KEPT: dict[int, str] = {
     19136: "a compensation that failed after the rollback was stopped ended the execution again",
     21484: "a child that an operator resumed was not rolled back when its parent asked for it",
     62092: "a join waited for a task of which only the compensation was left",
+    93614: "items that ended while their task waited after its end were missing when it went on",
     101679: "an action that nobody looked at after a cancel was not sent after a rerun",
     104342: "the same, without any message",
     500871: "an old action that was resumed set a task going that had gone on to a new attempt",
