@@ -14,12 +14,16 @@ from mistral.db import maintenance
 from mistral.db.transaction import Database
 from mistral.workflow import states
 
-_ALWAYS: Final = frozenset({"/", "/v2", "/maintenance"})
+_MAINTENANCE: Final = "/maintenance"
+_ALWAYS: Final = frozenset({"/", "/v2", _MAINTENANCE})
 _RESULT: Final = "/v2/action_executions/{id}"
 _EXECUTION: Final = "/v2/executions/{id}"
 _READING: Final = frozenset({"GET", "OPTIONS"})
 _REMEMBERED: Final = 1.0
-"""Seconds: callbacks come by the thousand, and one more that is stored late does no harm."""
+"""Seconds: requests come by the thousand, and what slips through is paused like all the rest."""
+_UNSETTLED: Final = 2.0
+"""Seconds after somebody has set or read the status through this process in which every request
+looks anew: what follows an answer agrees with it."""
 
 
 class MaintenanceGuard:
@@ -28,6 +32,7 @@ class MaintenanceGuard:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen = (-_REMEMBERED, maintenance.RUNNING)
+        self._asked = -_UNSETTLED
 
     def check(self, request: ApiRequest, path: str) -> None:
         """Let a request pass.
@@ -37,12 +42,13 @@ class MaintenanceGuard:
         """
         method = request.method
         if method in _READING or path in _ALWAYS:
+            if path == _MAINTENANCE:
+                self._asked = time.monotonic()
             return
-        is_result = path == _RESULT and method != "DELETE"
-        status = self._recent() if is_result else self._present()
+        status = self._status()
         if status == maintenance.RUNNING:
             return
-        if is_result and status == maintenance.PAUSING:
+        if status == maintenance.PAUSING and path == _RESULT and method != "DELETE":
             return
         if path == _EXECUTION and method == "PUT" and _cancels(request):
             return
@@ -51,14 +57,13 @@ class MaintenanceGuard:
             "operator sets it to RUNNING again."
         )
 
-    def _present(self) -> str:
-        status = self._database.read(maintenance.read).status
-        self._seen = (time.monotonic(), status)
-        return status
-
-    def _recent(self) -> str:
+    def _status(self) -> str:
+        now = time.monotonic()
         moment, status = self._seen
-        return status if time.monotonic() - moment < _REMEMBERED else self._present()
+        if now - moment >= _REMEMBERED or now - self._asked < _UNSETTLED:
+            status = self._database.read(maintenance.read).status
+            self._seen = (now, status)
+        return status
 
 
 def _cancels(request: ApiRequest) -> bool:

@@ -31,7 +31,13 @@ from mistral.utils.faults import ENVIRONMENT_VARIABLE
 def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[str, object]]:
     """The configuration; a start that no engine answers is given up soon."""
     suffix = f"_{secrets.token_hex(6)}"
-    found = cluster.broker_sections(processes.free_port(), postgresql_url, rabbitmq.url, suffix)
+    found = cluster.broker_sections(
+        processes.free_port(),
+        postgresql_url,
+        rabbitmq.url,
+        suffix,
+        connections=cluster.FEW_CONNECTIONS,
+    )
     found["api"]["engine_timeout"] = 3
     # what a dead executor held is lost after 6 seconds
     found["action_heartbeat"] = dict(HEARTBEAT)
@@ -117,7 +123,9 @@ def site_of(
     with database.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
         port = processes.free_port()
-        sections = cluster.broker_sections(port, url, transport_url, suffix, rpc)
+        sections = cluster.broker_sections(
+            port, url, transport_url, suffix, rpc, connections=cluster.FEW_CONNECTIONS
+        )
         sections["action_heartbeat"] = dict(HEARTBEAT)
         # a start that no engine answers is given up soon
         sections["api"]["engine_timeout"] = 3

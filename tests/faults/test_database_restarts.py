@@ -29,7 +29,9 @@ def own_site(server: PrivateServer, rabbitmq: services.Service, tmp_path: Path) 
     """An API, two engines and an executor on that server."""
     with server.service.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
+        sections = cluster.broker_sections(
+            processes.free_port(), url, rabbitmq.url, suffix, connections=cluster.FEW_CONNECTIONS
+        )
         sections["action_heartbeat"] = dict(HEARTBEAT)
         with Site(tmp_path, sections, executors=1) as running:
             running.start_all()

@@ -58,7 +58,9 @@ def test_contention_between_nodes(
     nodes = galera_nodes
     with nodes[0].service.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
+        sections = cluster.broker_sections(
+            processes.free_port(), url, rabbitmq.url, suffix, connections=cluster.FEW_CONNECTIONS
+        )
         with SpreadSite(tmp_path, sections, apis=2) as site:
             site.second_url = url.replace(f":{nodes[0].port}/", f":{nodes[1].port}/")
             site.start_all()

@@ -31,7 +31,9 @@ def old_site(
         pytest.skip(str(error))
     with postgresql.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
+        sections = cluster.broker_sections(
+            processes.free_port(), url, rabbitmq.url, suffix, connections=cluster.FEW_CONNECTIONS
+        )
         with UpgradedSite(tmp_path / "site", sections, sources) as running:
             running.start_all()
             yield running

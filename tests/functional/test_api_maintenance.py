@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import processes
 import pytest
 
 from mistral.db import maintenance
@@ -121,13 +122,23 @@ def test_executions_may_be_cancelled(
     assert engine.methods() == (["stop_workflow"] if expected == 200 else [])
 
 
-def test_two_api_processes_agree_at_once(make_api: Callable[..., Api]) -> None:
+def test_what_another_process_has_told_is_true_at_once(make_api: Callable[..., Api]) -> None:
     one, other = make_api(), make_api()
     assert other("POST", "/v2/executions", {}).status_int == 400
     one("PUT", "/maintenance", {"status": "PAUSED"})
+    assert other.get("/maintenance") == {"status": "PAUSING"}
     assert other("POST", "/v2/executions", {}).status_int == 423
     other("PUT", "/maintenance", {"status": "RUNNING"})
     assert one("POST", "/v2/executions", {}).status_int == 400
+
+
+def test_another_process_notices_soon(make_api: Callable[..., Api]) -> None:
+    one, other = make_api(), make_api()
+    assert other("POST", "/v2/executions", {}).status_int == 400
+    one("PUT", "/maintenance", {"status": "PAUSED"})
+    processes.wait_until(
+        lambda: other("POST", "/v2/executions", {}).status_int == 423, "it is refused"
+    )
 
 
 def test_info_is_off_by_default(api: Api) -> None:

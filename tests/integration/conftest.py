@@ -42,7 +42,9 @@ def running(
     """API, two engines and two executors; at the end they stop and nothing is stuck."""
     with database.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, broker.url, suffix, rpc)
+        sections = cluster.broker_sections(
+            processes.free_port(), url, broker.url, suffix, rpc, connections=cluster.FEW_CONNECTIONS
+        )
         with (
             broker.forgotten_names(f"mistral{suffix}"),
             cluster.Cluster(run_dir, sections) as installation,

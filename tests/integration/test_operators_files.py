@@ -33,7 +33,9 @@ def installation(
     """An engine and an executor without an API."""
     with postgresql.new_database() as url:
         suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(processes.free_port(), url, rabbitmq.url, suffix)
+        sections = cluster.broker_sections(
+            processes.free_port(), url, rabbitmq.url, suffix, connections=cluster.FEW_CONNECTIONS
+        )
         with cluster.Cluster(tmp_path, sections) as made:
             made.prepare_database()
             made.start_engine("engine")

@@ -27,6 +27,9 @@ from processes import (
 
 Sections = Mapping[str, Mapping[str, object]]
 
+FEW_CONNECTIONS = 8
+"""To the database, per process, where many installations share a server, as in tests."""
+
 
 def write_config(path: Path, sections: Sections, overrides: Sections | None = None) -> Path:
     """Write an INI file; ``overrides`` win option by option, ``None`` leaves an option out."""
@@ -60,20 +63,29 @@ def embedded_sections(port: int, database_url: str) -> dict[str, dict[str, objec
 
 
 def broker_sections(
-    port: int, database_url: str, transport_url: str, suffix: str = "", rpc: str = "oslo"
+    port: int,
+    database_url: str,
+    transport_url: str,
+    suffix: str = "",
+    rpc: str = "oslo",
+    connections: int | None = None,
 ) -> dict[str, dict[str, object]]:
     """Components as processes that talk over a broker.
 
     ``suffix`` goes into exchange and topics: installations which share a broker do not meet.
     ``rpc`` is the library that talks to it: "oslo" or "kombu".
+    ``connections`` is how many a process may open to the database.
     """
+    database: dict[str, object] = {"connection": database_url}
+    if connections is not None:
+        database |= {"max_pool_size": connections, "max_overflow": 0}
     return {
         "DEFAULT": {
             "transport_url": transport_url,
             "rpc_implementation": rpc,
             "control_exchange": f"mistral{suffix}",
         },
-        "database": {"connection": database_url},
+        "database": database,
         "api": {"host": "127.0.0.1", "port": port},
         "pecan": {"auth_enable": False},
         "engine": {"topic": f"mistral_engine{suffix}"},
