@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from mistral import config
+from mistral.cmd import parts
 from mistral.db import set_aside
 from mistral.db.transaction import Database
 from mistral.exceptions import ConfigurationError, MistralError
@@ -31,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         if conf.command.name is None:
             raise ConfigurationError("Say which command to run; --help lists them.")
-        database = Database(conf.database.connection)
+        database = Database(parts.database_url(conf))
         try:
             conf.command.handler(conf, database)
         finally:

@@ -67,6 +67,15 @@ def test_list_retry_and_delete(
     assert run("list") == ([], "0 set aside")
 
 
+def test_parameters_of_the_connection_count(
+    conf: list[str], aside: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path(conf[1]).open("a") as file:
+        file.write("connection_parameters = max_page_count=none\n")
+    assert main([*conf, "list"]) == 1
+    assert "max_page_count" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("arguments", [["retry"], ["delete"], ["delete", "x", "--all"], [], ["x"]])
 def test_what_is_not_said_clearly_changes_nothing(
     conf: list[str],
