@@ -53,6 +53,8 @@ _LOST_CODES = frozenset(
     }
 )
 _FULL_CODES = frozenset({1021, 1114})
+_USELESS_STATES = frozenset({"25006"})
+_USELESS_CODES = frozenset({1047, 1290})
 _SQLITE_FULL = "database or disk is full"
 _SQLITE_BUSY = "database is locked"
 
@@ -108,6 +110,18 @@ def _of(code: Any, conflict: Any, lost: Any, full: Any) -> Failure | None:
 def is_transient(error: BaseException) -> bool:
     """Whether an error is about the moment: the same transaction may succeed a little later."""
     return isinstance(error, exc.UnavailableException) or classify(error) is not None
+
+
+def is_useless(original: BaseException | None) -> bool:
+    """Whether a driver's error means that its connection works on, to a server that does not.
+
+    A primary that became a standby, or a node without quorum, stays as it is; whoever is asked for
+    a new connection, a proxy or the next of several hosts, may know a better one.
+    """
+    if getattr(original, "sqlstate", None) in _USELESS_STATES:
+        return True
+    arguments: tuple[Any, ...] = getattr(original, "args", ())
+    return bool(arguments) and arguments[0] in _USELESS_CODES
 
 
 def is_refusal(error: sa.exc.DBAPIError) -> bool:

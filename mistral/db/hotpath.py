@@ -16,6 +16,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mistral.db import failures
+
 SQL_LOG = "sqlalchemy.engine"
 """Where SQLAlchemy logs statements, too."""
 
@@ -195,6 +197,7 @@ def _run(
         return cursor.fetchall() if fetch else ()
     except conn.dialect.loaded_dbapi.Error as error:
         lost = conn.dialect.is_disconnect(error, fairy.dbapi_connection, cursor)
+        lost = lost or failures.is_useless(error)
         if lost:
             # the others in the pool are as old: without this each would fail somebody
             conn.engine.dispose(close=False)

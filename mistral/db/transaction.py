@@ -129,6 +129,7 @@ class Database:
                     hide_parameters=True,
                     connect_args=sessions.connect_args(self.url, idle_limit),
                 )
+                event.listen(self._writer, "handle_error", _leave_useless)
                 if self.dialect_name != "postgresql":
                     prepare = functools.partial(sessions.prepare_mysql, idle_limit)
                     event.listen(self._writer, "connect", prepare)
@@ -260,6 +261,12 @@ class Database:
         """Close all connections."""
         self._writer.dispose()
         self._reader.dispose()
+
+
+def _leave_useless(context: sa.engine.ExceptionContext) -> None:
+    """Give up the connections to a server that takes no changes: the next try makes a new one."""
+    if failures.is_useless(context.original_exception):
+        context.is_disconnect = True
 
 
 _PAGE_LIMIT = "max_page_count"

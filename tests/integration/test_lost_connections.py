@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
@@ -74,3 +74,32 @@ def test_writing_goes_on_after_all_connections_broke(
     break_all(fresh_postgresql_url)
     database.write(work)
     assert len(tries) == 2
+
+
+def touch_directly(conn: sa.Connection) -> None:
+    conn.execute(sa.delete(tables.timers))
+
+
+def touch_by_the_hot_path(conn: sa.Connection) -> None:
+    actions.locked(conn, ["unknown"])
+
+
+@pytest.mark.parametrize("touch", [touch_directly, touch_by_the_hot_path])
+def test_a_server_that_takes_no_changes_any_more_is_left(
+    database: Database, touch: Callable[[sa.Connection], None]
+) -> None:
+    """A primary that became a standby: connections to it live on, and are of no use."""
+    pids = []
+
+    def work(conn: sa.Connection) -> None:
+        pids.append(conn.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+        touch(conn)
+
+    database.write(
+        lambda conn: conn.exec_driver_sql(
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+        ).close()
+    )
+    database.write(work)
+    assert len(pids) == 2
+    assert pids[0] != pids[1]

@@ -50,6 +50,22 @@ def test_codes(original: Exception, kind: Failure | None) -> None:
     assert failures.is_transient(met(original)) is (kind is not None)
 
 
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [
+        (FromPostgreSQL("25006"), True),
+        (FromPostgreSQL("40001"), False),
+        (Exception(1290, "running with the --read-only option"), True),
+        (Exception(1047, "WSREP has not yet prepared node for application use"), True),
+        (Exception(1213, "Deadlock found"), False),
+        (Exception(), False),
+        (None, False),
+    ],
+)
+def test_which_connections_are_useless(original: Exception | None, expected: bool) -> None:
+    assert failures.is_useless(original) is expected
+
+
 def test_what_is_about_the_server() -> None:
     assert failures.classify(met(Exception("connection refused"), None)) is Failure.LOST
     assert failures.classify(sa.exc.TimeoutError("no connection is free")) is Failure.LOST
