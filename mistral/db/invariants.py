@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistral.db import definitions, store, tables
+from mistral.db import definitions, set_aside, store, tables
 from mistral.lang import WorkflowSpec, spec_from_raw
 from mistral.workflow import joins, states
 from mistral.workflow.entities import TaskExecution
@@ -315,7 +315,7 @@ def _results(conn: sa.Connection) -> Iterator[Violation]:
 
 
 def _set_aside(conn: sa.Connection) -> Iterable[Violation]:
-    """Events and timers that failed so often that nobody looks at them again."""
+    """Events, timers and actions that nobody looks at again, in spite of what they announce."""
     events = sa.select(_E.c.id, _E.c.kind, _E.c.execution_id).where(_E.c.next_look_at.is_(None))
     for event_id, kind, execution_id in conn.execute(events):
         text = f"event '{kind}' waits and nobody will look at it"
@@ -325,3 +325,7 @@ def _set_aside(conn: sa.Connection) -> Iterable[Violation]:
     for timer_id, kind, execution_id in conn.execute(timers):
         text = f"timer '{kind}' failed {MAX_TRIES} times, or its execution is gone"
         yield Violation("timer-set-aside", execution_id, timer_id, text)
+    columns = (_A.c.id, _A.c.name, _A.c.workflow_execution_id)
+    for action_id, name, execution_id in conn.execute(sa.select(*columns).where(set_aside.ACTIONS)):
+        text = f"the execution of action '{name}' is gone"
+        yield Violation("action-set-aside", execution_id, action_id, text)

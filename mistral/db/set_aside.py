@@ -21,12 +21,13 @@ _E = tables.execution_events
 
 _EVENTS = _E.c.next_look_at.is_(None)
 _TIMERS = _R.c.claimed_until == store.NEVER
-_ACTIONS = sa.and_(
+ACTIONS = sa.and_(
     _A.c.next_look_at.is_(None),
     _A.c.processed == sa.false(),
     _A.c.workflow_execution_id.is_not(None),
     ~sa.exists().where(_W.c.id == _A.c.workflow_execution_id),
 )
+"""Actions that were set aside."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ def find(conn: sa.Connection) -> Iterator[Row]:
     for kind, table, what, since, owner, condition in (
         ("event", _E, _E.c.kind, _E.c.created_at, _E.c.execution_id, _EVENTS),
         ("timer", _R, _R.c.kind, _R.c.due_at, _R.c.execution_id, _TIMERS),
-        ("action", _A, _A.c.name, _A.c.created_at, _A.c.workflow_execution_id, _ACTIONS),
+        ("action", _A, _A.c.name, _A.c.created_at, _A.c.workflow_execution_id, ACTIONS),
     ):
         columns = (table.c.id, owner, what, since)
         statement = sa.select(*columns).where(condition).order_by(since, table.c.id)
@@ -59,7 +60,7 @@ def retry(conn: sa.Connection, ids: Sequence[str] | None, now: dt.datetime) -> i
     count = 0
     for table, condition, values in (
         (_E, _EVENTS, again),
-        (_A, _ACTIONS, again),
+        (_A, ACTIONS, again),
         (_R, _TIMERS, {"claimed_until": None, "tries": 0}),
     ):
         statement = sa.update(table).where(condition, _chosen(table, ids)).values(**values)
@@ -70,7 +71,7 @@ def retry(conn: sa.Connection, ids: Sequence[str] | None, now: dt.datetime) -> i
 def forget(conn: sa.Connection, ids: Sequence[str] | None) -> int:
     """Delete rows, all of them without ids; how many these are."""
     count = 0
-    for table, condition in ((_E, _EVENTS), (_A, _ACTIONS), (_R, _TIMERS)):
+    for table, condition in ((_E, _EVENTS), (_A, ACTIONS), (_R, _TIMERS)):
         count += conn.execute(sa.delete(table).where(condition, _chosen(table, ids))).rowcount
     return count
 

@@ -333,6 +333,11 @@ def _timer_set_aside(plant: Plant) -> str:
     return plant.timer(task, tries=5).id
 
 
+def _action_set_aside(plant: Plant) -> str:
+    gone = {"workflow_execution_id": "missing", "next_look_at": None, "processed": False}
+    return plant.action(None, state=states.SUCCESS, result_at=LONG_AGO, **gone).id
+
+
 BROKEN: dict[str, list[Callable[[Plant], str]]] = {
     "execution-without-reason": [_execution_without_reason],
     "execution-not-started": [_execution_not_started],
@@ -349,6 +354,7 @@ BROKEN: dict[str, list[Callable[[Plant], str]]] = {
     "result-not-processed": [_result_not_processed],
     "event-set-aside": [_event_set_aside, _event_of_a_missing_execution],
     "timer-set-aside": [_timer_set_aside],
+    "action-set-aside": [_action_set_aside],
 }
 CASES = [(kind, broken) for kind, several in BROKEN.items() for broken in several]
 
