@@ -334,8 +334,8 @@ def _timer_set_aside(plant: Plant) -> str:
 
 
 def _action_set_aside(plant: Plant) -> str:
-    gone = {"workflow_execution_id": "missing", "next_look_at": None, "processed": False}
-    return plant.action(None, state=states.SUCCESS, result_at=LONG_AGO, **gone).id
+    gone = TaskExecution("missing", "a", "missing")
+    return plant.action(gone, state=states.SUCCESS, result_at=LONG_AGO).id
 
 
 BROKEN: dict[str, list[Callable[[Plant], str]]] = {
