@@ -18,7 +18,7 @@ from tcp_proxy import TcpProxy
 from mistral import config, exceptions
 from mistral.rpc.base import RPCClient, RPCServer, Transport
 from mistral.rpc.kombu import payload
-from mistral.rpc.kombu.outlets import open_outlet
+from mistral.rpc.kombu.outlets import RabbitOutlet, RedisOutlet, open_outlet
 from mistral.rpc.plugins import create_transport
 
 PATIENCE = 20.0
@@ -267,6 +267,36 @@ def test_what_a_dead_process_had_not_finished_comes_back_with_a_mark(
     assert living.wait_entered()["redelivered"] is True
     dying.gate.set()
     ask(client, "living")
+
+
+def test_what_may_have_arrived_is_sent_again_with_a_mark(
+    connect: Connect, serve: Serve, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request whose confirmation is lost may be there twice."""
+    endpoint = Endpoint()
+    serve(connect(), endpoint)
+    client = connect().client(topic)
+    ask(client)
+    assert "redelivered" not in endpoint.wait_entered()
+    lost = []
+
+    def losing(send: Callable[..., None]) -> Callable[..., None]:
+        def send_and_lose(*args: Any) -> None:
+            send(*args)
+            if not lost:
+                lost.append(1)
+                raise ConnectionResetError("the confirmation")
+
+        return send_and_lose
+
+    for kind in (RabbitOutlet, RedisOutlet):
+        monkeypatch.setattr(kind, "send", losing(kind.send))
+    assert client.call("who", None) == "one"
+    endpoint.wait_entered()
+    endpoint.wait_entered()
+    assert sorted("redelivered" in ctx for ctx in endpoint.contexts[1:]) == [False, True]
+    ask(client)
+    assert "redelivered" not in endpoint.wait_entered()
 
 
 def test_a_server_that_stops_at_once_gives_back_what_it_has(

@@ -13,6 +13,8 @@ from typing import Any
 
 from mistral.rpc.kombu.broker import Broker
 
+#: Header of a message that may be there already.
+REPEATED = "mistral-repeated"
 #: Seconds that RabbitMQ gets to confirm a message, at most.
 _CONFIRM_TIMEOUT = 5.0
 _DROP_TIMEOUT = 0.1
@@ -31,7 +33,8 @@ class Letter:
     """A message to send.
 
     ``must_arrive``: it is an error when there is no queue for it or when the broker does not say
-    that it has it. ``expires``: seconds after which nobody wants it any more.
+    that it has it. ``expires``: seconds after which nobody wants it any more. ``repeated``: it may
+    have arrived before, which its receiver is told.
     """
 
     body: bytes
@@ -40,6 +43,7 @@ class Letter:
     correlation_id: str | None = None
     expires: float | None = None
     must_arrive: bool = False
+    repeated: bool = False
 
 
 class Outlet(abc.ABC):
@@ -81,7 +85,10 @@ class Outlet(abc.ABC):
         if letter.expires is not None:
             properties["expiration"] = str(max(1, int(letter.expires * 1000)))
         return channel.prepare_message(
-            letter.body, content_type=self._broker.content_type(), properties=properties
+            letter.body,
+            content_type=self._broker.content_type(),
+            headers={REPEATED: True} if letter.repeated else None,
+            properties=properties,
         )
 
 

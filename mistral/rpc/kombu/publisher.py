@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 import time
@@ -38,11 +39,11 @@ class Publisher:
 
     def send(self, letter: Letter) -> None:
         """Send to a topic; RPCException when it could not be handed over in time."""
-        self._try(letter, lambda outlet, timeout: outlet.send(letter, timeout))
+        self._try(letter, lambda outlet, again, timeout: outlet.send(again, timeout))
 
     def answer(self, letter: Letter) -> None:
         """Send to a client's queue; RPCException when it could not be handed over in time."""
-        self._try(letter, lambda outlet, timeout: outlet.answer(letter, timeout))
+        self._try(letter, lambda outlet, again, timeout: outlet.answer(again, timeout))
 
     def close(self) -> None:
         """Close what is idle; what is in use is closed when it is given back."""
@@ -50,19 +51,21 @@ class Publisher:
         for outlet in self._take_idle():
             outlet.close()
 
-    def _try(self, letter: Letter, use: Callable[[Outlet, float], None]) -> None:
+    def _try(self, letter: Letter, use: Callable[[Outlet, Letter, float], None]) -> None:
         end = time.monotonic() + min(_PATIENCE, letter.expires or _PATIENCE)
         cause: BaseException | None = None
         for _ in range(_TRIES):
             outlet = self._borrow(letter.key, end)
             try:
-                use(outlet, max(_SHORTEST, end - time.monotonic()))
+                use(outlet, letter, max(_SHORTEST, end - time.monotonic()))
             except Unroutable:
                 self._give_back(outlet)
                 raise RPCException(f"Nobody receives messages for '{letter.key}'.") from None
             except self._broker.errors as error:
                 LOG.debug("A message to %s could not be sent", letter.key, exc_info=True)
                 cause = error
+                # perhaps only the news that it has arrived is lost
+                letter = dataclasses.replace(letter, repeated=True)
                 # the broker has dropped the others as well, most likely
                 for broken in (outlet, *self._take_idle()):
                     broken.drop()

@@ -10,7 +10,7 @@ from mistral.exceptions import RPCException
 from mistral.rpc import base
 from mistral.rpc.kombu import payload
 from mistral.rpc.kombu.broker import Broker
-from mistral.rpc.kombu.outlets import Letter
+from mistral.rpc.kombu.outlets import REPEATED, Letter
 from mistral.rpc.kombu.publisher import Publisher
 from mistral.rpc.kombu.receiver import Receiver, Subscription
 from mistral.utils import json
@@ -26,8 +26,9 @@ class KombuServer(base.RPCServer):
     """Receives what is sent to a topic, and to one host of it.
 
     A message is acknowledged when it was processed and answered: what a killed process had not
-    finished comes back, with the broker's mark in the context (``redelivered``). Each thread has
-    one message at a time; the rest stays with the broker.
+    finished comes back, with the broker's mark in the context (``redelivered``); so is marked what
+    was sent twice, because the first may have arrived. Each thread has one message at a time; the
+    rest stays with the broker.
     """
 
     def __init__(
@@ -112,8 +113,9 @@ class KombuServer(base.RPCServer):
         if not Broker.accepts(message):
             raise ValueError(f"its content type is {message.content_type!r}, not JSON")
         request = payload.read_request(message.body)
-        # only the broker may say so
+        # only the broker may say so, and the sender's transport
         request.ctx.pop("redelivered", None)
-        if (message.delivery_info or {}).get("redelivered"):
+        is_repeated = REPEATED in (message.headers or {})
+        if is_repeated or (message.delivery_info or {}).get("redelivered"):
             request.ctx["redelivered"] = True
         return request
