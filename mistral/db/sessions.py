@@ -13,6 +13,7 @@ IDLE_LIMIT = 10.0
 """Seconds that a transaction may ask nothing. A process that is stopped in the middle of one, or
 whose host vanishes, would hold its rows, and with them all who wait for these, for hours; here the
 server ends the transaction. The process, should it wake up, runs it again."""
+_IDLE_OPTION = "idle_in_transaction_session_timeout"
 
 
 def connect_args(url: sa.URL, idle_limit: float) -> dict[str, Any]:
@@ -24,9 +25,12 @@ def connect_args(url: sa.URL, idle_limit: float) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
-        "options": f"-c idle_in_transaction_session_timeout={int(idle_limit * 1000)}",
     }
-    return {name: value for name, value in waits.items() if name not in url.query}
+    found = {name: value for name, value in waits.items() if name not in url.query}
+    given = " ".join(sa.util.to_list(url.query.get("options", ())))
+    if _IDLE_OPTION not in given:
+        found["options"] = f"{given} -c {_IDLE_OPTION}={int(idle_limit * 1000)}".lstrip()
+    return found
 
 
 def prepare_mysql(idle_limit: float, connection: Any, _record: Any) -> None:

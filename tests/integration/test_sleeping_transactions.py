@@ -57,3 +57,23 @@ def test_its_rows_are_set_free_and_it_runs_again(counter: Database) -> None:
     sleeper.join(DEADLINE)
     found = counter.read(lambda c: c.exec_driver_sql("SELECT n FROM counter").scalar())
     assert (found, len(tries)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        ("-c statement_timeout=5000", ("10s", "5s")),
+        ("-c idle_in_transaction_session_timeout=20000", ("20s", "0")),
+    ],
+)
+def test_other_options_of_the_url_leave_the_limit(
+    fresh_postgresql_url: str, options: str, limits: tuple[str, str]
+) -> None:
+    url = sa.make_url(fresh_postgresql_url).update_query_dict({"options": options})
+    database = Database(url.render_as_string(hide_password=False))
+    names = ("idle_in_transaction_session_timeout", "statement_timeout")
+    found = database.read(
+        lambda conn: tuple(conn.exec_driver_sql(f"SHOW {name}").scalar_one() for name in names)
+    )
+    database.close()
+    assert found == limits
