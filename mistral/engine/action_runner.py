@@ -118,8 +118,9 @@ class ActionRunner:
             if isinstance(action, ServicedAction):
                 action.equip(self._services)
             return Prepared(call, action, is_sync=bool(action.is_sync()) or call.dry_run)
-        # an action is foreign code and may raise anything, even SystemExit
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        # an action is foreign code and may raise anything, even SystemExit or a cancellation:
+        # what passes here ends a thread, and nobody ever hears of the action again
+        except BaseException as error:  # noqa: BLE001
             return Prepared(call, failure=raised(call, error))
 
     def run(self, prepared: Prepared) -> Report:
@@ -130,7 +131,7 @@ class ActionRunner:
         context = context_of(call)
         try:
             value = action.test(context) if call.dry_run else action.run(context)
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             return raised(call, error)
         if prepared.is_sync:
             return _ended(call, value)

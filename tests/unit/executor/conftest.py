@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -130,6 +131,10 @@ def make_actions(gate: Gate) -> dict[str, type[Action]]:
         def run(self, context: ActionContext) -> None:
             raise SystemExit("bye")
 
+    class Gives(Action):
+        def run(self, context: ActionContext) -> None:
+            raise asyncio.CancelledError("given up")
+
     class CantBuild(Action):
         def __init__(self) -> None:
             raise RuntimeError("can't be built")
@@ -173,7 +178,7 @@ def make_actions(gate: Gate) -> dict[str, type[Action]]:
             return Result(cancel=True)
 
     kinds = (
-        Gated, Returns, Raises, Exits, CantBuild, Unspeakable, Knows, Async, AsyncRaises,
+        Gated, Returns, Raises, Exits, Gives, CantBuild, Unspeakable, Knows, Async, AsyncRaises,
         AsyncFails, Cancels,
     )  # fmt: skip
     return {kind.__name__: kind for kind in kinds} | {"Echo": EchoAction}

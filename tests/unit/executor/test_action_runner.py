@@ -62,7 +62,12 @@ def test_an_exception_is_an_error_with_the_contract_text(
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("Exits", "bye"), ("CantBuild", "can't be built"), ("Missing", "no class Missing")],
+    [
+        ("Exits", "bye"),
+        ("Gives", "given up"),
+        ("CantBuild", "can't be built"),
+        ("Missing", "no class Missing"),
+    ],
 )
 def test_whatever_happens_is_reported(run: Any, kind: str, words: str) -> None:
     report = run(kind)
