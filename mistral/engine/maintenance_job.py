@@ -37,10 +37,14 @@ _THREADS = 4
 
 @dataclasses.dataclass
 class _Pass:
-    """One walk over all executions; ``after`` is how far it has come, with roots and with all."""
+    """One walk over all executions; ``after`` is how far it has come, with roots and with all.
+
+    ``has_failed``: some could not be told for the moment.
+    """
 
     number: int = 0
     has_told: bool = False
+    has_failed: bool = False
     after: dict[bool, str] = dataclasses.field(default_factory=lambda: {True: "", False: ""})
 
 
@@ -115,8 +119,11 @@ class MaintenanceJob(MistralService):
         if page:
             self._pass.has_told = self._pass.has_told or bool(taken)
             return True
-        has_told, self._pass = self._pass.has_told, _Pass(claimed.number)
-        if has_told:
+        ended, self._pass = self._pass, _Pass(claimed.number)
+        if ended.has_failed:
+            # whoever takes the next turn begins anew: nobody else would ever resume those
+            return False
+        if ended.has_told:
             # once more from the beginning: some may have failed only for the moment
             return True
         self._db.write(lambda conn: maintenance.resumed(conn, claimed.number, utc_now()))
@@ -141,14 +148,24 @@ class MaintenanceJob(MistralService):
         if not ids:
             return []
         with concurrent.futures.ThreadPoolExecutor(_THREADS, "maintenance") as pool:
-            taken = pool.map(functools.partial(_tell_one, command), ids)
+            taken = pool.map(functools.partial(self._tell_one, command), ids)
             return [each for each, is_taken in zip(ids, taken, strict=True) if is_taken]
 
+    def _tell_one(self, command: Callable[[str], Any], execution_id: str) -> bool:
+        try:
+            return _is_taken(command, execution_id)
+        except (exc.UnavailableException, TimeoutError) as error:
+            LOG.warning("Maintenance repeats a command [id=%s, cause=%s]", execution_id, error)
+            self._pass.has_failed = True
+            return False
 
-def _tell_one(command: Callable[[str], Any], execution_id: str) -> bool:
+
+def _is_taken(command: Callable[[str], Any], execution_id: str) -> bool:
     try:
         command(execution_id)
-    except (exc.MistralError, sa.exc.SQLAlchemyError, TimeoutError) as error:
+    except (exc.UnavailableException, TimeoutError):
+        raise
+    except (exc.MistralError, sa.exc.SQLAlchemyError) as error:
         # it may have ended meanwhile, or is rolled back; the next pass looks at it again
         LOG.info("Maintenance leaves an execution [id=%s, cause=%s]", execution_id, error)
         return False

@@ -31,6 +31,7 @@ class StateEngine:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.refused: set[str] = set()
+        self.away: set[str] = set()
         self.told: list[tuple[str, str]] = []
 
     def pause_workflow(self, wf_ex_id: str) -> None:
@@ -43,6 +44,8 @@ class StateEngine:
         self.told.append((execution_id, state))
         if execution_id in self.refused:
             raise exc.WorkflowException("It is rolled back.")
+        if execution_id in self.away:
+            raise exc.UnavailableException
 
         def work(conn: sa.Connection) -> None:
             number = Store(conn).command_number()
@@ -212,6 +215,20 @@ def test_what_can_not_be_resumed_ends_the_work(around: Surroundings) -> None:
     around.ask(maintenance.RUNNING)
     _finish(around.job())
     assert sorted(around.states()) == ["PAUSED", "RUNNING"]
+    assert not around.now.has_work
+
+
+def test_what_fails_for_the_moment_is_resumed_later(around: Surroundings) -> None:
+    (away,) = around.executions(1, states.PAUSED)
+    around.engine.away = {away}
+    around.ask(maintenance.PAUSED)
+    around.ask(maintenance.RUNNING)
+    job = around.job()
+    _finish(job)
+    assert around.now.has_work
+    around.engine.away = set()
+    _finish(job)
+    assert around.states() == ["RUNNING"]
     assert not around.now.has_work
 
 
