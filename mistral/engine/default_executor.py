@@ -311,7 +311,8 @@ class DefaultExecutor(Executor):
                     run.stage = Stage.ENDED
                     new.append(run)
                     if run.is_direct:
-                        del self._runs[run.key]
+                        # unless it was given back, because the executor stops
+                        self._runs.pop(run.key, None)
                         run.answered.set()
             # in one step with the stage: whoever sees nothing running may rely on the queue
             self._results.put([run for run in new if not run.is_direct])

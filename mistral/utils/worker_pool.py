@@ -5,10 +5,13 @@ from __future__ import annotations
 import collections
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -72,7 +75,12 @@ class WorkerPool(Generic[T]):
             name = f"{self._name}-{next(self._numbers)}"
             worker = threading.Thread(target=self._work, name=name, daemon=True)
             self._workers.add(worker)
-            worker.start()
+            try:
+                worker.start()
+            except RuntimeError as error:
+                # the system has no thread to give: the job waits for another one
+                self._workers.discard(worker)
+                LOG.error("A thread for '%s' can't be started: %s", self._name, error)
 
     def _work(self) -> None:
         me = threading.current_thread()
