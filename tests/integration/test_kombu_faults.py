@@ -371,6 +371,9 @@ def test_what_is_no_json_is_refused_and_never_decoded(
         ({"method": "who", "ctx": {}, "args": {}}, {"serializer": "yaml"}),
         ([1], {"serializer": "json"}),
         (b"\xff\x00", {"content_type": "application/json", "content_encoding": "binary"}),
+        # one for each thread
+        ({"method": "who", "ctx": {"deadline": "soon"}, "args": {}}, {"serializer": "json"}),
+        ({"method": "who", "ctx": {"deadline": "soon"}, "args": {}}, {"serializer": "json"}),
     ):
         producer = kombu.Producer(outlet._channel)
         to = (

@@ -84,6 +84,10 @@ class KombuServer(base.RPCServer):
             # the caller does not get its answer, and asks again when it has waited enough
             LOG.warning("An answer could not be sent: %s", error)
             accepted = True
+        # the edge of the process: a message that is never settled keeps a thread's place for ever
+        except Exception:
+            LOG.exception("Refused a message on '%s'", self._topic)
+            accepted = False
         self._receiver.settle(message, accepted)
         with self._changed:
             self._at_work -= 1
