@@ -317,9 +317,13 @@ class Relay:
                 action_ex.started_by = action_ex.started_at = None
                 try:
                     sends.append(self._message(conn, action_ex, wf_ex))
+                # what can't be sent, or not even be read, must not hold up the others
                 except exc.MistralException as error:
-                    # what can't be sent must not hold up the others
                     mails.append((box, _lost(action_ex, str(error))))
+                except (LookupError, TypeError, ValueError) as error:
+                    LOG.exception("Can't be sent [action_ex_id=%s]", action_ex.id)
+                    cause = f"The action can't be sent [cause={type(error).__name__}]"
+                    mails.append((box, _lost(action_ex, cause)))
 
     def _message(
         self, conn: sa.Connection, action_ex: ActionExecution, wf_ex: WorkflowExecution | None

@@ -326,3 +326,17 @@ def test_one_execution_does_not_starve_the_others(around: Surroundings, kind: st
     while around.relay.sweep() >= SWEEP_SIZE:
         continue
     assert sorted(_found(around)) == sorted(huge + small)
+
+
+def test_what_cannot_be_read_does_not_hold_up_the_others(around: Surroundings) -> None:
+    broken, other = around.action(), around.action()
+
+    def call(action_ex: ActionExecution, *_: Any) -> dict[str, Any]:
+        if action_ex.id == broken:
+            raise KeyError("a value that is gone")
+        return {"id": action_ex.id}
+
+    around.queue.call.side_effect = call
+    around.relay.sweep()
+    assert around.sent == [other]
+    assert [(mail.kind, mail.id) for mail in around.posted] == [("lost", broken)]
