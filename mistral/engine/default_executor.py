@@ -343,11 +343,12 @@ class DefaultExecutor(Executor):
         allowed = set(granted)
         with self._changed:
             # one that was given back while its claim was on the way is not ours any more
-            mine = [r for r in runs if r.call.id in allowed and r.key in self._runs]
+            kept = {r for r in runs if r.call.id in allowed and r.key in self._runs}
+            # and one that has begun was claimed in a batch that is only repeated for others
+            mine = [r for r in runs if r in kept and r.stage in NOT_BEGUN]
             for run in mine:
                 run.stage, run.claimed_at = Stage.QUEUED, asked_at
         self._forget([run for run in runs if run.call.id not in allowed])
-        kept = set(mine)
         self._release([r for r in runs if r.call.id in allowed and r not in kept])
         return mine
 

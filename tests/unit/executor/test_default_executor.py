@@ -460,3 +460,24 @@ def test_what_is_granted_after_the_end_is_given_back(
     answer.set()
     # once for all that had not begun, and once for the claim that was granted behind that
     engine.wait_for(lambda: engine.released == [{"id": "a", "attempt": 0}] * 2)
+
+
+def test_a_batch_of_claims_that_failed_half_way_starts_nothing_twice(
+    executor: Any, engine: Any, order: Any, gate: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = executor._pool.submit
+
+    def submit_or_fail(run: Any, first: bool = False) -> None:
+        if run.call.id == "b" and len(engine.claims) == 1:
+            gate.wait_begun()
+            raise MemoryError
+        submit(run, first)
+
+    monkeypatch.setattr(executor._pool, "submit", submit_or_fail)
+    executor.run_actions([order("a", "Gated", input={"value": "a"}), order("b")])
+    assert engine.result_of("b")["state"] == "SUCCESS"
+    engine.wait_for(lambda: len(engine.claims) == 3)
+    gate.open.set()
+    assert engine.result_of("a")["state"] == "SUCCESS"
+    executor.stop(graceful=True)
+    assert gate.runs.count("a") == 1
