@@ -19,6 +19,7 @@ from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.cmd import parts
 from mistral.db import schema
 from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.claim_window import confirmed_for
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
@@ -151,14 +152,17 @@ class Components:
 
     def executor(self) -> ExecutorServer:
         """Runs actions."""
-        conf = self._conf
+        conf, heartbeat = self._conf, self._conf.action_heartbeat
         options = ExecutorOptions(
             host=conf.executor.host,
             thread_pool_size=conf.executor.threads or conf.executor_thread_pool_size,
             grace_period=conf.graceful_shutdown_timeout,
             heartbeat_interval=min(
                 ExecutorOptions.heartbeat_interval,
-                conf.action_heartbeat.check_interval or ExecutorOptions.heartbeat_interval,
+                heartbeat.check_interval or ExecutorOptions.heartbeat_interval,
+            ),
+            claim_confirmed_for=confirmed_for(
+                heartbeat.check_interval * heartbeat.max_missed_heartbeats
             ),
         )
         transport, topic = self._parts.transport, conf.engine.topic

@@ -14,7 +14,15 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 CONFIRMED_FOR = 4.0
-"""Seconds for which a claim is believed: fewer than the silence after which one is taken back."""
+"""Seconds for which a claim is believed at most."""
+
+
+def confirmed_for(silence: float) -> float:
+    """Seconds for which a claim is believed: fewer than those after which it is taken back.
+
+    :param silence: the seconds of silence after which engines take a claim back; 0 = never.
+    """
+    return min(CONFIRMED_FOR, silence / 2) if silence > 0 else CONFIRMED_FOR
 
 
 class ClaimWindow(Generic[T]):

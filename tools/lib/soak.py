@@ -151,7 +151,6 @@ class Soak:
             "kills_by_process": self.chaos.kills,
             "stops": self.chaos.stops,
             "broker_restarts": self.chaos.broker_restarts,
-            "ended_by_themselves": self.chaos.ended_by_themselves,
             "counts": dataclasses.asdict(found.counts),
             "recovery_seconds": {
                 kind: {
@@ -164,7 +163,10 @@ class Soak:
             "memory": {
                 name: dataclasses.asdict(memory) for name, memory in self.memory.longest().items()
             },
-            "problems": found.problems,
+            "problems": [
+                *(f"{name} ended by itself" for name in self.chaos.ended_by_themselves),
+                *found.problems,
+            ],
         }
 
 
@@ -204,8 +206,6 @@ def render(report: dict[str, Any]) -> str:
         lines.append(
             f"  {name:<28} {memory['begin_mb']} {memory['end_mb']} in {memory['minutes']} minutes"
         )
-    if report["ended_by_themselves"]:
-        lines.append(f"Ended by themselves: {', '.join(report['ended_by_themselves'])}")
     lines.append(f"{len(report['problems'])} problems")
     lines += [f"  {problem}" for problem in report["problems"]]
     return "\n".join(lines)
