@@ -220,7 +220,9 @@ class Components:
                 database=self._parts.database,
                 engine=self._parts.transport.client(conf.engine.topic),
                 doorbell=self._parts.transport.client(alive_topic(conf.engine.topic)),
-                executor=self._parts.executor_transport.client(conf.executor.topic),
+                executor=self._parts.executor_transport.client(
+                    conf.executor.topic, calls_once=True
+                ),
                 definitions=Definitions(
                     self._parts.database, self._parts.expressions, self._parts.registry
                 ),

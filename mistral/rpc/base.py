@@ -58,8 +58,12 @@ class Transport(abc.ABC):
     """One connection to the world of messages; makes clients and servers."""
 
     @abc.abstractmethod
-    def client(self, topic: str) -> RPCClient:
-        """A client for a topic. Make one per topic and keep it."""
+    def client(self, topic: str, *, calls_once: bool = False) -> RPCClient:
+        """A client for a topic. Make one per topic and keep it.
+
+        :param calls_once: what a call asks for must not happen twice: one of which nobody knows
+            whether it arrived is sent again with the mark ``redelivered`` in its context.
+        """
 
     @abc.abstractmethod
     def server(self, topic: str, host: str, endpoint: object, threads: int) -> RPCServer:

@@ -90,7 +90,7 @@ class LocalTransport(base.Transport):
         self._lock = threading.Lock()
         self._topics: dict[str, _Topic] = {}
 
-    def client(self, topic: str) -> base.RPCClient:
+    def client(self, topic: str, *, calls_once: bool = False) -> base.RPCClient:
         return LocalClient(self._topic(topic), self._default_timeout)
 
     def server(self, topic: str, host: str, endpoint: object, threads: int) -> base.RPCServer:

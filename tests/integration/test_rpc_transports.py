@@ -13,6 +13,7 @@ from typing import Any
 import amqp
 import kombu
 import pytest
+import services
 
 from mistral import config, exceptions
 from mistral.context import RequestContext
@@ -129,6 +130,21 @@ def world(
     with service.forgotten_names(exchange) if service else contextlib.nullcontext():
         world = World(transport)
         yield world
+        world.close()
+
+
+@pytest.fixture(scope="module")
+def oslo(
+    rabbitmq: services.Service, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Transport]:
+    """oslo.messaging on RabbitMQ, apart from the other transports."""
+    exchange = f"mistral_test_{secrets.token_hex(6)}"
+    directory = tmp_path_factory.mktemp("oslo")
+    with rabbitmq.forgotten_names(exchange):
+        world = World(
+            make_transport(directory, "oslo", rabbitmq.url, exchange, "amqp_auto_delete = true")
+        )
+        yield world.transport
         world.close()
 
 
@@ -344,3 +360,32 @@ def test_quorum_queues(implementation: str, rabbitmq_url: str, topic: str, tmp_p
                 connection.channel().queue_declare(name, durable=True, auto_delete=False)
             connection.channel().queue_delete(name)
         connection.channel().exchange_delete(f"exchange_{topic}")
+
+
+@pytest.mark.parametrize("calls_once", [False, True])
+def test_what_may_have_arrived_and_must_not_happen_twice_is_sent_again_with_a_mark(
+    oslo: Transport, topic: str, monkeypatch: pytest.MonkeyPatch, calls_once: bool
+) -> None:
+    """The connection breaks between the request and its confirmation."""
+    endpoint = Endpoint()
+    server = oslo.server(topic, "host1", endpoint, 4)
+    server.start()
+    client = oslo.client(topic, calls_once=calls_once)
+    assert client.call("echo", None, value=1) == 1
+    publish, lost = amqp.Channel._basic_publish, []
+
+    def publish_and_lose(self: amqp.Channel, *args: Any, **kwargs: Any) -> Any:
+        sent = publish(self, *args, **kwargs)
+        if threading.current_thread() is threading.main_thread() and not lost:
+            lost.append(1)
+            raise ConnectionResetError("before the confirmation")
+        return sent
+
+    monkeypatch.setattr(amqp.Channel, "_basic_publish", publish_and_lose)
+    assert client.call("echo", None, value=2) == 2
+    assert client.call("echo", None, value=3) == 3
+    server.stop()
+    assert lost
+    marks = sorted(ctx.get("redelivered", False) for ctx, value in endpoint.seen if value == 2)
+    assert marks == ([False, True] if calls_once else [False])
+    assert [ctx for ctx, value in endpoint.seen if value == 3 and "redelivered" in ctx] == []

@@ -28,7 +28,7 @@ class KombuTransport(base.Transport):
         self._publisher = Publisher(self._broker, conf.rpc_conn_pool_size, conf.conn_pool_ttl)
         self._replies = Replies(self._broker)
 
-    def client(self, topic: str) -> base.RPCClient:
+    def client(self, topic: str, *, calls_once: bool = False) -> base.RPCClient:
         return KombuClient(topic, self._publisher, self._replies, self._default_timeout)
 
     def server(self, topic: str, host: str, endpoint: object, threads: int) -> base.RPCServer:

@@ -59,11 +59,11 @@ class OsloTransport(base.Transport):
             raise ConfigurationError(f"transport_url: {error}") from error
         self._ready = _ReplyQueue(self._transport, self._exchange)
 
-    def client(self, topic: str) -> base.RPCClient:
+    def client(self, topic: str, *, calls_once: bool = False) -> base.RPCClient:
         self._ready.prepare()
         target = messaging.Target(topic=topic, exchange=self._exchange)
         client = messaging.get_rpc_client(self._transport, target, retry=_RETRIES)
-        return OsloClient(client, topic, self._default_timeout, self._ready)
+        return OsloClient(client, topic, self._default_timeout, self._ready, calls_once)
 
     def server(self, topic: str, host: str, endpoint: object, threads: int) -> base.RPCServer:
         target = messaging.Target(topic=topic, server=host, exchange=self._exchange)
@@ -80,8 +80,16 @@ class OsloTransport(base.Transport):
 class OsloClient(base.RPCClient):
     """Keeps one prepared call context for each way of sending: nothing is built per message."""
 
-    def __init__(self, client: Any, topic: str, default_timeout: float, ready: _ReplyQueue) -> None:
+    def __init__(
+        self,
+        client: Any,
+        topic: str,
+        default_timeout: float,
+        ready: _ReplyQueue,
+        calls_once: bool = False,
+    ) -> None:
         self._client = client
+        self._calls_once = calls_once
         self._topic = topic
         self._default_timeout = default_timeout
         self._ready = ready
@@ -102,7 +110,7 @@ class OsloClient(base.RPCClient):
         body = pack(args)
         sending = base.context_to_send(ctx, timeout)
         try:
-            answer = self._context(timeout, target).call(sending, method, body=body)
+            answer = self._called(self._context(timeout, target), sending, method, body)
         except messaging.MessagingTimeout as error:
             raise base.no_answer(self._topic, method, timeout) from error
         except _UNDELIVERED as error:
@@ -111,6 +119,15 @@ class OsloClient(base.RPCClient):
             # the server's clock says that nobody waits any more
             raise base.no_answer(self._topic, method, timeout)
         return base.unwrap(unpack(answer))
+
+    def _called(self, context: Any, sending: dict[str, Any], method: str, body: Any) -> Any:
+        if not self._calls_once:
+            return context.call(sending, method, body=body)
+        try:
+            return context.prepare(retry=0).call(sending, method, body=body)
+        except messaging.MessageDeliveryFailure:
+            # it may have arrived before the connection broke
+            return context.call({**sending, "redelivered": True}, method, body=body)
 
     def cast(
         self, method: str, ctx: RequestContext | None, target: str | None = None, **args: Any
