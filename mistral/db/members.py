@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Collection
 
@@ -11,13 +12,18 @@ from mistral.db import tables
 
 _M = tables.service_members
 
+KEPT = dt.timedelta(days=1)
+"""How long one is remembered that isn't seen any more."""
+
 
 def seen(conn: sa.Connection, member_id: str, kind: str, host: str, now: dt.datetime) -> None:
     """Note that a process is alive."""
     updated = conn.execute(sa.update(_M).where(_M.c.id == member_id).values(last_seen_at=now))
     if updated.rowcount == 0:
-        conn.execute(sa.insert(_M).values(id=member_id, kind=kind, host=host, last_seen_at=now))
-        forget(conn, now - dt.timedelta(days=1))
+        with contextlib.suppress(sa.exc.IntegrityError), conn.begin_nested():
+            # somebody else may have noted it at the same moment
+            conn.execute(sa.insert(_M).values(id=member_id, kind=kind, host=host, last_seen_at=now))
+        forget(conn, now - KEPT)
 
 
 def last_seen(conn: sa.Connection, member_ids: Collection[str]) -> dict[str, dt.datetime]:

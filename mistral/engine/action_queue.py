@@ -45,6 +45,10 @@ MESSAGE_SIZE = 100
 """How many actions travel in one message."""
 
 SWEEP_SIZE = 200
+
+LOOKED, LISTENING, _ENGINES = "engines/looked", "engines/listening", "engines"
+"""Among the members: when an engine looked last, and since when there has always been one."""
+
 TIMER_CLAIM = dt.timedelta(seconds=6)
 
 Post = Callable[[str, Sequence[Mail]], None]
@@ -155,8 +159,6 @@ class Relay:
         self._is_busy = is_busy
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._listening_since: dt.datetime | None = None
-        self._last_look: dt.datetime | None = None
         self._turns = {kind: Turns(SWEEP_SIZE) for kind in store.OWNERS}
 
     def start(self) -> None:
@@ -191,17 +193,14 @@ class Relay:
         server_clock.synchronise(self._db)
         now = utc_now()
         is_due = self._db.read(lambda conn: _anything_due(conn, now))
-        if self._last_look is None or now - self._last_look > liveness.PROCESS_SILENCE:
-            # while nobody looked, perhaps nobody could note who lives either
-            self._listening_since = now
-        self._last_look = now
+        listening = self._db.write(lambda conn: _note_look(conn, now))
         if not is_due:
             return 0
         counts = [
             self._timers(now),
             self._events(now),
             self._children(now),
-            self._actions(now),
+            self._actions(now, listening),
         ]
         return max(counts)
 
@@ -248,7 +247,7 @@ class Relay:
             self._post(child.id, [Mail("start", child.id, child.tries)])
         return self._count(WorkflowExecution, found)
 
-    def _actions(self, now: dt.datetime) -> int:
+    def _actions(self, now: dt.datetime, listening: dt.datetime) -> int:
         sends: list[tuple[str | None, Mapping[str, Any]]] = []
         mails: list[tuple[str, Mail]] = []
         without = self._turns[ActionExecution].without
@@ -268,7 +267,7 @@ class Relay:
                     # the others stay due
                     found = found[:number]
                     break
-                known = Heard(heard.get(action_ex.started_by or ""), self._listening_since)
+                known = Heard(heard.get(action_ex.started_by or ""), listening)
                 self._look_at(conn, action_ex, parents, known, now, sends, mails)
             rows.update(conn, found)
             return found
@@ -334,6 +333,18 @@ class Relay:
 
 def _lost(action_ex: ActionExecution, reason: str) -> Mail:
     return Mail("lost", action_ex.id, results.Outcome(states.ERROR, reason))
+
+
+def _note_look(conn: sa.Connection, now: dt.datetime) -> dt.datetime:
+    """Note that an engine looks; since when there has always been one."""
+    found = members.last_seen(conn, (LOOKED, LISTENING))
+    looked = found.get(LOOKED)
+    since = liveness.listening_since(looked, found.get(LISTENING), now)
+    if since == now:
+        members.seen(conn, LISTENING, _ENGINES, "", now)
+    if looked is None or now - looked > liveness.PROCESS_SILENCE / 6:
+        members.seen(conn, LOOKED, _ENGINES, "", now)
+    return since
 
 
 def _anything_due(conn: sa.Connection, now: dt.datetime) -> bool:

@@ -27,6 +27,7 @@ PROCESS_SILENCE = dt.timedelta(seconds=6)
 
 LOOK_AGAIN = dt.timedelta(seconds=5)
 LONGEST_WAIT = dt.timedelta(seconds=60)
+_REMEMBERED = dt.timedelta(days=1)
 _SOONEST = dt.timedelta(seconds=1)
 _NAME_SIZE = 255
 
@@ -79,6 +80,21 @@ class Lost:
     """It may have been run, or nobody wants it: it ends in ERROR for this reason."""
 
     reason: str
+
+
+def listening_since(
+    looked: dt.datetime | None, since: dt.datetime | None, now: dt.datetime
+) -> dt.datetime:
+    """Since when there has been an engine to note who lives: silence before that tells nothing.
+
+    Counted over all engines, for each of them may be younger than the silence that is tolerated.
+
+    :param looked: when an engine looked last.
+    :param since: what this function said when there had been none; forgotten after a day.
+    """
+    if looked is None or now - looked > PROCESS_SILENCE:
+        return now
+    return since or now - _REMEMBERED
 
 
 def pause_after(tries: int) -> dt.timedelta:

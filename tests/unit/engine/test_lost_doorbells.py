@@ -119,7 +119,13 @@ def test_a_claim_of_a_dead_executor(site: Any, deaf: Any, other: Any, safe: bool
         actions.claim(conn, "dead/1", [(action_ex.id, 0)], long_ago, long_ago)
 
     site.database.write(claim)
-    other._relay._listening_since, other._relay._last_look = long_ago, clock.utc_now()
+    now = clock.utc_now()
+
+    def listened(conn: sa.Connection) -> None:
+        members.seen(conn, action_queue.LISTENING, "engines", "", long_ago)
+        members.seen(conn, action_queue.LOOKED, "engines", "", now)
+
+    site.database.write(listened)
     site.look(other)
     if safe:
         site.wait_order(execution_id)

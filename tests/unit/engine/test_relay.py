@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mistral.db import actions, members, rows, tables
 from mistral.db.transaction import Database
-from mistral.engine import incoming
+from mistral.engine import action_queue, incoming, liveness
 from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
 from mistral.engine.liveness import CALLER_GONE, HEARTBEAT_LOST, PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
@@ -79,8 +79,14 @@ class Surroundings:
         self.database.write(lambda conn: conn.execute(statement.values(next_look_at=self.long_ago)))
 
     def listens_since(self, moment: dt.datetime) -> None:
-        """The relay has looked all the time since then."""
-        self.relay._listening_since, self.relay._last_look = moment, clock.utc_now()
+        """Some engine has looked all the time since then."""
+        now = clock.utc_now()
+
+        def note(conn: sa.Connection) -> None:
+            members.seen(conn, action_queue.LISTENING, "engines", "", moment)
+            members.seen(conn, action_queue.LOOKED, "engines", "", now)
+
+        self.database.write(note)
 
     @property
     def sent(self) -> list[str]:
@@ -340,3 +346,36 @@ def test_what_cannot_be_read_does_not_hold_up_the_others(around: Surroundings) -
     around.relay.sweep()
     assert around.sent == [other]
     assert [(mail.kind, mail.id) for mail in around.posted] == [("lost", broken)]
+
+
+@pytest.mark.parametrize(
+    ("looked", "since", "expected"),
+    [
+        pytest.param(None, None, 0, id="the first engine ever"),
+        pytest.param(2, 500, 500, id="one that has just started beside others"),
+        pytest.param(5, 500, 500, id="engines that are killed and started again"),
+        pytest.param(7, 500, 0, id="there was none for a while"),
+        pytest.param(2, None, 86400, id="for longer than is remembered"),
+    ],
+)
+def test_silence_counts_while_any_engine_listens(
+    looked: int | None, since: int | None, expected: int
+) -> None:
+    now = clock.utc_now()
+
+    def ago(seconds: int | None) -> dt.datetime | None:
+        return None if seconds is None else now - dt.timedelta(seconds=seconds)
+
+    assert liveness.listening_since(ago(looked), ago(since), now) == ago(expected)
+
+
+def test_engines_note_that_they_listen(around: Any) -> None:
+    around.relay.sweep()
+    first = around.database.read(lambda conn: members.last_seen(conn, _NOTED))
+    assert set(first) == set(_NOTED)
+    around.relay.sweep()
+    later = around.database.read(lambda conn: members.last_seen(conn, _NOTED))
+    assert later[action_queue.LISTENING] == first[action_queue.LISTENING]
+
+
+_NOTED = (action_queue.LOOKED, action_queue.LISTENING)
