@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import cluster
@@ -61,8 +62,13 @@ class Site:
         self.installation.prepare_database()
         for name in self.names:
             self.start(name)
-        self.installation.wait_ready()
+        for url in self.urls:
+            processes.wait_until(functools.partial(self._listens, url), f"the API at {url} answers")
         self.installation.wait_working()
+
+    def _listens(self, url: str) -> bool:
+        self.installation.require_alive()
+        return processes.answers("GET", f"{url}/v2/")
 
     def kill(self, name: str) -> None:
         """kill -9, and start it again at once."""
