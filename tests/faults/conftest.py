@@ -80,8 +80,8 @@ class Victims:
         self.installation.kill(name)
 
     def stop(self, name: str) -> None:
-        """SIGTERM, which has to be enough."""
-        assert self.installation.stop(name, 30), self.installation.log_tails()
+        """SIGTERM, which has to be enough; what runs may end first (graceful_shutdown_timeout)."""
+        assert self.installation.stop(name, 90), self.installation.log_tails()
 
     def wait_dead(self, name: str) -> None:
         """Until a fault point has killed the process."""

@@ -114,8 +114,9 @@ def test_no_engine_at_all(flows: Flows, victims: Any) -> None:
     victims.wait_working()
     run = flows.launch(WAITING)
     first, *rest = run.wait_actions("t", 10)
-    victims.stop("engine")
+    # an executor that has something to tell ends only when an engine has heard it
     victims.stop("executor")
+    victims.stop("engine")
     body = {"id": ids.new_id(), "workflow_name": "main", "workflow_namespace": flows.namespace}
     assert flows.request("POST", "/executions", body)[0] == 503
     assert run.put(state="PAUSED")[0] == 503
