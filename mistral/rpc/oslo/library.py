@@ -17,6 +17,7 @@ import importlib
 import sys
 from types import ModuleType
 
+from oslo_config import cfg
 from oslo_service import backend
 
 _WAKE_UP_SECONDS = {"ACK_REQUEUE_EVERY_SECONDS_MIN": 1.0, "ACK_REQUEUE_EVERY_SECONDS_MAX": 2.0}
@@ -31,6 +32,7 @@ def _import_library() -> ModuleType:
         library = importlib.import_module("oslo_messaging")
         # its options' limits are computed from the constants below: import it before they change
         importlib.import_module("oslo_messaging._drivers.impl_rabbit")
+        importlib.import_module("oslo_messaging.opts")
         driver = importlib.import_module("oslo_messaging._drivers.amqpdriver")
     finally:
         if hide_eventlet:
@@ -42,3 +44,14 @@ def _import_library() -> ModuleType:
 
 
 messaging = _import_library()
+
+
+def rabbit_opts() -> list[cfg.Opt]:
+    """The options of the driver for RabbitMQ, which it would register later itself."""
+    groups = messaging.opts.list_opts()
+    return [
+        opt
+        for group, opts in groups
+        if getattr(group, "name", group) == "oslo_messaging_rabbit"
+        for opt in opts
+    ]

@@ -19,7 +19,7 @@ from oslo_config import cfg
 from mistral.context import RequestContext
 from mistral.exceptions import ConfigurationError, RPCException
 from mistral.rpc import base
-from mistral.rpc.oslo.library import messaging
+from mistral.rpc.oslo.library import messaging, rabbit_opts
 from mistral.rpc.oslo.payload import pack, unpack
 
 LOG = logging.getLogger(__name__)
@@ -29,6 +29,9 @@ _FOREIGN_SWITCHES = {
     "oslo_messaging_tracing": "tracing_enabled",
     "oslo_messaging_metrics": "metrics_enabled",
 }
+#: Unanswered messages that the broker gives one consumer. Each is acknowledged when it is read, so
+#: this is what a process that is stopped, or a host that vanished, can keep from all others.
+_PREFETCH = 4
 _UNDELIVERED = (
     messaging.MessagingException,
     messaging.MessageUndeliverable,
@@ -272,4 +275,7 @@ def library_conf(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     for group, switch in _FOREIGN_SWITCHES.items():
         own.register_opt(cfg.BoolOpt(switch, default=False), group=group)
         own.set_override(switch, False, group=group)
+    rabbit = "oslo_messaging_rabbit"
+    own.register_opts(rabbit_opts(), group=rabbit)
+    own.set_default("rabbit_qos_prefetch_count", _PREFETCH, group=rabbit)
     return own
