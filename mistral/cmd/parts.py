@@ -160,6 +160,7 @@ class Parts:
     def close(self) -> None:
         """Release what was built."""
         built = vars(self)
-        for name in ("executor_transport", "transport", "database"):
-            if name in built:
-                built[name].close()
+        names = ("executor_transport", "transport", "database")
+        # executors are usually reached by the transport of the engines
+        for part in dict.fromkeys(built[name] for name in names if name in built):
+            part.close()

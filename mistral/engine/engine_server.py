@@ -9,7 +9,7 @@ from typing import Any
 from mistral.context import RequestContext
 from mistral.engine.base import Start
 from mistral.engine.default_engine import WAIT_SECONDS, DefaultEngine
-from mistral.rpc.base import RPCServer, Transport
+from mistral.rpc.base import RPCServer, Transport, stop_together
 from mistral.service.base import MistralService
 from mistral.utils import clock
 from mistral.workflow.results import Outcome
@@ -80,8 +80,8 @@ class EngineServer(MistralService):
 
     def stop(self, graceful: bool = False) -> None:
         """Receive no more, finish what has arrived, end."""
-        while self._servers:
-            self._servers.pop().stop(graceful=graceful)
+        stop_together(self._servers, graceful)
+        self._servers.clear()
         self.engine.stop()
         LOG.info("Engine stopped [host=%s]", self._host)
 

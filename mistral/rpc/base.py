@@ -10,7 +10,8 @@ from __future__ import annotations
 import abc
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from mistral import exceptions
@@ -52,6 +53,18 @@ class RPCServer(abc.ABC):
     @abc.abstractmethod
     def stop(self, graceful: bool = True) -> None:
         """Receive no more; ``graceful`` waits for what is running, for a limited time."""
+
+
+def stop_together(servers: Iterable[RPCServer], graceful: bool) -> None:
+    """Stop several servers at the same time: each may wait a second for its broker."""
+    threads = [
+        threading.Thread(target=server.stop, args=(graceful,), name="rpc-stop", daemon=True)
+        for server in servers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 class Transport(abc.ABC):
