@@ -10,7 +10,6 @@ A test whose service is missing is skipped, or fails with MISTRAL_TEST_REQUIRE_S
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ import processes
 import pytest
 import services
 import third_party as third_party_service
+from needed import needed
 
 from mistral.db import invariants
 from mistral.db.transaction import Database
@@ -43,18 +43,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(long)]
 
 
-@contextlib.contextmanager
-def _needed() -> Iterator[None]:
-    try:
-        yield
-    except services.ServiceMissing as error:
-        if os.environ.get("MISTRAL_TEST_REQUIRE_SERVICES") == "1":
-            pytest.fail(f"{error} (MISTRAL_TEST_REQUIRE_SERVICES=1)", pytrace=False)
-        pytest.skip(str(error))
-
-
 def _find(kind: str) -> services.Service:
-    with _needed():
+    with needed():
         return services.Service.find(kind)
 
 
@@ -74,7 +64,7 @@ def mariadb() -> services.Service:
 def private_postgresql() -> Iterator[private_databases.PrivateServer]:
     """A PostgreSQL server of the test's own, to break."""
     with contextlib.ExitStack() as stack:
-        with _needed():
+        with needed():
             server = stack.enter_context(private_databases.postgresql())
         yield server
 
@@ -83,7 +73,7 @@ def private_postgresql() -> Iterator[private_databases.PrivateServer]:
 def private_mariadb() -> Iterator[private_databases.PrivateServer]:
     """A MariaDB server of the test's own, to break."""
     with contextlib.ExitStack() as stack:
-        with _needed():
+        with needed():
             server = stack.enter_context(private_databases.mariadb())
         yield server
 
@@ -92,7 +82,7 @@ def private_mariadb() -> Iterator[private_databases.PrivateServer]:
 def galera_nodes() -> Iterator[list[private_databases.PrivateMariaDB]]:
     """Two nodes of a Galera cluster of the test's own."""
     with contextlib.ExitStack() as stack:
-        with _needed():
+        with needed():
             nodes = stack.enter_context(private_databases.galera())
         yield nodes
 

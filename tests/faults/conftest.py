@@ -6,19 +6,19 @@ The API is shared; each test starts the engine and the executor that it needs.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import cluster
-import private_brokers
+import private_sites
 import processes
 import pytest
 import services
 from flows import Flows
 from load_round import Round
+from needed import needed
+from private_sites import PrivateSite
 from site_processes import Site
 
 from mistral.db import invariants
@@ -40,7 +40,7 @@ def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[
     )
     found["api"]["engine_timeout"] = 3
     # what a dead executor held is lost after 6 seconds
-    found["action_heartbeat"] = dict(HEARTBEAT)
+    found["action_heartbeat"] = dict(private_sites.HEARTBEAT)
     return found
 
 
@@ -112,61 +112,19 @@ def flows(running_api: cluster.Cluster) -> Flows:
     return Flows(running_api.url)
 
 
-HEARTBEAT = {"check_interval": 2, "max_missed_heartbeats": 3}
-
-
-@contextlib.contextmanager
-def site_of(
-    run_dir: Path, database: services.Service, transport_url: str, rpc: str = "oslo", apis: int = 1
-) -> Iterator[Site]:
-    """APIs, two engines and two executors for rounds under load; silence of 6 s is death."""
-    with database.new_database() as url:
-        suffix = f"_{secrets.token_hex(6)}"
-        port = processes.free_port()
-        sections = cluster.broker_sections(
-            port, url, transport_url, suffix, rpc, connections=cluster.FEW_CONNECTIONS
-        )
-        sections["action_heartbeat"] = dict(HEARTBEAT)
-        # a start that no engine answers is given up soon
-        sections["api"]["engine_timeout"] = 3
-        with Site(run_dir, sections, apis=apis) as running:
-            running.start_all()
-            yield running
+@pytest.fixture(scope="session")
+def private_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateSite]:
+    """A site with two APIs on PostgreSQL and RabbitMQ, all of its own: it may be broken."""
+    with contextlib.ExitStack() as stack:
+        with needed():
+            found = stack.enter_context(private_sites.usual(tmp_path_factory.mktemp("site")))
+        yield found
 
 
 @pytest.fixture(scope="session")
-def site(
-    postgresql: services.Service,
-    rabbitmq: services.Service,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Site]:
-    """A site with two APIs on PostgreSQL and the shared RabbitMQ."""
-    run_dir = tmp_path_factory.mktemp("site")
-    with site_of(run_dir, postgresql, rabbitmq.url, apis=2) as running:
-        yield running
-
-
-@dataclasses.dataclass(frozen=True)
-class BrokerSite:
-    """A site with a broker that may be restarted."""
-
-    broker: private_brokers.PrivateBroker
-    site: Site
-
-
-@pytest.fixture
-def broker_site(
-    request: pytest.FixtureRequest, postgresql: services.Service, tmp_path: Path
-) -> Iterator[BrokerSite]:
-    """A site on a private broker of the kind that the test names: its class and the library."""
-    kind, rpc = request.param
-    if private_brokers.found(*kind.commands) is None:
-        pytest.skip(f"{kind.name} is not installed")
-    with (
-        kind(tmp_path / "broker") as broker,
-        site_of(tmp_path / "site", postgresql, broker.url, rpc) as running,
-    ):
-        yield BrokerSite(broker, running)
+def site(private_site: PrivateSite) -> Site:
+    """The processes of the private site."""
+    return private_site.site
 
 
 @pytest.fixture

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
 
+import private_sites
 import pytest
+import services
 from load_round import Round
-from private_brokers import PrivateRabbitMQ, PrivateRedis
+from needed import needed
+from private_brokers import PrivateBroker, PrivateRabbitMQ, PrivateRedis
+from private_sites import PrivateSite
+from site_processes import Site
 
-LONG_RESTARTS = 5
+Broken = tuple[PrivateBroker, Site]
 
 
 @pytest.fixture
-def round_of_broker(broker_site: Any, seed: int) -> Iterator[Round]:
-    """A round on the site with the private broker."""
-    made = Round(broker_site.site, seed)
-    yield made
-    made.close()
+def broken(
+    request: pytest.FixtureRequest, postgresql: services.Service, tmp_path: Path
+) -> Iterator[Broken]:
+    """The broker that may be broken, and a site that works with it by the library that is named."""
+    kind, rpc = request.param
+    if (kind, rpc) == (PrivateRabbitMQ, "oslo"):
+        found: PrivateSite = request.getfixturevalue("private_site")
+        yield found.broker, found.site
+        return
+    with needed():
+        broker = private_sites.private_broker(kind, tmp_path / "broker")
+    with broker, private_sites.running_site(tmp_path, postgresql, broker.url, rpc) as site:
+        yield broker, site
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("broker_site", "restarts"),
+    ("broken", "restarts"),
     [
         pytest.param((PrivateRabbitMQ, "oslo"), 1, id="rabbitmq-oslo"),
-        pytest.param(
-            (PrivateRabbitMQ, "oslo"), LONG_RESTARTS, marks=pytest.mark.long, id="rabbitmq-oslo-5"
-        ),
-        pytest.param(
-            (PrivateRabbitMQ, "kombu"), LONG_RESTARTS, marks=pytest.mark.long, id="rabbitmq-kombu-5"
-        ),
-        pytest.param(
-            (PrivateRedis, "kombu"), LONG_RESTARTS, marks=pytest.mark.long, id="redis-kombu-5"
-        ),
+        pytest.param((PrivateRabbitMQ, "oslo"), 5, marks=pytest.mark.long, id="rabbitmq-oslo-5"),
+        pytest.param((PrivateRabbitMQ, "kombu"), 5, marks=pytest.mark.long, id="rabbitmq-kombu-5"),
+        pytest.param((PrivateRedis, "kombu"), 5, marks=pytest.mark.long, id="redis-kombu-5"),
     ],
-    indirect=["broker_site"],
+    indirect=["broken"],
 )
 def test_killed_emptied_and_started_again(
-    broker_site: Any,
-    round_of_broker: Round,
-    nothing_lost: Callable[[Round], None],
-    restarts: int,
+    broken: Broken, seed: int, nothing_lost: Callable[[Round], None], restarts: int
 ) -> None:
-    with round_of_broker as under_load:
-        for _ in range(restarts):
-            under_load.wait_progress()
-            broker_site.broker.restart(purge=True)
-            broker_site.site.installation.require_alive()
-        under_load.wait_progress()
-    nothing_lost(under_load)
+    broker, site = broken
+    made = Round(site, seed)
+    try:
+        with made:
+            for _ in range(restarts):
+                made.wait_progress()
+                broker.restart(purge=True)
+                site.installation.require_alive()
+            made.wait_progress()
+        nothing_lost(made)
+    finally:
+        made.close()
     # no process had to be started again
-    broker_site.site.installation.require_alive()
+    site.installation.require_alive()

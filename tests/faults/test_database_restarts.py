@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
+from concurrent import futures
 from pathlib import Path
 
-import cluster
+import private_sites
 import processes
 import pytest
 import services
 from load_round import Round
 from private_databases import PrivateServer
+from private_sites import PrivateSite
 from site_processes import Site
 
-HEARTBEAT = {"check_interval": 2, "max_missed_heartbeats": 3}
-
-
-@pytest.fixture(params=["postgresql", pytest.param("mariadb", marks=pytest.mark.long)])
-def server(request: pytest.FixtureRequest) -> PrivateServer:
-    """A database server that only this test uses."""
-    found: PrivateServer = request.getfixturevalue(f"private_{request.param}")
-    return found
+Broken = tuple[PrivateServer, Site]
 
 
 @pytest.fixture
-def own_site(server: PrivateServer, rabbitmq: services.Service, tmp_path: Path) -> Iterator[Site]:
-    """An API, two engines and an executor on that server."""
-    with server.service.new_database() as url:
-        suffix = f"_{secrets.token_hex(6)}"
-        sections = cluster.broker_sections(
-            processes.free_port(), url, rabbitmq.url, suffix, connections=cluster.FEW_CONNECTIONS
-        )
-        sections["action_heartbeat"] = dict(HEARTBEAT)
-        with Site(tmp_path, sections, executors=1) as running:
-            running.start_all()
-            yield running
+def on_postgresql(private_site: PrivateSite) -> Broken:
+    """The server that may be broken, and the site that works with it."""
+    return private_site.database, private_site.site
+
+
+@pytest.fixture
+def on_mariadb(
+    private_mariadb: PrivateServer, rabbitmq: services.Service, tmp_path: Path
+) -> Iterator[Broken]:
+    """The same on MariaDB."""
+    with private_sites.running_site(tmp_path, private_mariadb.service, rabbitmq.url) as site:
+        yield private_mariadb, site
 
 
 def status(site: Site, path: str, method: str = "GET", body: object | None = None) -> int:
@@ -43,36 +38,47 @@ def status(site: Site, path: str, method: str = "GET", body: object | None = Non
 
 
 @pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("broken", "crashes"),
+    [
+        pytest.param("on_postgresql", 1),
+        pytest.param("on_postgresql", 5, marks=pytest.mark.long),
+        pytest.param("on_mariadb", 3, marks=pytest.mark.long),
+    ],
+)
 def test_the_database_crashes_under_load(
-    server: PrivateServer, own_site: Site, seed: int, nothing_lost: Callable[[Round], None]
+    request: pytest.FixtureRequest,
+    broken: str,
+    crashes: int,
+    seed: int,
+    nothing_lost: Callable[[Round], None],
 ) -> None:
-    pids = {name: p.pid for name, p in own_site.installation.processes.items()}
-    made = Round(own_site, seed)
+    server, site = request.getfixturevalue(broken)
+    pids = {name: p.pid for name, p in site.installation.processes.items()}
+    made = Round(site, seed)
     try:
         with made:
-            made.wait_progress()
-            server.crash()
-            server.start()
-            made.wait_progress()
-            server.crash()
-            callers_are_told_to_come_back(own_site)
-            server.start()
-            processes.wait_until(
-                lambda: status(own_site, "/healthcheck/ready") == 200, "the service is ready", 60
-            )
+            for _ in range(crashes):
+                made.wait_progress()
+                server.crash()
+                callers_are_told_to_come_back(site)
+                server.start()
+                processes.wait_until(
+                    lambda: status(site, "/healthcheck/ready") == 200, "it is ready", 60
+                )
             made.wait_progress()
         nothing_lost(made)
     finally:
         made.close()
-    own_site.installation.require_alive()
-    assert {name: p.pid for name, p in own_site.installation.processes.items()} == pids
+    site.installation.require_alive()
+    assert {name: p.pid for name, p in site.installation.processes.items()} == pids
 
 
 def callers_are_told_to_come_back(site: Site) -> None:
     assert status(site, "/healthcheck") == 200
     assert status(site, "/healthcheck/ready") == 503
-    for method, path, body in (
-        ("GET", "/v2/executions", None),
-        ("POST", "/v2/environments", {"name": "e"}),
-    ):
-        assert status(site, path, method, body) == 503
+    # each is tried for some seconds before it is given up
+    with futures.ThreadPoolExecutor() as pool:
+        reading = pool.submit(status, site, "/v2/executions")
+        writing = pool.submit(status, site, "/v2/environments", "POST", {"name": "e"})
+    assert (reading.result(), writing.result()) == (503, 503)

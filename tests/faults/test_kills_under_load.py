@@ -15,7 +15,7 @@ LONG_KILLS = 30
 @pytest.mark.parametrize(
     ("kinds", "kills"),
     [
-        pytest.param(("api", "engine", "executor"), 10, id="each"),
+        pytest.param(("api", "engine", "executor"), 6, id="each"),
         pytest.param(("engine",), LONG_KILLS, marks=pytest.mark.long, id="engines"),
         pytest.param(("executor",), LONG_KILLS, marks=pytest.mark.long, id="executors"),
         pytest.param(("api",), LONG_KILLS, marks=pytest.mark.long, id="api"),

@@ -14,7 +14,7 @@ WORK = """
 main:
   input: [url]
   tasks:
-    slow: {action: std.sleep seconds=9, on-success: later}
+    slow: {action: std.sleep seconds=7.5, on-success: later}
     later: {action: std.http, input: {url: <% $.url + "/later" %>}, wait-before: 1}
     unsafe: {action: std.http, input: {url: <% $.url + "/hold/unsafe" %>}}
     told: {action: std.async_noop, on-success: after}

@@ -95,7 +95,7 @@ class PrivateBroker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stop()
+        self.kill()
 
 
 class PrivateRabbitMQ(PrivateBroker):
