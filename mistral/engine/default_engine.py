@@ -1,7 +1,7 @@
-"""The use cases: each loads, decides, applies and commits in one transaction, then rings.
+"""The use cases of an engine: who asks, what is decided, and what the caller is told.
 
 Results, timers and news go through the mailbox of their execution; operators' commands too, each
-in a transaction of its own.
+in a transaction of its own. ``mail_handler`` empties the mailboxes, ``transactions`` does the work.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,14 +22,13 @@ from mistral.context import RequestContext, system_context
 from mistral.db import actions as action_store
 from mistral.db import definitions
 from mistral.db import values as value_store
-from mistral.db.failures import is_duplicate, is_transient
+from mistral.db.failures import is_duplicate
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import (
     incoming,
     rollback_handler,
     single_actions,
-    trace,
     utils,
     views,
     workflow_handler,
@@ -38,20 +37,18 @@ from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue, Relay
 from mistral.engine.base import Engine, Start
 from mistral.engine.dispatcher import dispatch
+from mistral.engine.mail_handler import MailHandler
 from mistral.engine.mailbox import Mail, Mailboxes
-from mistral.engine.unit import Bell, Unit
+from mistral.engine.transactions import Decide, Ready, Transactions
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.services.catalog import Catalog, unknown_workflow
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
 from mistral.utils.faults import Faults
 from mistral.utils.gate import Gate
-from mistral.workflow.commands import Command
 from mistral.workflow.entities import Timer, WorkflowExecution
 from mistral.workflow.means import Limits
 from mistral.workflow.results import Outcome
-
-LOG = logging.getLogger(__name__)
 
 BUSY_WITH, FULL_WITH = 2_000, 20_000
 """Mail that waits in this process: above the first the relay finds no more than it has to, above
@@ -60,7 +57,6 @@ the second doorbells are not heard. What they were rung for is in the database a
 WAIT_SECONDS = 120
 """How long a caller may wait for the handling of its mail."""
 
-Decide = Callable[[Unit], list[Command]]
 JsonDict = dict[str, Any]
 
 
@@ -91,18 +87,24 @@ class DefaultEngine(Engine):
         self._queue = queue
         self._options = options or EngineOptions()
         self._faults = faults or Faults()
-        self._trace = logging.getLogger(self._options.trace_log_name)
         self._starts = Gate(
             self._options.threads,
             self._options.waiting_starts,
             refusal="The engine has enough to start, try again.",
         )
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
+        post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
+        limits = self._options.limits
+        trace_log = logging.getLogger(self._options.trace_log_name)
+        self._transactions = Transactions(
+            database, catalog, queue, limits, post, self._timers.add, self._faults, trace_log
+        )
+        self._mail = MailHandler(database, catalog, limits, self._transactions, post)
         self._relay = Relay(
             database,
             queue,
-            self._mailboxes.post,
+            post,
             self._timers.add,
             self._options.relay_interval,
             lambda: self._mailboxes.size >= BUSY_WITH,
@@ -160,8 +162,7 @@ class DefaultEngine(Engine):
             if not is_duplicate(error):
                 raise
             return self._db.read(lambda conn: self._existing(conn, execution_id, request.ctx))
-        self._faults.point("engine.after_commit")
-        self._ring(ready)
+        self._transactions.ring(ready)
         return view
 
     def _start(
@@ -173,8 +174,7 @@ class DefaultEngine(Engine):
         execution_id: str,
         params: Mapping[str, Any],
         conn: sa.Connection,
-    ) -> tuple[JsonDict, _Ready]:
-        store = Store(conn)
+    ) -> tuple[JsonDict, Ready]:
         project_id = request.ctx.project_id
         row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
         if row is None:
@@ -188,10 +188,10 @@ class DefaultEngine(Engine):
             spec_hash=definition.spec_hash,
             project_id=project_id,
         )
-        unit = self._unit(store, blank)
+        unit = self._transactions.unit(Store(conn), blank)
         workflow = wf.Workflow(definition, None, unit)
         dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
-        ready = self._flush(unit)
+        ready = self._transactions.flush(unit)
         return views.execution(unit.wf_ex, unit.values), ready
 
     def _existing(self, conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:
@@ -382,195 +382,10 @@ class DefaultEngine(Engine):
         view: JsonDict = done.result(WAIT_SECONDS)
         return view
 
-    # the one way to handle mail
+    # arrivals
 
     def _handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
-        commands = [mail for mail in batch if mail.kind == "command"]
-        others = [mail for mail in batch if mail.kind != "command"]
-        if others:
-            self._handle_together(execution_id, others)
-        for mail in commands:
-            self._handle_command(execution_id, mail)
-
-    def _handle_command(self, execution_id: str, mail: Mail) -> None:
-        done = mail.done
-        if done is None:
-            return
-        try:
-            view = self._transact(execution_id, mail.content, is_command=True)
-        # the one who waits gets the error; nothing was stored
-        except Exception as error:
-            LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
-            done.set_exception(error)
-        else:
-            done.set_result(view)
-
-    def _handle_together(self, execution_id: str, mails: Sequence[Mail]) -> None:
-        try:
-            self._deal_with(execution_id, mails)
-        # one event that can't be handled must not hold up the others
-        except Exception as error:
-            away = is_transient(error)
-            LOG.log(
-                logging.WARNING if away else logging.ERROR,
-                "Could not be handled [execution_id=%s, events=%s, cause=%s]",
-                execution_id,
-                ", ".join(f"{mail.kind} {mail.id}" for mail in mails),
-                error,
-                exc_info=not away,
-            )
-            if len(mails) > 1 and not away:
-                for mail in mails:
-                    self._handle_together(execution_id, [mail])
-            else:
-                for mail in mails:
-                    self._failed(execution_id, mail, error)
-            return
-        for mail in mails:
-            if mail.done is not None:
-                mail.done.set_result(None)
-
-    def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
-        def alone(conn: sa.Connection) -> None:
-            single_actions.finish(conn, self._catalog, self._options.limits, execution_id, mails)
-            count = incoming.set_aside(Store(conn), mails)
-            if count:
-                LOG.warning(
-                    "Set aside: %s rows whose execution is gone [execution_id=%s]; "
-                    "mistral-set-aside shows them",
-                    count,
-                    execution_id,
-                )
-
-        self._transact(execution_id, lambda unit: incoming.handle(unit, mails), alone)
-
-    def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
-        """An event could not be handled: what it brings is kept, its row stays due."""
-        is_kept = False
-        try:
-            if not is_transient(error):
-                is_kept = self._keep_results(execution_id, mail)
-                self._give_up_on(execution_id, mail, error)
-        # neither must this hold up the other events
-        except Exception:
-            LOG.exception("It stays as it was [execution_id=%s]", execution_id)
-        if mail.done is None:
-            return
-        if is_kept:
-            mail.done.set_result(None)
-        else:
-            mail.done.set_exception(error)
-
-    def _keep_results(self, execution_id: str, mail: Mail) -> bool:
-        """Store what only the sender holds; handling it is tried again, as often as anything."""
-        reports = incoming.reports_of(mail)
-        for report in reports:
-            keep = functools.partial(single_actions.store_reports, reports=[report], now=utc_now())
-            self._db.write(keep)
-        delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] == "result"]
-        if delivered:
-            self._mailboxes.post(execution_id, delivered)
-        return bool(reports)
-
-    def _give_up_on(self, execution_id: str, mail: Mail, error: Exception) -> None:
-        if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
-            cause = f"{type(error).__name__}: {error}"
-            # such an execution is gone, or it is an action that belongs to none
-            alone = functools.partial(
-                single_actions.give_up, action_id=mail.id, message=incoming.gave_up(mail, cause)
-            )
-            try:
-                self._transact(
-                    execution_id, lambda unit: incoming.give_up(unit, mail, cause), alone
-                )
-            # its end can't be decided either, perhaps for the same reason
-            except Exception as another:
-                LOG.exception("It is broken off [execution_id=%s]", execution_id)
-                if is_transient(another):
-                    raise
-                self._transact(
-                    execution_id, lambda unit: incoming.break_off(unit, mail, cause), alone
-                )
-
-    def _transact(
-        self,
-        execution_id: str,
-        decide: Decide,
-        otherwise: Callable[[sa.Connection], None] | None = None,
-        is_command: bool = False,
-    ) -> JsonDict:
-        """One transaction on one execution: lock, load, decide, apply, commit, ring.
-
-        :param otherwise: what to do where there is no such execution; an error without it.
-        :param is_command: an operator's command, who is told what became of the execution.
-        """
-        written: list[int] = []
-
-        def work(conn: sa.Connection) -> tuple[JsonDict, _Ready | None]:
-            store = Store(conn)
-            wf_ex = store.lock_execution(execution_id)
-            if wf_ex is None:
-                if otherwise is None:
-                    raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
-                otherwise(conn)
-                return {}, None
-            unit = self._unit(store, wf_ex)
-            dispatch(unit, decide(unit))
-            ready = self._flush(unit)
-            written.append(unit.wf_ex.version)
-            return (views.brief(unit.wf_ex) if is_command else {}), ready
-
-        def confirm(conn: sa.Connection) -> tuple[JsonDict, None] | None:
-            # news may be handled twice; a command that was carried out is refused the second time
-            store = Store(conn)
-            wf_ex = store.lock_execution(execution_id)
-            if wf_ex is None or wf_ex.version < written[-1]:
-                return None
-            shown = views.brief(wf_ex)
-            try:
-                decide(self._unit(store, wf_ex))
-            except exc.MistralException:
-                return shown, None
-            return None
-
-        shown, ready = self._db.write(work, confirm if is_command else None)
-        if ready is not None:
-            self._faults.point("engine.after_commit")
-            self._ring(ready)
-        return shown
-
-    def _unit(self, store: Store, wf_ex: WorkflowExecution) -> Unit:
-        return Unit(store, self._catalog, self._options.limits, utc_now(), wf_ex)
-
-    def _flush(self, unit: Unit) -> _Ready:
-        traced = trace.lines(unit) if self._trace.isEnabledFor(logging.INFO) else []
-        bell = unit.flush()
-        calls = [
-            (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
-            for action_ex in bell.actions
-        ]
-        self._faults.point("engine.before_commit")
-        return _Ready(bell, calls, traced)
-
-    def _ring(self, ready: _Ready) -> None:
-        bell = ready.bell
-        for line in ready.traced:
-            self._trace.info(line)
-        self._queue.send(ready.calls)
-        self._timers.add(bell.timers)
-        for child_id in bell.children:
-            self._mailboxes.post(child_id, [Mail("start", child_id)])
-        for event in bell.events:
-            self._mailboxes.post(event.execution_id, [Mail("event", event.id)])
+        self._mail.handle(execution_id, batch)
 
     def _fire(self, timer: Timer) -> None:
         self._mailboxes.post(timer.execution_id, [Mail("timer", timer.id, timer.tries)])
-
-
-@dataclasses.dataclass(frozen=True)
-class _Ready:
-    """What is sent when the transaction is committed."""
-
-    bell: Bell
-    calls: list[tuple[str | None, JsonDict]]
-    traced: list[str]

@@ -63,7 +63,7 @@ class Site:
         options = EngineOptions(relay_interval=_NEVER)
         engine = DefaultEngine(self.database, self.catalog, queue, options)
         if is_deaf:
-            engine._ring = lambda ready: None  # type: ignore[method-assign]
+            engine._transactions.ring = lambda ready: None  # type: ignore[method-assign]
         engine.start()
         self.engines.append(engine)
         return engine

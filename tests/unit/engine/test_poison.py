@@ -135,7 +135,7 @@ def test_an_absent_database_is_no_reason_to_give_up(around: Surroundings) -> Non
     gone = sa.exc.OperationalError(None, None, Exception("connection refused"))  # type: ignore[arg-type]
     mail = incoming.Mail("delivered", action_id, incoming.MAX_TRIES)
 
-    around.engine._failed(around.execution_id, mail, gone)
+    around.engine._mail._failed(around.execution_id, mail, gone)
 
     assert not around.row(action_id).processed
 
@@ -153,7 +153,9 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
     monkeypatch.setattr(single_actions, "_finish_adhoc", MagicMock(side_effect=IndexError("a bug")))
 
-    around.engine._handle(action_id, [incoming.Mail("delivered", action_id, incoming.MAX_TRIES)])
+    around.engine._mail.handle(
+        action_id, [incoming.Mail("delivered", action_id, incoming.MAX_TRIES)]
+    )
 
     row = around.row(action_id)
     assert (row.state, row.processed, row.next_look_at) == (states.ERROR, True, None)

@@ -1,0 +1,154 @@
+"""One event, one transaction on one execution: lock, load, decide, apply, commit, ring (law 2).
+
+The engine's use cases and its mail handler hand in what is to be decided; nobody else handles an
+execution. What must be sent waits for the commit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.db.store import Store
+from mistral.db.transaction import Database
+from mistral.engine import trace, views
+from mistral.engine.action_queue import ActionQueue
+from mistral.engine.dispatcher import dispatch
+from mistral.engine.mailbox import Mail
+from mistral.engine.unit import Bell, Unit
+from mistral.services.catalog import Catalog
+from mistral.utils.clock import utc_now
+from mistral.utils.faults import Faults
+from mistral.workflow.commands import Command
+from mistral.workflow.entities import Timer, WorkflowExecution
+from mistral.workflow.means import Limits
+
+Decide = Callable[[Unit], list[Command]]
+JsonDict = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """What is sent when the transaction is committed."""
+
+    bell: Bell
+    calls: list[tuple[str | None, JsonDict]]
+    traced: list[str]
+
+
+class Transactions:
+    """The transactions of one engine; safe to share between its threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        queue: ActionQueue,
+        limits: Limits,
+        post: Callable[[str, Sequence[Mail]], None],
+        add_timers: Callable[[Iterable[Timer]], None],
+        faults: Faults,
+        trace_log: logging.Logger,
+    ) -> None:
+        self._db = database
+        self._catalog = catalog
+        self._queue = queue
+        self._limits = limits
+        self._post = post
+        self._add_timers = add_timers
+        self._faults = faults
+        self._trace = trace_log
+
+    def handle(
+        self,
+        execution_id: str,
+        decide: Decide,
+        otherwise: Callable[[sa.Connection], None],
+    ) -> None:
+        """Handle what has arrived for an execution.
+
+        :param otherwise: what to do where there is no such execution.
+        """
+
+        def work(conn: sa.Connection) -> Ready | None:
+            unit = self._locked(conn, execution_id)
+            if unit is None:
+                otherwise(conn)
+                return None
+            dispatch(unit, decide(unit))
+            return self.flush(unit)
+
+        ready = self._db.write(work)
+        if ready is not None:
+            self.ring(ready)
+
+    def command(self, execution_id: str, decide: Decide) -> JsonDict:
+        """Carry out an operator's command and tell what became of the execution.
+
+        :raises NotFoundException: there is no such execution.
+        """
+        written: list[int] = []
+
+        def work(conn: sa.Connection) -> tuple[JsonDict, Ready | None]:
+            unit = self._locked(conn, execution_id)
+            if unit is None:
+                raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
+            dispatch(unit, decide(unit))
+            ready = self.flush(unit)
+            written.append(unit.wf_ex.version)
+            return views.brief(unit.wf_ex), ready
+
+        def confirm(conn: sa.Connection) -> tuple[JsonDict, None] | None:
+            # news may be handled twice; a command that was carried out is refused the second time
+            unit = self._locked(conn, execution_id)
+            if unit is None or unit.wf_ex.version < written[-1]:
+                return None
+            shown = views.brief(unit.wf_ex)
+            try:
+                decide(unit)
+            except exc.MistralException:
+                return shown, None
+            return None
+
+        shown, ready = self._db.write(work, confirm)
+        if ready is not None:
+            self.ring(ready)
+        return shown
+
+    def _locked(self, conn: sa.Connection, execution_id: str) -> Unit | None:
+        store = Store(conn)
+        wf_ex = store.lock_execution(execution_id)
+        return self.unit(store, wf_ex) if wf_ex is not None else None
+
+    def unit(self, store: Store, wf_ex: WorkflowExecution) -> Unit:
+        """The unit of work of a transaction on an execution, or on one that is about to be."""
+        return Unit(store, self._catalog, self._limits, utc_now(), wf_ex)
+
+    def flush(self, unit: Unit) -> Ready:
+        """Write what was decided, and make ready what is sent after the commit."""
+        traced = trace.lines(unit) if self._trace.isEnabledFor(logging.INFO) else []
+        bell = unit.flush()
+        calls = [
+            (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
+            for action_ex in bell.actions
+        ]
+        self._faults.point("engine.before_commit")
+        return Ready(bell, calls, traced)
+
+    def ring(self, ready: Ready) -> None:
+        """After the commit: tell everybody for whom there is a row now."""
+        self._faults.point("engine.after_commit")
+        bell = ready.bell
+        for line in ready.traced:
+            self._trace.info(line)
+        self._queue.send(ready.calls)
+        self._add_timers(bell.timers)
+        for child_id in bell.children:
+            self._post(child_id, [Mail("start", child_id)])
+        for event in bell.events:
+            self._post(event.execution_id, [Mail("event", event.id)])
