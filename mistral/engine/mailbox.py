@@ -2,6 +2,9 @@
 
 Workers take executions in the order in which they got mail and at most a batch at a time, so a
 wide execution starves nobody. Different processes only meet at the row's lock.
+
+Mail for which nobody waits says "look at this row" and is held once, however often the row is
+found before a worker comes to it.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class Mailboxes:
         self._handle = handle
         self._threads = threads
         self._boxes: dict[str, collections.deque[Mail]] = {}
+        self._doorbells: dict[tuple[str, str, str], Mail] = {}
         self._size = 0
         self._ready: collections.deque[str] = collections.deque()
         self._changed = threading.Condition()
@@ -76,16 +80,27 @@ class Mailboxes:
         return self._size
 
     def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
-        """Deliver mail to an execution."""
+        """Deliver mail to an execution.
+
+        What is in the mailbox already keeps its place and gets the newer content.
+        """
         with self._changed:
-            self._size += len(mails)
+            new = [m for m in mails if m.done is not None or self._is_first(execution_id, m)]
+            self._size += len(new)
             box = self._boxes.get(execution_id)
-            if box is None:
-                self._boxes[execution_id] = collections.deque(mails)
+            if box is not None:
+                box.extend(new)
+            elif new:
+                self._boxes[execution_id] = collections.deque(new)
                 self._ready.append(execution_id)
                 self._changed.notify()
-            else:
-                box.extend(mails)
+
+    def _is_first(self, execution_id: str, mail: Mail) -> bool:
+        key = execution_id, mail.kind, mail.id
+        waiting = self._doorbells.get(key)
+        if waiting is None or mail.content is not None:
+            self._doorbells[key] = mail
+        return waiting is None
 
     def _work(self) -> None:
         while (taken := self._take()) is not None:
@@ -101,9 +116,15 @@ class Mailboxes:
                 self._changed.wait()
             execution_id = self._ready.popleft()
             box = self._boxes[execution_id]
-            batch = [box.popleft() for _ in range(min(BATCH, len(box)))]
+            count = min(BATCH, len(box))
+            batch = [self._newest(execution_id, box.popleft()) for _ in range(count)]
             self._size -= len(batch)
             return execution_id, batch
+
+    def _newest(self, execution_id: str, mail: Mail) -> Mail:
+        if mail.done is not None:
+            return mail
+        return self._doorbells.pop((execution_id, mail.kind, mail.id))
 
     def _give_back(self, execution_id: str) -> None:
         with self._changed:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
+from mistral.db import rows, tables
 from mistral.db.transaction import Database
-from mistral.engine import default_engine
+from mistral.engine import default_engine, liveness
 from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
 from mistral.engine.default_engine import DefaultEngine
 from mistral.engine.mailbox import BATCH, Mail, Mailboxes
 from mistral.services.catalog import Catalog
+from mistral.utils import clock, ids
+from mistral.workflow.entities import ExecutionEvent
 
 
 @pytest.fixture
@@ -39,6 +44,59 @@ def test_mail_that_was_taken_does_not_wait() -> None:
     assert boxes.size == BATCH + 5
     boxes._take()
     assert boxes.size == 5
+
+
+def test_a_row_is_held_once_however_often_it_is_found() -> None:
+    boxes = Mailboxes(MagicMock(), threads=1)
+    boxes.post("w", [Mail("event", "e", 1), Mail("delivered", "a"), Mail("event", "e", 2)])
+    boxes.post("w", [Mail("event", "e", 3), Mail("delivered", "e"), Mail("event", "e")])
+    boxes.post("v", [Mail("event", "e")])
+    assert (boxes.size, boxes.waiting) == (4, 2)
+    assert boxes._take() == (
+        "w",
+        [Mail("event", "e", 3), Mail("delivered", "a"), Mail("delivered", "e")],
+    )
+    assert boxes._take() == ("v", [Mail("event", "e")])
+    assert (boxes.size, boxes._doorbells) == (0, {})
+
+
+def test_a_row_that_is_found_while_it_is_handled_is_looked_at_again() -> None:
+    """It may have changed since."""
+    boxes = Mailboxes(MagicMock(), threads=1)
+    boxes.post("w", [Mail("event", "e")])
+    boxes._take()
+    boxes.post("w", [Mail("event", "e", 1)])
+    boxes._give_back("w")
+    assert boxes._take() == ("w", [Mail("event", "e", 1)])
+
+
+def test_everybody_who_waits_gets_an_answer() -> None:
+    boxes = Mailboxes(MagicMock(), threads=1)
+    mails = [Mail("result", "a", None, Future()) for _ in range(2)]
+    boxes.post("w", mails)
+    assert boxes._take() == ("w", mails)
+
+
+def test_what_the_relay_finds_again_and_again_does_not_pile_up(
+    fresh_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Engines are too slow for hours: every look finds the same rows."""
+    monkeypatch.setattr(liveness, "LOOK_AGAIN", dt.timedelta(0))
+    database = Database(fresh_sqlite_url)
+    database.write(tables.metadata.create_all)
+    now = clock.utc_now()
+    event = ExecutionEvent(
+        ids.new_id(), ids.new_id(), "child-finished", next_look_at=now, created_at=now
+    )
+    database.write(lambda conn: rows.insert(conn, [event]))
+    queue = MagicMock(spec=ActionQueue)
+    queue.options = SendOptions()
+    engine = DefaultEngine(database, MagicMock(spec=Catalog), queue)
+    for _ in range(3):
+        engine._relay.sweep()
+    assert engine._mailboxes.size == 1
+    assert engine._mailboxes._take() == (event.execution_id, [Mail("event", event.id, 3)])
+    database.close()
 
 
 @pytest.mark.parametrize(("is_busy", "looks"), [(True, 1), (False, 3)])
