@@ -24,6 +24,7 @@ from mistral.engine import liveness
 from mistral.engine.batch_sender import BatchSender
 from mistral.engine.liveness import Heard, Patience
 from mistral.engine.mailbox import Mail
+from mistral.engine.notices import TIMER_CLAIM
 from mistral.engine.turns import Turns
 from mistral.rpc.clients import ExecutorClient
 from mistral.scheduler.timer_queue import HORIZON
@@ -48,8 +49,6 @@ SWEEP_SIZE = 200
 
 LOOKED, LISTENING, _ENGINES = "engines/looked", "engines/listening", "engines"
 """Among the members: when an engine looked last, and since when there has always been one."""
-
-TIMER_CLAIM = dt.timedelta(seconds=6)
 
 Post = Callable[[str, Sequence[Mail]], None]
 

@@ -87,15 +87,15 @@ def _discard(unit: Unit, command: Any) -> None:
 
 
 def _set_inbound(unit: Unit, command: Any) -> None:
-    unit.set_inbound(command.inbound)
+    join_handler.record(unit, command.inbound)
 
 
 def _create_timer(unit: Unit, command: Any) -> None:
-    unit.add_timer(command.timer)
+    unit.notices.add_timer(command.timer)
 
 
 def _send_event(unit: Unit, command: Any) -> None:
-    unit.add_event(command.event)
+    unit.notices.add_event(command.event)
 
 
 def _run_task(unit: Unit, command: Any) -> list[c.Command] | None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from mistral.engine.elsewhere import Elsewhere
+from mistral.engine.tasks import result_of
 from mistral.lang import WorkflowSpec
 from mistral.utils import clock
-from mistral.workflow import results
-from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.entities import (
+    RESULT_ERASED,
+    ActionExecution,
+    TaskExecution,
+    WorkflowExecution,
+)
 from mistral.workflow.values import Bag, Values
 
 
@@ -25,17 +31,18 @@ class Source(Protocol):
     def env(self) -> Mapping[str, Any]:
         """The environment of the root execution."""
 
+    @property
+    def elsewhere(self) -> Elsewhere:
+        """Other executions."""
+
     def latest_task(self, name: str) -> TaskExecution | None:
         """The newest task execution of a name."""
 
-    def task_result(self, task_ex: TaskExecution) -> Any:
-        """The result of a task of this execution."""
+    def accepted_actions(self, task_ex: TaskExecution) -> list[ActionExecution]:
+        """Accepted actions of a task in order of index."""
 
-    def result_elsewhere(self, task_ex: TaskExecution) -> Any:
-        """The result of a task of another execution."""
-
-    def spec_of(self, execution_id: str) -> WorkflowSpec | None:
-        """The specification of another execution."""
+    def children(self, task_ex: TaskExecution) -> list[WorkflowExecution]:
+        """Sub-executions of a task that count, in order of index."""
 
     def find_tasks(
         self, execution_id: str | None, recursive: bool, state: str | None
@@ -157,8 +164,8 @@ class TransactionFacts:
     def _record(self, task_ex: TaskExecution) -> Mapping[str, Any]:
         source = self._source
         own = task_ex.workflow_execution_id == source.wf_ex.id
-        spec = source.spec if own else source.spec_of(task_ex.workflow_execution_id)
-        result = source.task_result if own else source.result_elsewhere
+        spec = source.spec if own else source.elsewhere.spec_of(task_ex.workflow_execution_id)
+        result = self._result if own else source.elsewhere.task_result
         task_spec = spec.tasks.get(task_ex.name) if spec else None
         return Record(
             {
@@ -178,10 +185,31 @@ class TransactionFacts:
             },
         )
 
+    def _result(self, task_ex: TaskExecution) -> Any:
+        """The result of a task of this execution (§16.8)."""
+        source, values = self._source, self._source.values
+        task_spec = source.spec.tasks[task_ex.name]
+        if task_ex.type == "WORKFLOW":
+            children = source.children(task_ex)
+            return result_of(task_spec, [values.unpack(child.output) for child in children])
+        accepted = source.accepted_actions(task_ex)
+        if task_ex.runtime_context.get(RESULT_ERASED):
+            return result_of(task_spec, [None for _ in accepted])
+        outputs = [a.output for a in accepted if a.output]
+        if len(outputs) > 1:
+            values.prefetch(outputs)
+        return result_of(
+            task_spec,
+            [
+                values.get(a.output, "result") if a.output and "result" in a.output else None
+                for a in accepted
+            ],
+        )
+
     def _execution_record(self, wf_ex: WorkflowExecution) -> Mapping[str, Any]:
         source = self._source
         own = wf_ex.id == source.wf_ex.id
-        spec = source.spec if own else source.spec_of(wf_ex.id)
+        spec = source.spec if own else source.elsewhere.spec_of(wf_ex.id)
         return Record(
             {
                 "id": wf_ex.id,
@@ -200,11 +228,3 @@ class TransactionFacts:
 
     def _unpack(self, bag: Bag | None) -> dict[str, Any]:
         return self._source.values.unpack(bag) if bag else {}
-
-
-def outcome_values(
-    task_ex: TaskExecution, children: Sequence[WorkflowExecution], values: Values
-) -> list[Any]:
-    """The outputs of the children that count, in order of index (see ``countable``)."""
-    found = results.countable(task_ex.runtime_context, children)
-    return [values.unpack(child.output) for child in found]

@@ -121,12 +121,12 @@ def _start(unit: Unit, mail: Mail) -> list[Command]:
 
 def _event(unit: Unit, mail: Mail) -> list[Command]:
     found: list[ExecutionEvent] = unit.store.events([mail.id])
-    if not found or mail.id in unit.done_events:
+    if not found or mail.id in unit.notices.done_events:
         return []
     for event in workflow_handler.told_before(unit, found[0]):
-        unit.done_events.append(event.id)
+        unit.notices.done_events.append(event.id)
         dispatcher.dispatch(unit, workflow_handler.on_event(unit, event))
-    unit.done_events.append(mail.id)
+    unit.notices.done_events.append(mail.id)
     return workflow_handler.on_event(unit, found[0])
 
 
@@ -134,7 +134,7 @@ def _timer(unit: Unit, mail: Mail) -> list[Command]:
     found: list[Timer] = unit.store.timers([mail.id])
     if not found:
         return []
-    unit.done_timers.append(mail.id)
+    unit.notices.done_timers.append(mail.id)
     timer = found[0]
     tasks = unit.tasks([timer.task_id])
     return _DUE[timer.kind](unit, timer) if tasks else []
@@ -224,10 +224,10 @@ def _given_up(unit: Unit, mail: Mail, cause: str) -> tuple[str, str | None, list
     message = gave_up(mail, cause)
     task_id = None
     if mail.kind == "event":
-        unit.done_events.append(mail.id)
+        unit.notices.done_events.append(mail.id)
         task_id = next((e.task_id for e in unit.store.events([mail.id])), None)
     elif mail.kind == "timer":
-        unit.done_timers.append(mail.id)
+        unit.notices.done_timers.append(mail.id)
         task_id = next((t.task_id for t in unit.store.timers([mail.id])), None)
     elif mail.kind == "start":
         unit.wf_ex.next_look_at = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mistral.engine import task_handler
+from mistral.engine import on_the_way, task_handler
 from mistral.engine.tasks import build_task
 from mistral.engine.unit import Unit
 from mistral.workflow import data_flow, joins, states
@@ -54,7 +54,7 @@ def _is_decided(unit: Unit, task_ex: TaskExecution, command: RunTask) -> bool:
 
     One that had arrived before belongs to the next round of a loop.
     """
-    inbound = unit.inbound(task_ex, command.source_name or "")
+    inbound = unit.inbounds.one(task_ex.id, command.source_name or "")
     return task_ex.state == states.SKIPPED and (inbound is None or inbound.state != joins.READY)
 
 
@@ -75,8 +75,8 @@ def _run_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]
     In a loop it waits for those that are on their way once more. One that failed for good stays
     failed: its followers have been told.
     """
-    decided = {n: r.state for n, r in unit.inbounds(task_ex).items() if n != source}
-    dead = joins.dead_inbound(unit.spec, task_ex.name, decided, _active(unit))
+    decided = {n: r.state for n, r in unit.inbounds.of(task_ex.id).items() if n != source}
+    dead = joins.dead_inbound(unit.spec, task_ex.name, decided, on_the_way.active(unit))
     failed = sum(decided[name] == joins.FAILED for name in dead)
     ready = 1 + sum(decided[name] == joins.READY for name in dead)
     total = len(unit.spec.inbound(task_ex.name))
@@ -113,17 +113,8 @@ def _already_decided(unit: Unit, name: str) -> set[str]:
     missing = [n for n in inbound if n not in by_name]
     if missing or failed:
         unsure = [*missing, *failed]
-        return joins.dead_inbound(unit.spec, name, unsure, _active(unit))
+        return joins.dead_inbound(unit.spec, name, unsure, on_the_way.active(unit))
     return failed
-
-
-def _active(unit: Unit) -> set[str]:
-    """Names of the tasks that do not just wait for others."""
-    return unit.unfinished_names()[0] | _about_to_come(unit)
-
-
-def _about_to_come(unit: Unit) -> set[str]:
-    return unit.about_to_start() | unit.undecided_names()
 
 
 def evaluate(unit: Unit, task_id: str) -> list[Command]:
@@ -139,7 +130,7 @@ def evaluate(unit: Unit, task_id: str) -> list[Command]:
     if verdict == joins.READY:
         return _run(unit, task_ex)
     if verdict == joins.FAILED:
-        blamed = [r.name for r in unit.inbounds(task_ex).values() if r.state == joins.FAILED]
+        blamed = [r.name for r in unit.inbounds.of(task_ex.id).values() if r.state == joins.FAILED]
         info = f"Failed by tasks: {sorted(blamed)}"
         return task_handler.complete_task(unit, task_id, states.ERROR, info)
     return []
@@ -147,7 +138,7 @@ def evaluate(unit: Unit, task_id: str) -> list[Command]:
 
 def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     """The join's context is that of the branches which have arrived so far."""
-    ready = [r for r in unit.inbounds(task_ex).values() if r.state == joins.READY]
+    ready = [r for r in unit.inbounds.of(task_ex.id).values() if r.state == joins.READY]
     sources = unit.tasks([r.source_task_id for r in ready if r.source_task_id])
     triggers = [{"task_id": r.source_task_id, "event": r.event} for r in ready]
     changes: dict[str, Any] = {
@@ -199,7 +190,7 @@ def _lost_behind(
             *(joins.origins(spec, join, name) for join, names in opened.items() for name in names)
         )
     # a join that waits may still fail and lead on
-    alive = set().union(*unit.unfinished_names(wanted)) | _about_to_come(unit)
+    alive = set().union(*on_the_way.unfinished(unit, wanted)) | on_the_way.about_to_come(unit)
     lost: list[Command] = []
     for join in found:
         names = opened[join.name]
@@ -216,10 +207,10 @@ def _lost_among_waiting(
 ) -> list[Command]:
     """What is lost because nothing but waiting joins leads to it."""
     names = {join.name for join in found}
-    others = unit.waiting_names()
+    others = on_the_way.waiting(unit)
     if len(names) == 1 and others <= names:
         return []
-    active = _active(unit)
+    active = on_the_way.active(unit)
     lost: list[Command] = []
     for join in found:
         opened = _undecided(unit, join, command, unit.spec.inbound(join.name))
@@ -234,7 +225,7 @@ def _undecided(
     """Which inbound tasks of a join, out of some, may still come or not."""
     if not names:
         return []
-    decided = unit.inbounds(join, names)
+    decided = unit.inbounds.of(join.id, names)
     ended = unit.task(command.task_id)
 
     def is_open(name: str) -> bool:
@@ -249,7 +240,7 @@ def _undecided(
 
 def _fail(unit: Unit, join: TaskExecution, command: TaskCompleted, dead: set[str]) -> list[Command]:
     """Inbound tasks of a join that can't come any more because of a route not taken."""
-    dead = dead - unit.about_to_come(join.name)
+    dead = dead - on_the_way.chosen_by(unit, join.name)
     if not dead:
         return []
     ended = unit.task(command.task_id)
@@ -260,6 +251,14 @@ def _fail(unit: Unit, join: TaskExecution, command: TaskCompleted, dead: set[str
             JoinInbound(join.id, ended.name, joins.READY, ended.id, events[join.name], join.attempt)
         )
     return [*found.values(), EvaluateJoin(join.id)]
+
+
+def record(unit: Unit, inbound: JoinInbound) -> None:
+    """Store what an inbound task means for a join, and count it there."""
+    task_ex = unit.task(inbound.task_execution_id)
+    before = unit.inbounds.put(inbound)
+    context = joins.recounted(task_ex, before, inbound.state)
+    unit.change_task(task_ex.id, {"runtime_context": context})
 
 
 def rerun(unit: Unit, command: Any) -> list[Command]:

@@ -100,7 +100,7 @@ def _is_worth_it(unit: Unit, steps: list[rollback.Step]) -> bool:
 
 def _declares_below(unit: Unit, child_id: str) -> bool:
     for task_ex in unit.find_tasks(child_id, True, states.SUCCESS):
-        spec = unit.spec_of(task_ex.workflow_execution_id)
+        spec = unit.elsewhere.spec_of(task_ex.workflow_execution_id)
         task_spec = spec.tasks.get(task_ex.name) if spec else None
         if task_spec is not None and task_spec.rollback and not task_ex.is_compensation:
             return True

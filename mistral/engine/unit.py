@@ -1,7 +1,8 @@
 """The unit of work: what one transaction knows and changes of one workflow execution.
 
 It answers the domain's questions (:class:`~mistral.engine.workflows.WorkflowMeans`), keeps the
-rows that were read so that each is read once, and writes the differences at the end.
+rows that were read so that each is read once, and writes the differences at the end. The handlers
+ask it, the dispatcher changes it; ``transactions`` and ``single_actions`` make one each time.
 """
 
 from __future__ import annotations
@@ -15,34 +16,24 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.db.store import Store
 from mistral.engine import facts as engine_facts
-from mistral.engine.tasks import result_of
+from mistral.engine.elsewhere import Elsewhere
+from mistral.engine.inbound_rows import InboundRows
+from mistral.engine.notices import Notices
 from mistral.expressions import Expressions
 from mistral.lang import WorkflowSpec
-from mistral.scheduler.timer_queue import HORIZON
 from mistral.services.catalog import Catalog
-from mistral.utils import ids, json
-from mistral.workflow import joins, results, states
-from mistral.workflow.commands import Command, RunTask
+from mistral.utils import ids
+from mistral.workflow import results, states
+from mistral.workflow.commands import Command
 from mistral.workflow.entities import (
-    RESULT_ERASED,
     ActionExecution,
     ExecutionEvent,
-    JoinInbound,
     TaskExecution,
     Timer,
     WorkflowExecution,
 )
 from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
 from mistral.workflow.values import Values
-
-EVENT_LOOK_AFTER = dt.timedelta(seconds=3)
-"""When the relay looks at news that the target has not handled."""
-
-
-_NAMES_PER_LOOK = 200
-"""More names than these are not worth a condition of their own."""
-
-TIMER_CLAIM = dt.timedelta(seconds=6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +67,11 @@ class Unit:
         self.new_id = new_id
         self.values: Values = store.values(root_id or wf_ex.root_id)
         self.expressions: Expressions = catalog.expressions
+        self.elsewhere = Elsewhere(store, catalog)
+        self.notices = Notices(now)
         self._tasks: dict[str, TaskExecution] = {}
         self._actions: dict[str, ActionExecution] = {}
-        self._inbounds: dict[str, dict[str, JoinInbound]] = {}
         self._children: dict[str, list[WorkflowExecution]] = {}
-        self._others: dict[str, WorkflowExecution | None] = {}
         self._env: Mapping[str, Any] | None = None
         self._definitions: dict[str, ActionDefinition] = {}
         self.pending: Collection[Command] = ()
@@ -88,11 +79,7 @@ class Unit:
         self.new_executions: list[WorkflowExecution] = []
         self.new_tasks: dict[str, TaskExecution] = {}
         self.new_actions: dict[str, ActionExecution] = {}
-        self.new_inbounds: list[JoinInbound] = []
-        self.new_timers: list[Timer] = []
-        self.new_events: list[ExecutionEvent] = []
-        self.done_timers: list[str] = []
-        self.done_events: list[str] = []
+        self.inbounds = InboundRows(store, self.new_tasks)
 
     # definitions
 
@@ -156,7 +143,7 @@ class Unit:
         if self._env is None:
             root = self.wf_ex
             if root.root_execution_id is not None:
-                root = self._other(root.root_execution_id) or root
+                root = self.elsewhere.execution(root.root_execution_id) or root
             value = self.values.get(root.params, "env") if "env" in root.params else {}
             self._env = value if isinstance(value, Mapping) else {}
         return self._env
@@ -164,16 +151,6 @@ class Unit:
     def forget_env(self) -> None:
         """The environment was changed in this transaction."""
         self._env = None
-
-    def _other(self, execution_id: str) -> WorkflowExecution | None:
-        if execution_id not in self._others:
-            self._others[execution_id] = self.store.execution(execution_id)
-        return self._others[execution_id]
-
-    def spec_of(self, execution_id: str) -> WorkflowSpec | None:
-        """The specification of another execution."""
-        other = self._other(execution_id)
-        return self.catalog.spec(self.store.conn, other.spec_hash) if other else None
 
     def command_number(self) -> int:
         """The next number of an operator's command."""
@@ -207,51 +184,6 @@ class Unit:
         """Tasks in one of some states."""
         return self._seen(self.store.tasks_in(self.wf_ex.id, wanted), lambda t: t.state in wanted)
 
-    def about_to_start(self) -> set[str]:
-        """Names of tasks that were chosen and have no row yet: in this transaction or a pause."""
-        chosen = {command.name for command in self.pending if isinstance(command, RunTask)}
-        return chosen | {stored["run"] for stored in self.wf_ex.backlog or () if "run" in stored}
-
-    def about_to_come(self, name: str) -> set[str | None]:
-        """Names of the tasks that have chosen a task which has not been told yet."""
-        told = {c.source_name for c in self.pending if isinstance(c, RunTask) and c.name == name}
-        held = self.wf_ex.backlog or ()
-        return told | {stored["source"] for stored in held if stored.get("run") == name}
-
-    def unfinished_names(self, names: Collection[str] | None = None) -> tuple[set[str], set[str]]:
-        """Names of the unfinished tasks: of those that go on by themselves, of those that wait.
-
-        :param names: look for these only.
-        """
-        asked = names if names is None or len(names) <= _NAMES_PER_LOOK else None
-        stored = self.store.unfinished(self.wf_ex.id, asked)
-        sure = {n for i, n, state in stored if state != states.WAITING and i not in self._tasks}
-        # what waits for a retry comes by itself: that stands in the whole row
-        self.tasks([i for i, _, state in stored if state == states.WAITING])
-        waiting: set[str] = set()
-        for task_ex in (t for t in self._tasks.values() if not t.is_compensation):
-            if task_ex.state == states.WAITING:
-                is_sure = bool(task_ex.runtime_context.get("waits_for_retry"))
-                (sure if is_sure else waiting).add(task_ex.name)
-            elif task_ex.state in states.UNFINISHED:
-                sure.add(task_ex.name)
-        return (sure, waiting) if names is None else (sure & set(names), waiting & set(names))
-
-    def waiting_names(self) -> set[str]:
-        """Names of the tasks that wait for others."""
-        return {t.name for t in self.tasks_in(states.WAITING)}
-
-    def undecided_names(self) -> set[str]:
-        """Names of finished tasks that have not chosen their followers yet.
-
-        A pause leaves them so; an execution that runs has them in hand.
-        """
-        if self.wf_ex.state != states.RUNNING:
-            return {t.name for t in self.unprocessed_tasks()}
-        return {
-            t.name for t in self._tasks.values() if states.is_completed(t.state) and not t.processed
-        }
-
     def unprocessed_tasks(self) -> list[TaskExecution]:
         """Finished tasks whose followers were not decided because of a pause."""
         return self._seen(
@@ -274,21 +206,6 @@ class Unit:
         found = {t.id: self._tasks.setdefault(t.id, t) for t in stored}
         found |= {t.id: t for t in self._tasks.values()}
         return [found[key] for key in sorted(found) if fits(found[key])]
-
-    def failed_parts(self, task_ex: TaskExecution) -> list[str]:
-        """One line for each failed action or sub-execution of a task."""
-        if task_ex.type == "WORKFLOW":
-            return [
-                f"[wf_ex_id={child.id}, idx={child.idx}]: {child.state_info}"
-                for child in self.children(task_ex)
-                if child.state == states.ERROR
-            ]
-        return [
-            f"[action_ex_id={a.id}, idx={a.idx}]: "
-            + json.dumps(self.values.unpack(a.output) if a.output else {})
-            for a in self.accepted_actions(task_ex)
-            if a.state == states.ERROR
-        ]
 
     def latest_task(self, name: str) -> TaskExecution | None:
         """The newest task execution of a name."""
@@ -332,41 +249,6 @@ class Unit:
         if task_ex.id not in self._children:
             self._children[task_ex.id] = self.store.children_of_task(task_ex.id)
         return results.countable(task_ex.runtime_context, self._children[task_ex.id])
-
-    def task_result(self, task_ex: TaskExecution) -> Any:
-        """The result of a task of this execution (§16.8)."""
-        task_spec = self.spec.tasks[task_ex.name]
-        if task_ex.type == "WORKFLOW":
-            outputs = [self.values.unpack(c.output) for c in self.children(task_ex)]
-            return result_of(task_spec, outputs)
-        accepted = self.accepted_actions(task_ex)
-        erased = task_ex.runtime_context.get(RESULT_ERASED)
-        return result_of(task_spec, [None for _ in accepted] if erased else self._outputs(accepted))
-
-    def result_elsewhere(self, task_ex: TaskExecution) -> Any:
-        """The result of a task of another execution, as committed."""
-        spec = self.spec_of(task_ex.workflow_execution_id)
-        task_spec = spec.tasks.get(task_ex.name) if spec else None
-        if task_spec is None:
-            return None
-        other = self._other(task_ex.workflow_execution_id)
-        values = self.store.values(other.root_id) if other else self.values
-        if task_ex.type == "WORKFLOW":
-            stored = self.store.children_of_task(task_ex.id)
-            return result_of(task_spec, engine_facts.outcome_values(task_ex, stored, values))
-        accepted = self.store.results_of_tasks([task_ex.id])
-        return result_of(
-            task_spec, [values.get(a.output, "result") if a.output else None for a in accepted]
-        )
-
-    def _outputs(self, accepted: Sequence[ActionExecution]) -> list[Any]:
-        outputs = [a.output for a in accepted if a.output]
-        if len(outputs) > 1:
-            self.values.prefetch(outputs)
-        return [
-            self.values.get(a.output, "result") if a.output and "result" in a.output else None
-            for a in accepted
-        ]
 
     def all_tasks(self) -> list[TaskExecution]:
         """All tasks of the execution, oldest first."""
@@ -433,41 +315,12 @@ class Unit:
         """An action that this transaction has read or made."""
         return self._actions.get(action_id)
 
-    def inbound(self, task_ex: TaskExecution, name: str) -> JoinInbound | None:
-        """What is decided about one inbound task of a join."""
-        known = self._inbounds.setdefault(task_ex.id, {})
-        if name not in known and task_ex.id not in self.new_tasks:
-            for row in self.store.inbounds(task_ex.id, [name]):
-                known[row.name] = row
-        return known.get(name)
-
-    def inbounds(
-        self, task_ex: TaskExecution, names: Collection[str] | None = None
-    ) -> dict[str, JoinInbound]:
-        """What is decided about inbound tasks of a join, by name: about all, or at least some."""
-        known = self._inbounds.setdefault(task_ex.id, {})
-        if task_ex.id not in self.new_tasks:
-            for row in self.store.inbounds(task_ex.id, names):
-                known.setdefault(row.name, row)
-        return known
-
     # changes
 
     def begin_new(self, execution: WorkflowExecution) -> None:
         """The execution of this transaction is a new one."""
         self.is_new = True
         self.wf_ex = execution
-
-    def add_timer(self, timer: Timer) -> None:
-        """Something becomes due; soon enough, this process keeps it in memory."""
-        if timer.due_at - self.now <= HORIZON:
-            timer.claimed_until = timer.due_at + TIMER_CLAIM
-        self.new_timers.append(timer)
-
-    def add_event(self, event: ExecutionEvent) -> None:
-        """News for another execution; the relay looks after it if nobody handles it soon."""
-        event.next_look_at = self.now + EVENT_LOOK_AFTER
-        self.new_events.append(event)
 
     def add_task(self, task_ex: TaskExecution) -> None:
         """A new task."""
@@ -507,20 +360,6 @@ class Unit:
             ):
                 action_ex.accepted = False
 
-    def set_inbound(self, inbound: JoinInbound) -> None:
-        """Record what an inbound task means for a join, and count it there."""
-        task_ex = self.task(inbound.task_execution_id)
-        old = self.inbound(task_ex, inbound.name)
-        context = joins.recounted(task_ex, old.state if old else None, inbound.state)
-        self.change_task(task_ex.id, {"runtime_context": context})
-        if old is None:
-            self._inbounds[task_ex.id][inbound.name] = inbound
-            self.new_inbounds.append(inbound)
-        else:
-            old.apply(
-                {k: getattr(inbound, k) for k in ("state", "source_task_id", "event", "attempt")}
-            )
-
     def touched_tasks(self) -> list[TaskExecution]:
         """The tasks that the transaction has read or made."""
         return list(self._tasks.values())
@@ -535,16 +374,13 @@ class Unit:
         """Write everything: the execution first, then tasks, actions, timers, values."""
         self.wf_ex.version += 1
         self._write()
-        if self.done_timers:
-            self.store.delete_timers(self.done_timers)
-        if self.done_events:
-            self.store.delete_events(self.done_events)
+        self.notices.write(self.store)
         self.store.save_values(self.wf_ex.root_id, self.values.new)
         return Bell(
             tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
             tuple(child.id for child in self.new_executions),
-            tuple(self.new_events),
-            tuple(self.new_timers),
+            tuple(self.notices.events),
+            tuple(self.notices.timers),
         )
 
     def _write(self) -> None:
@@ -559,10 +395,4 @@ class Unit:
         store.update([t for t in self._tasks.values() if t.id not in self.new_tasks])
         store.insert(list(self.new_actions.values()))
         store.update([a for a in self._actions.values() if a.id not in self.new_actions])
-        fresh = {id(row) for row in self.new_inbounds}
-        store.insert(self.new_inbounds)
-        store.update(
-            [r for rows in self._inbounds.values() for r in rows.values() if id(r) not in fresh]
-        )
-        store.insert(self.new_timers)
-        store.insert(self.new_events)
+        self.inbounds.write()

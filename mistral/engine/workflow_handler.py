@@ -220,7 +220,7 @@ def told_before(unit: Unit, event: ExecutionEvent) -> list[ExecutionEvent]:
         for other in waiting
         if (known := _place(other)) is not None and known < place
     ]
-    done = set(unit.done_events)
+    done = set(unit.notices.done_events)
     return [other for _, other in sorted(earlier, key=lambda pair: pair[0]) if other.id not in done]
 
 

@@ -50,9 +50,6 @@ class WorkflowMeans(Means, Protocol):
     def cancelled_tasks(self) -> list[TaskExecution]:
         """Tasks in CANCELLED."""
 
-    def failed_parts(self, task_ex: TaskExecution) -> list[str]:
-        """One line for each failed action or sub-execution of a task."""
-
     def live_children(self) -> list[str]:
         """Ids of the direct sub-executions that have not ended."""
 
@@ -224,9 +221,25 @@ class Workflow:
         lines = [f"Failure caused by error in tasks: {names}", ""]
         for task_ex in sorted(failed, key=lambda t: (t.name, t.id)):
             lines.append(f"  {task_ex.name} [task_ex_id={task_ex.id}] -> {task_ex.state_info}")
-            lines += [f"    {part}" for part in self.means.failed_parts(task_ex)]
+            lines += [f"    {part}" for part in self._failed_parts(task_ex)]
             lines.append("")
         return "\n".join(lines)
+
+    def _failed_parts(self, task_ex: TaskExecution) -> list[str]:
+        """One line for each failed action or sub-execution of a task."""
+        means = self.means
+        if task_ex.type == "WORKFLOW":
+            return [
+                f"[wf_ex_id={child.id}, idx={child.idx}]: {child.state_info}"
+                for child in means.children(task_ex)
+                if child.state == states.ERROR
+            ]
+        return [
+            f"[action_ex_id={a.id}, idx={a.idx}]: "
+            + json.dumps(means.values.unpack(a.output) if a.output else {})
+            for a in means.accepted_actions(task_ex)
+            if a.state == states.ERROR
+        ]
 
     def _succeed(self, message: str | None) -> list[Command]:
         values = self.means.values

@@ -22,6 +22,7 @@ from mistral.engine import (
 )
 from mistral.engine import workflows as wf
 from mistral.engine.actions import AdHocAction
+from mistral.engine.notices import Notices
 from mistral.engine.tasks import Task
 from mistral.engine.unit import Unit
 from mistral.lang import TaskSpec
@@ -36,13 +37,13 @@ Mutant = Callable[[], contextlib.AbstractContextManager[None]]
 @contextlib.contextmanager
 def dropped_outbox_row() -> Iterator[None]:
     """News for another execution is stored without the time of the next look."""
-    real = Unit.add_event
+    real = Notices.add_event
 
-    def add_event(unit: Unit, event: ExecutionEvent) -> None:
-        real(unit, event)
+    def add_event(notices: Notices, event: ExecutionEvent) -> None:
+        real(notices, event)
         event.next_look_at = None
 
-    with mock.patch.object(Unit, "add_event", add_event):
+    with mock.patch.object(Notices, "add_event", add_event):
         yield
 
 
