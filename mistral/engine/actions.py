@@ -14,6 +14,7 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.engine.base import Scope
 from mistral.expressions import DataContext, LayeredData
+from mistral.lang import AdHocActionSpec
 from mistral.workflow import data_flow, states
 from mistral.workflow.commands import (
     ActionCompleted,
@@ -246,17 +247,8 @@ class AdHocAction(PythonAction):
         return Outcome(result.state, value)
 
 
-def _check_adhoc(name: str, spec: Any, given: Mapping[str, Any]) -> None:
-    declared = {p.name for p in spec.input}
-    missing = [p.name for p in spec.input if not p.has_default and p.name not in given]
-    unexpected = [key for key in given if key not in declared]
-    if missing or unexpected:
-        parts = [f"name={name}", "class=AdHocAction"]
-        if missing:
-            parts.append(f"missing={missing}")
-        if unexpected:
-            parts.append(f"unexpected={unexpected}")
-        raise exc.InputException(f"Invalid input [{', '.join(parts)}]")
+def _check_adhoc(name: str, spec: AdHocActionSpec, given: Mapping[str, Any]) -> None:
+    data_flow.check_input(f"name={name}, class=AdHocAction", spec.input, given)
 
 
 class WorkflowAction(Action):

@@ -9,14 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import rollback, task_handler
-from mistral.engine import workflows as wf
+from mistral.engine import news, rollback, task_handler
 from mistral.engine.unit import Unit
 from mistral.workflow import states
 from mistral.workflow.commands import (
     Command,
     NextCompensation,
-    SendEvent,
     UpdateExecution,
     UpdateTask,
 )
@@ -109,7 +107,8 @@ def _declares_below(unit: Unit, child_id: str) -> bool:
 
 def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None) -> list[Command]:
     commands, abandoned = _abandon(unit)
-    commands += wf.Workflow(unit.definition, unit.wf_ex, unit).halt_children()
+    # sub-workflows start nothing new until they are told what becomes of them
+    commands += news.to_children(unit, unit.wf_ex, news.PAUSE, unit.wf_ex.command_number)
     is_owed = unit.wf_ex.parent_execution_id is not None and not asked
     owed = is_owed and not states.is_completed(unit.wf_ex.state)
     known = {t.unique_key: t for t in unit.compensations()}
@@ -182,7 +181,7 @@ def proceed(unit: Unit) -> list[Command]:
     draft.apply(started)
     child_id = compensation.runtime_context.get("child_id")
     if child_id is not None:
-        return [begun, _tell_child(unit, draft, child_id)]
+        return [begun, news.roll_back(unit, unit.wf_ex, child_id, draft)]
     undone = unit.task(compensation.runtime_context["rollback_of"])
     try:
         return [begun, *rollback.schedule(unit, unit.wf_ex, unit.spec, draft, undone)]
@@ -193,22 +192,6 @@ def proceed(unit: Unit) -> list[Command]:
 def _waiting(unit: Unit) -> list[TaskExecution]:
     """The compensations that have not ended, in order of their turn."""
     return sorted(unit.compensations(states.IDLE, states.RUNNING), key=rollback.turn)
-
-
-def _tell_child(unit: Unit, compensation: TaskExecution, child_id: str) -> Command:
-    return SendEvent(
-        ExecutionEvent(
-            id=unit.new_id(),
-            execution_id=child_id,
-            kind=wf.ROLLBACK,
-            source_id=unit.wf_ex.id,
-            task_id=compensation.id,
-            attempt=compensation.attempt,
-            # every turn needs a number of its own: a child may be asked again after a failure
-            number=unit.command_number(),
-            created_at=unit.now,
-        )
-    )
 
 
 def on_action_complete(unit: Unit, compensation: TaskExecution, action_ex: Any) -> list[Command]:
@@ -287,6 +270,5 @@ def _end(unit: Unit, state: str, message: str) -> list[Command]:
         "finished_at": unit.now,
         "rollback": None,
     }
-    workflow = wf.Workflow(unit.definition, unit.wf_ex, unit)
-    told = workflow.tell_of_rollback(progress, state == states.CANCELLED, text)
+    told = news.rolled_back(unit, unit.wf_ex, progress, state == states.CANCELLED, text)
     return [UpdateExecution(changes), *told]

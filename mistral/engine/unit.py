@@ -1,6 +1,6 @@
 """The unit of work: what one transaction knows and changes of one workflow execution.
 
-It answers the domain's questions (:class:`~mistral.engine.workflows.WorkflowMeans`), keeps the
+It answers the domain's questions (:class:`~mistral.workflow.means.WorkflowMeans`), keeps the
 rows that were read so that each is read once, and writes the differences at the end. The handlers
 ask it, the dispatcher changes it; ``transactions`` and ``single_actions`` make one each time.
 """

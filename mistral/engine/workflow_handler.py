@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import policies, rollback_handler, task_handler
+from mistral.engine import news, policies, rollback_handler, task_handler
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
 from mistral.engine.unit import Unit
@@ -226,7 +226,7 @@ def told_before(unit: Unit, event: ExecutionEvent) -> list[ExecutionEvent]:
 
 def _place(event: ExecutionEvent) -> tuple[int, int] | None:
     """The place of an event in a child's life: of each attempt the beginning, then the end."""
-    kinds = (wf.CHILD_RUNNING, wf.CHILD_FINISHED)
+    kinds = (news.CHILD_RUNNING, news.CHILD_FINISHED)
     if event.kind not in kinds:
         return None
     return (event.payload.get("attempt", 0), kinds.index(event.kind))
@@ -350,13 +350,13 @@ def _child_rolled_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
 
 
 _NEWS: Mapping[str, Callable[[Unit, ExecutionEvent], list[Command]]] = {
-    wf.CHILD_FINISHED: _child_finished,
-    wf.CHILD_RUNNING: _child_running,
-    wf.CHILD_PAUSED: _child_paused,
-    wf.CHILD_RESUMED: _child_resumed,
-    wf.PAUSE: _paused_from_above,
-    wf.RESUME: _resumed_from_above,
-    wf.CANCEL: _cancelled_from_above,
-    wf.ROLLBACK: _told_to_roll_back,
-    wf.CHILD_ROLLED_BACK: _child_rolled_back,
+    news.CHILD_FINISHED: _child_finished,
+    news.CHILD_RUNNING: _child_running,
+    news.CHILD_PAUSED: _child_paused,
+    news.CHILD_RESUMED: _child_resumed,
+    news.PAUSE: _paused_from_above,
+    news.RESUME: _resumed_from_above,
+    news.CANCEL: _cancelled_from_above,
+    news.ROLLBACK: _told_to_roll_back,
+    news.CHILD_ROLLED_BACK: _child_rolled_back,
 }

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from mistral import exceptions as exc
+from mistral.engine import endings, news
 from mistral.expressions import DataContext, Facts
 from mistral.lang import WorkflowSpec
-from mistral.utils import json
 from mistral.workflow import data_flow, reverse, states
 from mistral.workflow.commands import (
     BeginWorkflow,
@@ -18,43 +18,13 @@ from mistral.workflow.commands import (
     LockExecution,
     RerunTask,
     RunTask,
-    SendEvent,
     StartTask,
     UpdateExecution,
     from_backlog,
 )
-from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
-from mistral.workflow.means import Means, WorkflowDefinition
+from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.means import WorkflowDefinition, WorkflowMeans
 from mistral.workflow.values import EMPTY, Bag
-
-CHILD_FINISHED = "child-finished"
-CHILD_RUNNING = "child-running"
-CHILD_PAUSED = "child-paused"
-CHILD_RESUMED = "child-resumed"
-PAUSE = "pause"
-RESUME = "resume"
-CANCEL = "cancel"
-ROLLBACK = "rollback"
-CHILD_ROLLED_BACK = "child-rolled-back"
-
-
-class WorkflowMeans(Means, Protocol):
-    """What decisions about a whole workflow ask besides."""
-
-    def end_tasks(self) -> list[TaskExecution]:
-        """Finished tasks that nothing followed."""
-
-    def failed_tasks(self) -> list[TaskExecution]:
-        """Tasks in ERROR that nothing handled."""
-
-    def cancelled_tasks(self) -> list[TaskExecution]:
-        """Tasks in CANCELLED."""
-
-    def live_children(self) -> list[str]:
-        """Ids of the direct sub-executions that have not ended."""
-
-    def command_number(self) -> int:
-        """The next number of an operator's command."""
 
 
 class Workflow:
@@ -144,16 +114,7 @@ class Workflow:
     def validate_input(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
         """The given input with the declared defaults (§3.1-3.4)."""
         declared = self.spec.input
-        names = {p.name for p in declared}
-        missing = [p.name for p in declared if not p.has_default and p.name not in input_dict]
-        unexpected = [name for name in input_dict if name not in names]
-        if missing or unexpected:
-            parts = [f"workflow={self.wf_def.name}"]
-            if missing:
-                parts.append(f"missing={missing}")
-            if unexpected:
-                parts.append(f"unexpected={unexpected}")
-            raise exc.InputException(f"Invalid input [{', '.join(parts)}]")
+        data_flow.check_input(f"workflow={self.wf_def.name}", declared, input_dict)
         return {p.name: p.default for p in declared if p.has_default} | dict(input_dict)
 
     def _evaluated_env(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,7 +130,7 @@ class Workflow:
     def begin(self) -> list[Command]:
         """Let a created execution run: its variables, its first tasks."""
         if self.spec.type == "reverse":
-            reverse.needed(self.spec, self._target())
+            reverse.needed(self.spec, reverse.target(self.draft, self.means.values))
         context = self._initial_context()
         commands = self._do(
             UpdateExecution(
@@ -183,13 +144,9 @@ class Workflow:
         )
         return commands + [RunTask(name) for name in self._first_tasks()] + [CheckWorkflow()]
 
-    def _target(self) -> str | None:
-        params = self.draft.params
-        return self.means.values.get(params, "task_name") if "task_name" in params else None
-
     def _first_tasks(self) -> Sequence[str]:
         if self.spec.type == "reverse":
-            return reverse.ready(self.spec, self._target(), (), ())
+            return reverse.ready(self.spec, reverse.target(self.draft, self.means.values), (), ())
         return self.spec.start_tasks
 
     def _initial_context(self) -> Bag:
@@ -212,60 +169,18 @@ class Workflow:
             names = ", ".join(sorted({t.name for t in self.means.cancelled_tasks()}))
             return self._cancel(f"Cancelled tasks: {names}")
         if self.draft.unhandled_errors:
-            return self.fail(self._error_message())
+            return self.fail(endings.failure(self.means))
         return self._succeed(None)
 
-    def _error_message(self) -> str:
-        failed = self.means.failed_tasks()
-        names = ", ".join(sorted({t.name for t in failed}))
-        lines = [f"Failure caused by error in tasks: {names}", ""]
-        for task_ex in sorted(failed, key=lambda t: (t.name, t.id)):
-            lines.append(f"  {task_ex.name} [task_ex_id={task_ex.id}] -> {task_ex.state_info}")
-            lines += [f"    {part}" for part in self._failed_parts(task_ex)]
-            lines.append("")
-        return "\n".join(lines)
-
-    def _failed_parts(self, task_ex: TaskExecution) -> list[str]:
-        """One line for each failed action or sub-execution of a task."""
-        means = self.means
-        if task_ex.type == "WORKFLOW":
-            return [
-                f"[wf_ex_id={child.id}, idx={child.idx}]: {child.state_info}"
-                for child in means.children(task_ex)
-                if child.state == states.ERROR
-            ]
-        return [
-            f"[action_ex_id={a.id}, idx={a.idx}]: "
-            + json.dumps(means.values.unpack(a.output) if a.output else {})
-            for a in means.accepted_actions(task_ex)
-            if a.state == states.ERROR
-        ]
-
     def _succeed(self, message: str | None) -> list[Command]:
-        values = self.means.values
-        final = self._final_context()
-        output: Mapping[str, Any] = {}
-        if self.spec.output:
-            output = self._evaluate_output(self.spec.output, final)
-        bag = values.pack(output) if output else final
-        data_flow.check_size("WorkflowExecution", "output", bag, self.means.limits)
-        return self._finish(states.SUCCESS, message, bag)
+        return self._finish(
+            states.SUCCESS, message, endings.output(self.spec, self.means, self.draft)
+        )
 
     def fail(self, message: str | None) -> list[Command]:
         """End in ERROR with a message (§3.10, §3.11)."""
-        values = self.means.values
-        final = self._final_context()
-        try:
-            if self.spec.output_on_error:
-                bag = values.pack(self._evaluate_output(self.spec.output_on_error, final))
-            else:
-                bag = final
-            data_flow.check_size("WorkflowExecution", "output", bag, self.means.limits)
-        except exc.MistralException as error:
-            message = f"Failed to evaluate 'output-on-error': {error}; the cause was: {message}"
-            bag = EMPTY
-        shown = values.pack({"result": self._cut_for_output(message)}).updated(bag)
-        return self._finish(states.ERROR, self._cut(message), shown)
+        output, message = endings.output_on_error(self.spec, self.means, self.draft, message)
+        return self._finish(states.ERROR, self._cut(message), output)
 
     def break_off(self, message: str | None) -> list[Command]:
         """End in ERROR without a look at the definition, which may be what can't be read."""
@@ -273,24 +188,8 @@ class Workflow:
         return self._finish(states.ERROR, text, self.means.values.pack({"result": text}))
 
     def _cancel(self, message: str | None) -> list[Command]:
-        shown = self.means.values.pack({"result": self._cut_for_output(message)})
-        return self._finish(states.CANCELLED, self._cut(message), shown)
-
-    def _final_context(self) -> Bag:
-        if self.spec.type == "reverse":
-            target = self._target()
-            ends = [t for t in self.means.end_tasks() if t.name == target]
-        else:
-            ends = self.means.end_tasks()
-        merged = data_flow.merge(ends, self.means.values, self.means.limits.versioning)
-        return merged.versioned()
-
-    def _evaluate_output(self, section: Mapping[str, Any], final: Bag) -> Mapping[str, Any]:
-        context = data_flow.context(self.means, self.draft, branch=final)
-        result: Mapping[str, Any] = self.means.expressions.evaluate_recursively(
-            dict(section), context
-        )
-        return result
+        output = endings.only_message(self.means, message)
+        return self._finish(states.CANCELLED, self._cut(message), output)
 
     def _finish(self, state: str, message: str | None, output: Bag) -> list[Command]:
         undoing = self.draft.rollback
@@ -308,8 +207,10 @@ class Workflow:
             )
         )
         if undoing is not None:
-            return commands + self.tell_of_rollback(undoing, False, message)
-        return commands + self._tell_parent(CHILD_FINISHED)
+            told = news.rolled_back(self.means, self.draft, undoing, False, message)
+        else:
+            told = news.to_parent(self.means, self.draft, news.CHILD_FINISHED)
+        return commands + told
 
     # operators' commands
 
@@ -343,7 +244,9 @@ class Workflow:
         if state == states.ERROR:
             return self.fail(msg)
         if state == states.CANCELLED:
-            return self._cancel(msg) + self._tell_children(CANCEL, number, {"message": msg})
+            commands = self._cancel(msg)
+            payload = {"message": msg}
+            return commands + news.to_children(self.means, self.draft, news.CANCEL, number, payload)
         raise exc.WorkflowException(f"Can't stop an execution with state {state}.")
 
     def _refuse_unless_allowed(self, state: str) -> None:
@@ -366,10 +269,11 @@ class Workflow:
         if self.draft.state == states.IDLE and self.draft.parent_execution_id:
             # a child that has not begun: it begins when it is resumed
             return self._do(UpdateExecution({"state": states.PAUSED, "next_look_at": None}))
+        means = self.means
         commands = self.set_state(states.PAUSED, self._cut(message))
-        commands += self._tell_children(PAUSE, number, {}, came_from)
+        commands += news.to_children(means, self.draft, news.PAUSE, number, None, came_from)
         if came_from != self.draft.parent_execution_id:
-            commands += self._tell_parent(CHILD_PAUSED, number)
+            commands += news.to_parent(means, self.draft, news.CHILD_PAUSED, number)
         return commands
 
     def resume(
@@ -388,10 +292,11 @@ class Workflow:
         commands = self.update_env(env) if env else []
         if self.draft.started_at is None:
             return commands + self.begin()
+        means = self.means
         commands += self.set_state(states.RUNNING)
-        commands += self._tell_children(RESUME, number, {}, came_from)
+        commands += news.to_children(means, self.draft, news.RESUME, number, None, came_from)
         if came_from != self.draft.parent_execution_id:
-            commands += self._tell_parent(CHILD_RESUMED, number)
+            commands += news.to_parent(means, self.draft, news.CHILD_RESUMED, number)
         backlog = [from_backlog(stored) for stored in self.draft.backlog or ()]
         commands += self._do(UpdateExecution({"backlog": None}))
         return commands + [StartTask(task_ex.id) for task_ex in held] + backlog
@@ -419,7 +324,7 @@ class Workflow:
                 }
             )
         )
-        return commands + self._tell_parent(CHILD_RUNNING)
+        return commands + news.to_parent(self.means, self.draft, news.CHILD_RUNNING)
 
     def update_env(self, env: Mapping[str, Any]) -> list[Command]:
         """Merge new entries into the environment (§20.8)."""
@@ -429,77 +334,6 @@ class Workflow:
         bag = params.updated(values.pack({"env": merged}))
         data_flow.check_size("WorkflowExecution", "params", bag, self.means.limits)
         return self._do(UpdateExecution({"params": bag, "updated_at": self.means.now}))
-
-    # relations
-
-    def halt_children(self) -> list[Command]:
-        """Let sub-workflows start nothing new until they are told what becomes of them."""
-        return self._tell_children(PAUSE, self.draft.command_number, {})
-
-    def tell_of_rollback(
-        self, undoing: Mapping[str, Any], done: bool, message: str | None
-    ) -> list[Command]:
-        """Tell those who wait for the end of a rollback, or for that of this execution."""
-        asked = undoing.get("asked")
-        if asked is None:
-            return self._tell_parent(CHILD_FINISHED) if undoing.get("owed") else []
-        return [
-            SendEvent(
-                ExecutionEvent(
-                    id=self.means.new_id(),
-                    execution_id=asked["execution_id"],
-                    kind=CHILD_ROLLED_BACK,
-                    source_id=self.draft.id,
-                    task_id=asked["task_id"],
-                    attempt=asked["attempt"],
-                    payload={"done": done, "message": message},
-                    created_at=self.means.now,
-                )
-            )
-        ]
-
-    def _tell_parent(self, kind: str, number: int = 0) -> list[Command]:
-        own = self.draft
-        if own.parent_execution_id is None:
-            return []
-        return [
-            SendEvent(
-                ExecutionEvent(
-                    id=self.means.new_id(),
-                    execution_id=own.parent_execution_id,
-                    kind=kind,
-                    source_id=own.id,
-                    task_id=own.task_execution_id,
-                    attempt=own.task_attempt,
-                    number=number,
-                    payload={
-                        "attempt": own.attempt,
-                        "state": own.state,
-                        "state_info": own.state_info,
-                    },
-                    created_at=self.means.now,
-                )
-            )
-        ]
-
-    def _tell_children(
-        self, kind: str, number: int, payload: Mapping[str, Any], came_from: str | None = None
-    ) -> list[Command]:
-        return [
-            SendEvent(
-                ExecutionEvent(
-                    id=self.means.new_id(),
-                    execution_id=child_id,
-                    kind=kind,
-                    source_id=self.draft.id,
-                    number=number,
-                    payload=dict(payload),
-                    created_at=self.means.now,
-                )
-            )
-            for child_id in self.means.live_children()
-            if child_id != came_from
-        ]
 
     def _do(self, *commands: Command) -> list[Command]:
         if self.wf_ex is not None:
@@ -513,14 +347,6 @@ class Workflow:
         if not text:
             return text
         return text[: self.means.limits.state_info_chars]
-
-    def _cut_for_output(self, text: str | None) -> str | None:
-        """A message as far as the limit of the output allows it (§27.2)."""
-        limit = self.means.limits.field_size_kb * 1024
-        if text is None or limit < 0 or len(json.dump_bytes(text)) <= limit:
-            return text
-        # the longest form of a character has six bytes
-        return text[: limit // 6]
 
 
 class _EnvFacts:

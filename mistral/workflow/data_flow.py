@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
 from mistral.expressions import DataContext, LayeredData
+from mistral.lang import InputParam
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import Limits, Means
 from mistral.workflow.values import EMPTY, Bag, Values, same
@@ -173,6 +174,24 @@ def merge_mappings(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[st
         else:
             result[key] = value
     return result
+
+
+def check_input(what: str, declared: Sequence[InputParam], given: Mapping[str, Any]) -> None:
+    """Refuse input that is not as it was declared.
+
+    :param what: how the message names what the input was given to.
+    :raises InputException: missing or unexpected input.
+    """
+    names = {p.name for p in declared}
+    missing = [p.name for p in declared if not p.has_default and p.name not in given]
+    unexpected = [name for name in given if name not in names]
+    if missing or unexpected:
+        parts = [what]
+        if missing:
+            parts.append(f"missing={missing}")
+        if unexpected:
+            parts.append(f"unexpected={unexpected}")
+        raise exc.InputException(f"Invalid input [{', '.join(parts)}]")
 
 
 def check_size(kind: str, field: str, bag: Bag | None, limits: Limits) -> None:

@@ -89,3 +89,22 @@ class Means(Protocol):
 
     def children(self, task_ex: TaskExecution) -> list[WorkflowExecution]:
         """Sub-executions of a task that count, in order of index."""
+
+
+class WorkflowMeans(Means, Protocol):
+    """What decisions about a whole workflow ask besides."""
+
+    def end_tasks(self) -> list[TaskExecution]:
+        """Finished tasks that nothing followed."""
+
+    def failed_tasks(self) -> list[TaskExecution]:
+        """Tasks in ERROR that nothing handled."""
+
+    def cancelled_tasks(self) -> list[TaskExecution]:
+        """Tasks in CANCELLED."""
+
+    def live_children(self) -> list[str]:
+        """Ids of the direct sub-executions that have not ended."""
+
+    def command_number(self) -> int:
+        """The next number of an operator's command."""

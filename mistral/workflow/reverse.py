@@ -6,6 +6,13 @@ from collections.abc import Collection
 
 from mistral import exceptions as exc
 from mistral.lang import WorkflowSpec
+from mistral.workflow.entities import WorkflowExecution
+from mistral.workflow.values import Values
+
+
+def target(wf_ex: WorkflowExecution, values: Values) -> str | None:
+    """The task for whose sake an execution runs: its start parameter ``task_name``."""
+    return values.get(wf_ex.params, "task_name") if "task_name" in wf_ex.params else None
 
 
 def needed(spec: WorkflowSpec, target: str | None) -> set[str]:

@@ -17,10 +17,10 @@ from mistral.engine import (
     action_handler,
     action_queue,
     dispatcher,
+    news,
     rollback_handler,
     task_handler,
 )
-from mistral.engine import workflows as wf
 from mistral.engine.actions import AdHocAction
 from mistral.engine.notices import Notices
 from mistral.engine.tasks import Task
@@ -134,12 +134,12 @@ def early_join() -> Iterator[None]:
 @contextlib.contextmanager
 def lost_child_report() -> Iterator[None]:
     """A sub-workflow does not tell its end."""
-    real = wf.Workflow._tell_parent
+    real = news.to_parent
 
-    def tell_parent(workflow: wf.Workflow, kind: str, number: int = 0) -> list[Command]:
-        return [] if kind == wf.CHILD_FINISHED else real(workflow, kind, number)
+    def to_parent(means: Any, own: Any, kind: str, number: int = 0) -> list[Command]:
+        return [] if kind == news.CHILD_FINISHED else real(means, own, kind, number)
 
-    with mock.patch.object(wf.Workflow, "_tell_parent", tell_parent):
+    with mock.patch.object(news, "to_parent", to_parent):
         yield
 
 

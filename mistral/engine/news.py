@@ -1,0 +1,119 @@
+"""What an execution tells its relatives: its parent, its children, who waits for its rollback.
+
+Pure: news are commands, which become rows; the other execution handles them in a transaction of
+its own. ``workflows`` and ``rollback_handler`` tell, ``workflow_handler`` hears.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mistral.workflow.commands import Command, SendEvent
+from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
+from mistral.workflow.means import WorkflowMeans
+
+CHILD_FINISHED = "child-finished"
+CHILD_RUNNING = "child-running"
+CHILD_PAUSED = "child-paused"
+CHILD_RESUMED = "child-resumed"
+PAUSE = "pause"
+RESUME = "resume"
+CANCEL = "cancel"
+ROLLBACK = "rollback"
+CHILD_ROLLED_BACK = "child-rolled-back"
+
+
+def to_parent(
+    means: WorkflowMeans, own: WorkflowExecution, kind: str, number: int = 0
+) -> list[Command]:
+    """Tell the parent, if there is one, what has become of this execution."""
+    if own.parent_execution_id is None:
+        return []
+    payload = {"attempt": own.attempt, "state": own.state, "state_info": own.state_info}
+    return [
+        _told(
+            means,
+            own,
+            own.parent_execution_id,
+            kind,
+            task_id=own.task_execution_id,
+            attempt=own.task_attempt,
+            number=number,
+            payload=payload,
+        )
+    ]
+
+
+def to_children(
+    means: WorkflowMeans,
+    own: WorkflowExecution,
+    kind: str,
+    number: int,
+    payload: Mapping[str, Any] | None = None,
+    came_from: str | None = None,
+) -> list[Command]:
+    """Pass a command on to the children that have not ended.
+
+    :param came_from: the execution that the command came from; it does not get it back.
+    """
+    return [
+        _told(means, own, child_id, kind, number=number, payload=dict(payload or {}))
+        for child_id in means.live_children()
+        if child_id != came_from
+    ]
+
+
+def roll_back(
+    means: WorkflowMeans, own: WorkflowExecution, child_id: str, compensation: TaskExecution
+) -> Command:
+    """Ask a child to roll back; the compensation waits for the answer."""
+    return _told(
+        means,
+        own,
+        child_id,
+        ROLLBACK,
+        task_id=compensation.id,
+        attempt=compensation.attempt,
+        # every turn needs a number of its own: a child may be asked again after a failure
+        number=means.command_number(),
+    )
+
+
+def rolled_back(
+    means: WorkflowMeans,
+    own: WorkflowExecution,
+    undoing: Mapping[str, Any],
+    done: bool,
+    message: str | None,
+) -> list[Command]:
+    """Tell those who wait for the end of a rollback, or for that of this execution."""
+    asked = undoing.get("asked")
+    if asked is None:
+        return to_parent(means, own, CHILD_FINISHED) if undoing.get("owed") else []
+    return [
+        _told(
+            means,
+            own,
+            asked["execution_id"],
+            CHILD_ROLLED_BACK,
+            task_id=asked["task_id"],
+            attempt=asked["attempt"],
+            payload={"done": done, "message": message},
+        )
+    ]
+
+
+def _told(
+    means: WorkflowMeans, own: WorkflowExecution, execution_id: str, kind: str, **more: Any
+) -> Command:
+    return SendEvent(
+        ExecutionEvent(
+            id=means.new_id(),
+            execution_id=execution_id,
+            kind=kind,
+            source_id=own.id,
+            created_at=means.now,
+            **more,
+        )
+    )
