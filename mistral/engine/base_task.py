@@ -31,6 +31,7 @@ from mistral.workflow.means import Means
 from mistral.workflow.values import EMPTY, Bag
 
 _COMMAND_STATES = {"fail": states.ERROR, "succeed": states.SUCCESS, "pause": states.PAUSED}
+_ENDING = ("fail", "succeed")
 
 
 class Task:
@@ -212,11 +213,13 @@ class Task:
         chosen = self._choose()
         is_held = self.wf_ex.state != states.RUNNING
         names = [c for c in chosen if c.name not in ENGINE_COMMANDS]
+        ends_all = any(c.name in _ENDING for c in chosen)
         commands = self._do(
             UpdateTask(
                 self.draft.id,
                 {
-                    "has_next_tasks": bool(names),
+                    # the output is made from the tasks without a next one (§7.9)
+                    "has_next_tasks": bool(names) and not ends_all,
                     "next_tasks": [[c.name, c.event] for c in chosen] or None,
                     "error_handled": any(c.event == direct.ON_ERROR for c in chosen),
                     "processed": not is_held,

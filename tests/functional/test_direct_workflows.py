@@ -166,6 +166,24 @@ def test_commands_that_end(flows: Flows, command: str, ends: str, info: str) -> 
     assert run.put(state="PAUSED")[0] == 400
 
 
+@pytest.mark.parametrize(("command", "ends"), [("succeed", "SUCCESS"), ("fail", "ERROR")])
+@pytest.mark.parametrize("order", ["[b, {}]", "[{}, b]", "[b, pause, {}]"])
+def test_the_output_knows_what_the_task_published_that_ended_the_workflow(
+    flows: Flows, order: str, command: str, ends: str
+) -> None:
+    run = flows.launch(f"""
+    main:
+      output: {{found: <% $.x %>}}
+      output-on-error: {{found: <% $.x %>}}
+      tasks:
+        a: {{publish: {{x: 7}}, on-success: {order.format(command)}}}
+        b: {{action: std.async_noop}}
+    """)
+    if "pause" in order:
+        assert run.wait("PAUSED").put(state="RUNNING")[0] == 200
+    assert run.wait(ends).output["found"] == 7
+
+
 @pytest.mark.parametrize("command", ["noop", "succeed"])
 def test_commands_that_handle_an_error(flows: Flows, command: str) -> None:
     run = flows.run(f"""
