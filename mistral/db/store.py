@@ -6,8 +6,7 @@ The engine's rooms see only this class; a simulator may put dictionaries behind 
 from __future__ import annotations
 
 import datetime as dt
-import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -36,14 +35,6 @@ _E = tables.execution_events
 
 NEVER: Final = dt.datetime(9999, 12, 31)
 """Until when a timer is claimed that was set aside."""
-
-OWNERS: Final[Mapping[type[Entity], str]] = {
-    ExecutionEvent: "execution_id",
-    WorkflowExecution: "parent_execution_id",
-    ActionExecution: "workflow_execution_id",
-    Timer: "execution_id",
-}
-"""The attribute that names the execution on whose account a row has to be looked at."""
 
 
 def _param(name: str) -> sa.BindParameter[Any]:
@@ -359,63 +350,3 @@ def _moment(text: Any) -> dt.datetime:
 
 def _first(found: list[Any]) -> Any:
     return found[0] if found else None
-
-
-def due(
-    conn: sa.Connection,
-    kind: type[Entity],
-    moment: dt.datetime,
-    limit: int,
-    without: Collection[str] = (),
-) -> list[Any]:
-    """Rows whose time to be looked at has come, oldest first, skipping what others look at.
-
-    :param without: executions whose rows are left for another time.
-    """
-    params = {"moment": moment, "limit": limit, "without": sorted(without)}
-    if not without:
-        del params["without"]
-    return rows.load(conn, kind, _due(rows.TABLES[kind], OWNERS[kind], bool(without)), params)
-
-
-@functools.cache
-def _due(table: sa.Table, owner: str, is_partial: bool) -> sa.Select[Any]:
-    statement = sa.select(table).where(table.c.next_look_at <= _param("moment"))
-    if is_partial:
-        statement = statement.where(_is_of_others(table.c[owner]))
-    return (
-        statement.order_by(table.c.next_look_at)
-        .limit(_param("limit"))
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-
-
-def due_timers(
-    conn: sa.Connection,
-    now: dt.datetime,
-    until: dt.datetime,
-    limit: int,
-    without: Collection[str] = (),
-) -> list[Timer]:
-    """Timers that are due soon and that no engine keeps in memory, locked."""
-    params = {"now": now, "until": until, "limit": limit, "without": sorted(without)}
-    if not without:
-        del params["without"]
-    return rows.load(conn, Timer, _due_timers(bool(without)), params)
-
-
-@functools.cache
-def _due_timers(is_partial: bool) -> sa.Select[Any]:
-    unclaimed = sa.or_(_R.c.claimed_until.is_(None), _R.c.claimed_until <= _param("now"))
-    statement = sa.select(_R).where(_R.c.due_at <= _param("until"), unclaimed)
-    if is_partial:
-        statement = statement.where(_is_of_others(_R.c.execution_id))
-    return (
-        statement.order_by(_R.c.due_at)
-        .limit(_param("limit"))
-        .with_for_update(skip_locked=True, key_share=True)
-    )
-
-
-def _is_of_others(owner: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
-    return sa.or_(owner.is_(None), owner.not_in(_any_of("without")))

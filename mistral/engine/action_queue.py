@@ -17,8 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import members, rows, server_clock, store, tables
+from mistral.db import due, members, rows, server_clock
 from mistral.db import values as value_store
+from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import liveness
 from mistral.engine.batch_sender import BatchSender
@@ -158,7 +159,7 @@ class Relay:
         self._is_busy = is_busy
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._turns = {kind: Turns(SWEEP_SIZE) for kind in store.OWNERS}
+        self._turns = {kind: Turns(SWEEP_SIZE) for kind in due.OWNERS}
 
     def start(self) -> None:
         """Begin to look."""
@@ -191,7 +192,7 @@ class Relay:
         # before anybody is judged by the time
         server_clock.synchronise(self._db)
         now = utc_now()
-        is_due = self._db.read(lambda conn: _anything_due(conn, now))
+        is_due = self._db.read(lambda conn: due.anything(conn, now, now + HORIZON / 10))
         listening = self._db.write(lambda conn: _note_look(conn, now))
         if not is_due:
             return 0
@@ -204,13 +205,13 @@ class Relay:
         return max(counts)
 
     def _count(self, kind: type[Entity], found: Sequence[Any]) -> int:
-        return self._turns[kind].took([getattr(row, store.OWNERS[kind]) for row in found])
+        return self._turns[kind].took([getattr(row, due.OWNERS[kind]) for row in found])
 
     def _take(self, kind: type[Entity], now: dt.datetime) -> list[Any]:
         without = self._turns[kind].without
 
         def work(conn: sa.Connection) -> list[Any]:
-            found = store.due(conn, kind, now, SWEEP_SIZE, without)
+            found = due.rows_of(conn, kind, now, SWEEP_SIZE, without)
             for row in found:
                 row.tries += 1
                 row.next_look_at = now + liveness.pause_after(row.tries)
@@ -223,7 +224,7 @@ class Relay:
         without = self._turns[Timer].without
 
         def work(conn: sa.Connection) -> list[Timer]:
-            found = store.due_timers(conn, now, now + HORIZON / 10, SWEEP_SIZE, without)
+            found = due.timers(conn, now, now + HORIZON / 10, SWEEP_SIZE, without)
             for timer in found:
                 timer.tries += timer.due_at < now
                 timer.claimed_until = max(timer.due_at, now) + TIMER_CLAIM
@@ -255,7 +256,7 @@ class Relay:
         def work(conn: sa.Connection) -> list[ActionExecution]:
             sends.clear()
             mails.clear()
-            found: list[ActionExecution] = store.due(
+            found: list[ActionExecution] = due.rows_of(
                 conn, ActionExecution, now, SWEEP_SIZE, without
             )
             parents = _executions(conn, found)
@@ -346,31 +347,9 @@ def _note_look(conn: sa.Connection, now: dt.datetime) -> dt.datetime:
     return since
 
 
-def _anything_due(conn: sa.Connection, now: dt.datetime) -> bool:
-    ahead = now + HORIZON / 10
-    claimed_until = tables.timers.c.claimed_until
-    parts = [
-        sa.select(sa.literal(1))
-        .where(
-            tables.timers.c.due_at <= ahead,
-            sa.or_(claimed_until.is_(None), claimed_until <= now),
-        )
-        .exists(),
-        *(
-            sa.select(sa.literal(1)).where(table.c.next_look_at <= now).exists()
-            for table in (
-                tables.execution_events,
-                tables.workflow_executions,
-                tables.action_executions,
-            )
-        ),
-    ]
-    return bool(conn.execute(sa.select(sa.or_(*parts))).scalar())
-
-
 def _executions(
     conn: sa.Connection, actions: Sequence[ActionExecution]
 ) -> dict[str, WorkflowExecution]:
     wanted = {a.workflow_execution_id for a in actions if a.workflow_execution_id}
-    found = store.Store(conn).executions(sorted(wanted)) if wanted else []
+    found = Store(conn).executions(sorted(wanted)) if wanted else []
     return {wf_ex.id: wf_ex for wf_ex in found}

@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from mistral.db.actions import SignOfLife
-from mistral.db.store import OWNERS, Store
+from mistral.db.due import OWNERS
+from mistral.db.store import Store
 from mistral.workflow import states
 from mistral.workflow.entities import (
     ActionExecution,
@@ -374,7 +375,7 @@ def heard_of(conn: Any, ids: Sequence[str], sign: SignOfLife) -> None:
             conn.change(ActionExecution, key, change)
 
 
-def due(
+def due_rows(
     conn: Any,
     kind: type[Entity],
     moment: dt.datetime,
@@ -414,13 +415,12 @@ def due_timers(
     return list(itertools.islice((r for r in found if conn.try_lock((Timer, r.id))), limit))
 
 
-def anything_due(conn: Any, now: dt.datetime, ahead: dt.timedelta) -> bool:
+def anything_due(conn: Any, now: dt.datetime, until: dt.datetime) -> bool:
     """Whether a sweep would find anything."""
     conn.statement("anything due")
     kinds = (ExecutionEvent, WorkflowExecution, ActionExecution)
     return any(
-        row["due_at"] <= now + ahead
-        and (row["claimed_until"] is None or row["claimed_until"] <= now)
+        row["due_at"] <= until and (row["claimed_until"] is None or row["claimed_until"] <= now)
         for row in conn.rows(Timer)
     ) or any(
         row["next_look_at"] is not None and row["next_look_at"] <= now
@@ -448,4 +448,4 @@ def last_seen(conn: Any, member_ids: Iterable[str]) -> dict[str, dt.datetime]:
 MEMBERS = SimpleNamespace(seen=seen, last_seen=last_seen)
 ROWS = SimpleNamespace(insert=insert, update=update)
 VALUES = SimpleNamespace(loader=loader, store=store)
-STORE = SimpleNamespace(Store=MemoryStore, due=due, due_timers=due_timers, OWNERS=OWNERS)
+DUE = SimpleNamespace(rows_of=due_rows, timers=due_timers, anything=anything_due, OWNERS=OWNERS)

@@ -8,13 +8,12 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import actions, store, tables
+from mistral.db import actions, due, store, tables
 from mistral.db.actions import SignOfLife
 from mistral.db.failures import is_duplicate
 from mistral.db.transaction import Database
@@ -60,9 +59,9 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
             monkeypatch.setattr(actions, name, getattr(memory_store, name))
         monkeypatch.setattr(actions, "rows", memory_store.ROWS)
         monkeypatch.setattr(actions, "value_store", memory_store.VALUES)
-        found = SimpleNamespace(due=memory_store.due, due_timers=memory_store.due_timers)
+        found = memory_store.DUE
         yield Kind(
-            MemoryDatabase(), memory_store.MemoryStore, actions, found.due, found.due_timers, True
+            MemoryDatabase(), memory_store.MemoryStore, actions, found.rows_of, found.timers, True
         )
         return
     database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
@@ -71,8 +70,8 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         database,
         store.Store,
         actions,
-        store.due,
-        store.due_timers,
+        due.rows_of,
+        due.timers,
         request.param == "postgresql",
     )
     database.close()

@@ -16,11 +16,12 @@ from unittest import mock
 
 from mistral.db import actions as action_store
 from mistral.db import definitions as real_definitions
+from mistral.db import due as real_due
 from mistral.db import members as real_members
 from mistral.db import rows as real_rows
 from mistral.db import store as real_store
 from mistral.db import values as real_values
-from mistral.engine import action_queue, dispatcher, incoming
+from mistral.engine import dispatcher, incoming
 from mistral.engine.mailbox import Mailboxes
 from mistral.engine.unit import Unit
 from mistral.scheduler import timer_queue
@@ -29,7 +30,6 @@ from tests.simulation import memory_store, processes
 from tests.simulation.coverage import Counting, Coverage
 from tests.simulation.world import World
 
-AHEAD = timer_queue.HORIZON / 10
 ROOMS = ("mistral.engine.", "mistral.db.actions", "mistral.scheduler.timer_queue")
 
 
@@ -54,7 +54,7 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
     )
     real_to_simulated: list[tuple[Any, Any]] = [
         (real_store.Store, memory_store.MemoryStore),
-        (real_store, memory_store.STORE),
+        (real_due, memory_store.DUE),
         (real_rows, memory_store.ROWS),
         (real_values, memory_store.VALUES),
         (real_definitions, definitions),
@@ -65,7 +65,6 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (concurrent, types.SimpleNamespace(futures=types.SimpleNamespace(Future=future))),
         (clock.utc_now, world.utc_now),
     ]
-    anything_due = functools.partial(memory_store.anything_due, ahead=AHEAD)
     by_name: list[tuple[Any, dict[str, Any]]] = [
         (
             action_store,
@@ -75,7 +74,6 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
                 "heard_of": memory_store.heard_of,
             },
         ),
-        (action_queue, {"_anything_due": anything_due}),
         (incoming, {"_KINDS": Counting(incoming._KINDS, coverage.mails)}),
         (dispatcher, {"_ANSWERS": Counting(dispatcher._ANSWERS, coverage.commands)}),
     ]

@@ -10,10 +10,10 @@ import pytest
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, rows, set_aside, tables
+from mistral.db import actions, due, rows, set_aside, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
-from mistral.engine import action_queue, incoming, single_actions
+from mistral.engine import incoming, single_actions
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
 from mistral.services.catalog import Catalog
@@ -343,7 +343,7 @@ def test_what_belongs_to_a_deleted_execution_is_set_aside(site: Any) -> None:
         return {row.id for row in found}
 
     def is_due() -> bool:
-        return bool(site.database.read(lambda conn: action_queue._anything_due(conn, now)))
+        return bool(site.database.read(lambda conn: due.anything(conn, now, now)))
 
     assert aside() == set()
     engine._relay.sweep()
