@@ -7,9 +7,7 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.engine import policies
-from mistral.engine.actions import (
-    SubWorkflowError,
-)
+from mistral.engine.actions import SubWorkflowError
 from mistral.engine.base import Scope, TaskPolicy
 from mistral.expressions import DataContext
 from mistral.lang import ENGINE_COMMANDS, PublishSpec, Target, TaskSpec, WorkflowSpec
@@ -165,10 +163,9 @@ class Task:
 
     def _schedule_or_fail(self) -> list[Command]:
         try:
-            commands = self.schedule_actions()
+            return self.schedule_actions()
         except SubWorkflowError as error:
             return self.complete(states.ERROR, str(error))
-        return commands
 
     def schedule_actions(self) -> list[Command]:
         """Create what the task runs."""
@@ -263,9 +260,8 @@ class Task:
         return RunTask(item.name, context, (self.draft.id, item.event), self.task_spec.name)
 
     def _after_policies(self) -> list[Command]:
-        found = policies.after_policies(self.task_spec)
         commands: list[Command] = []
-        for policy in found:
+        for policy in policies.after_policies(self.task_spec):
             commands += self._ask_after(policy)
             if not self.is_completed():
                 break
@@ -312,15 +308,8 @@ class Task:
         return branch, shared
 
     def _publish_globally(self, shared: Mapping[str, Any]) -> list[Command]:
-        values = self.means.values
-        merged: dict[str, Any] = {}
-        for name, value in shared.items():
-            old = values.get(self.wf_ex.context, name) if name in self.wf_ex.context else None
-            if isinstance(old, Mapping) and isinstance(value, Mapping):
-                merged[name] = data_flow.merge_mappings(old, value)
-            else:
-                merged[name] = value
-        context = self.wf_ex.context.updated(values.pack(merged))
+        values, before = self.means.values, self.wf_ex.context
+        context = before.updated(values.pack(data_flow.merged_over(before, shared, values)))
         self.wf_ex = self.wf_ex.draft()
         self.wf_ex.context = context
         return [UpdateExecution({"context": context})]
@@ -345,17 +334,13 @@ class Task:
     def reset(self) -> list[Command]:
         """Make the task as good as new: another attempt, nothing remembered of the last run."""
         attempt = self.draft.attempt + 1
-        kept: dict[str, Any] = {
-            key: self.draft.runtime_context[key]
-            for key in ("triggered_by", "join")
-            if key in self.draft.runtime_context
-        }
-        commands: list[Command] = [DiscardResults(self.draft.id)]
-        return commands + self._do(
-            UpdateTask(
-                self.draft.id, self._rerun_changes(attempt, {**kept, "base_attempt": attempt})
-            )
-        )
+        remembered = {**self._remembered("triggered_by", "join"), "base_attempt": attempt}
+        changes = self._rerun_changes(attempt, remembered)
+        return [DiscardResults(self.draft.id), *self._do(UpdateTask(self.draft.id, changes))]
+
+    def _remembered(self, *keys: str) -> dict[str, Any]:
+        context = self.draft.runtime_context
+        return {key: context[key] for key in keys if key in context}
 
     def _rerun_changes(self, attempt: int, runtime_context: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -384,12 +369,8 @@ class Task:
 
     def rearm(self) -> list[Command]:
         """Let a join that has ended wait again: another inbound task has come (§9.11)."""
-        kept: dict[str, Any] = {
-            key: self.draft.runtime_context[key]
-            for key in ("base_attempt", "join")
-            if key in self.draft.runtime_context
-        }
-        changes = self._rerun_changes(self.draft.attempt + 1, kept)
+        remembered = self._remembered("base_attempt", "join")
+        changes = self._rerun_changes(self.draft.attempt + 1, remembered)
         return self._do(UpdateTask(self.draft.id, changes | {"state": states.WAITING}))
 
     def set_state(

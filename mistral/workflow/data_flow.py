@@ -135,7 +135,7 @@ def _merged_by_count(tasks: list[TaskExecution], values: Values, versioning: Ver
 
 
 def merged_over(older: Bag, published: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """Published mappings merged deeply over older ones of the same names (``merge_strategy``)."""
+    """Published mappings merged deeply over older ones of the same names."""
     result = {}
     for name, value in published.items():
         old = values.get(older, name) if name in older and isinstance(value, Mapping) else None
