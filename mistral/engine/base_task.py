@@ -11,6 +11,7 @@ from mistral.engine.actions import SubWorkflowError
 from mistral.engine.base import Scope, TaskPolicy
 from mistral.expressions import DataContext
 from mistral.lang import ENGINE_COMMANDS, PublishSpec, Target, TaskSpec, WorkflowSpec
+from mistral.utils import json
 from mistral.workflow import data_flow, direct, states
 from mistral.workflow.commands import (
     CheckWorkflow,
@@ -250,6 +251,8 @@ class Task:
         if item.name in ENGINE_COMMANDS:
             params = self._evaluate(dict(item.params), self._context(context))
             message = params.get("msg")
+            if isinstance(message, Mapping):
+                message = json.spaced(json.dumps(message))
             text = None if message is None else str(message)
             return SetWorkflowState(_COMMAND_STATES[item.name], text, self.draft.id)
         if item.name not in self.wf_spec.tasks:

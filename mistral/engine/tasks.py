@@ -133,8 +133,8 @@ class WithItemsTask(RegularTask):
         count = len(items)
         limit = int(self.draft.runtime_context.get("concurrency") or 0)
         if redo is not None:
-            # the lists may have become shorter since
-            redo = [index for index in redo if index < count]
+            # the lists may have become shorter or longer since
+            redo = [*(i for i in redo if i < count), *range(counts["count"], count)]
         left = count if redo is None else len(redo)
         fresh: dict[str, Any] = {
             "count": count,

@@ -232,7 +232,8 @@ class Unit:
         if not self._knows_all(task_ex, known):
             for row in self.store.results_of_tasks([task_ex.id]):
                 known.setdefault(row.id, self._actions.setdefault(row.id, row))
-        return sorted((a for a in known.values() if a.accepted), key=lambda a: (a.idx, a.id))
+        counting = results.counting(task_ex, (a for a in known.values() if a.accepted))
+        return sorted(counting, key=lambda a: (a.idx, a.id))
 
     def _knows_all(self, task_ex: TaskExecution, known: Mapping[str, ActionExecution]) -> bool:
         """Whether the one action that a plain task can have is at hand already."""

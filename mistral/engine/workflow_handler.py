@@ -170,6 +170,11 @@ def rerun(
 ) -> list[Command]:
     """Run a failed task again, or skip it."""
     task_ex = unit.task(task_id)
+    if not reset and not skip and not unit.spec.tasks[task_ex.name].with_items:
+        raise exc.WorkflowException(
+            "Only with-items task has the option to not reset "
+            f"[task={task_ex.name}, task_ex_id={task_ex.id}]"
+        )
     if unit.wf_ex.state == states.PAUSED:
         return []
     if task_ex.is_compensation or unit.wf_ex.rollback is not None:
@@ -181,11 +186,6 @@ def rerun(
         raise exc.WorkflowException(
             f"Only tasks in ERROR can be rerun or skipped [task={task_ex.name}, "
             f"task_ex_id={task_ex.id}, state={task_ex.state}]"
-        )
-    if not reset and not skip and not unit.spec.tasks[task_ex.name].with_items:
-        raise exc.WorkflowException(
-            "Only with-items tasks can be rerun without reset "
-            f"[task={task_ex.name}, task_ex_id={task_ex.id}]"
         )
     if not states.is_valid_transition(unit.wf_ex.state, states.RUNNING):
         existing(unit).set_state(states.RUNNING)

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from mistral.utils import json
 from mistral.workflow import states
-from mistral.workflow.entities import ActionExecution
+from mistral.workflow.entities import ActionExecution, TaskExecution
 from mistral.workflow.values import Values
 
 RESULT_LOOK_AFTER = dt.timedelta(seconds=3)
@@ -106,3 +106,18 @@ def countable(runtime_context: Mapping[str, Any], children: Iterable[C]) -> list
         if other is None or other.task_attempt <= child.task_attempt:
             newest[child.idx] = child
     return [newest[index] for index in sorted(newest)]
+
+
+def counting(task_ex: TaskExecution, accepted: Iterable[ActionExecution]) -> list[ActionExecution]:
+    """Accepted actions without those that a rerun sets aside which is only being decided.
+
+    :param task_ex: the task as the decision would leave it.
+    """
+    base = task_ex.runtime_context.get("base_attempt", 0)
+    keeps_successes = "redo" in (task_ex.runtime_context.get("with_items") or {})
+    return [
+        a
+        for a in accepted
+        if a.attempt >= base
+        and not (keeps_successes and a.state != states.SUCCESS and a.attempt < task_ex.attempt)
+    ]

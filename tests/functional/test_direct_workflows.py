@@ -141,6 +141,8 @@ def test_a_loop_makes_a_task_for_each_pass(flows: Flows) -> None:
     [
         ("fail", "ERROR", ""),
         ('fail(msg="no <% $.x %>")', "ERROR", "no 5"),
+        ("fail msg=<% dict(x => [$.x, null]) %>", "ERROR", '{"x": [5, null]}'),
+        ("fail msg=<% [$.x] %>", "ERROR", "[5]"),
         ("succeed", "SUCCESS", ""),
         ('succeed(msg="well")', "SUCCESS", "well"),
     ],

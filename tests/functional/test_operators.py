@@ -236,6 +236,60 @@ def test_items_run_again(flows: Flows, reset: bool, new: int, join: str) -> None
     assert run.output["all"] == ([0, 1, 2] if reset else ["a", 0, "c"])
 
 
+ITEMS_OF_THE_ENVIRONMENT = """
+main:
+  output: {all: <% $.all %>}
+  tasks:
+    t:
+      with-items: i in <% env().items %>
+      action: std.echo output=<% $.i %>
+      fail-on: <% env().fails %>
+      publish: {all: <% task().result %>}
+"""
+
+
+@pytest.mark.parametrize("items", [[1, 2], [1, 2, 3, 4], []])
+@pytest.mark.parametrize("reset", [True, False])
+def test_items_run_again_over_other_lists(flows: Flows, reset: bool, items: list[int]) -> None:
+    text = ITEMS_OF_THE_ENVIRONMENT.replace("std.echo output=<% $.i %>", "std.async_noop")
+    run = flows.launch(text, env={"items": [1, 2, 3], "fails": False})
+    for number, action_id in enumerate(run.wait_actions("t", 3)):
+        flows.complete(action_id, number, "SUCCESS" if number == 0 and items else "ERROR")
+    run.wait("ERROR")
+    assert run.put_task("t", state="RUNNING", reset=reset, env={"items": items})[0] == 200
+    kept = 0 if reset or not items else 1
+    for action_id in run.wait_actions("t", len(items) - kept) if items else ():
+        flows.complete(action_id, "again")
+    run.until(lambda: run.state == "SUCCESS", "the rerun succeeds")
+    assert run.output["all"] == [0] * kept + ["again"] * (len(items) - kept)
+
+
+def test_items_that_never_began_run_without_reset(flows: Flows) -> None:
+    run = flows.run(ITEMS_OF_THE_ENVIRONMENT, ends="ERROR", env={"items": 5, "fails": False})
+    env = {"items": [1, 2], "fails": True}
+    assert run.put_task("t", state="RUNNING", reset=False, env=env)[0] == 200
+    run.until(lambda: run.task("t")["state_info"] == "Failed by 'fail-on' policy", "the policy")
+    assert run.put_task("t", state="RUNNING", reset=False, env={"fails": False})[0] == 200
+    run.until(lambda: run.state == "SUCCESS", "the rerun succeeds")
+    assert run.output["all"] == [1, 2]
+    assert len(run.actions("t")) == 2
+
+
+@pytest.mark.parametrize("state", ["ERROR", "PAUSED"])
+def test_a_task_without_items_has_nothing_to_keep(flows: Flows, state: str) -> None:
+    run = flows.launch("""
+    main:
+      tasks:
+        t: {action: std.fail}
+        other: {action: std.async_noop}
+    """)
+    run.wait_task("t", "ERROR")
+    run.put(state=state)
+    status, document = run.put_task("t", state="RUNNING", reset=False)
+    assert (status, run.state) == (400, state)
+    assert "Only with-items task has the option to not reset" in document["faultstring"]
+
+
 def test_an_asynchronous_action_is_paused(flows: Flows) -> None:
     run = flows.launch("""
     main:

@@ -16,13 +16,12 @@ from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer
 from mistral.db import results, tables
-from mistral.utils import json
 from mistral.workflow import states
 
 _T = tables.task_executions
 
 _CHANGE: Final = ("state", "id", "name", "workflow_name", "reset", "env")
-_CURRENT: Final = ("id", "name", "workflow_name", "state", "runtime_context", "workflow_state")
+_CURRENT: Final = ("id", "name", "workflow_name", "state", "workflow_state")
 _ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
 _COMPUTED: Final = frozenset({"result", "published_global"})
 
@@ -86,7 +85,8 @@ class TasksController:
         current = self._current(request, task_id)
         values = TASK.parse(request.json_body(), _CHANGE)
         _check_change(values, current)
-        if current["workflow_state"] != states.PAUSED:
+        # a rerun without reset is the engine's to judge, it knows which tasks have items
+        if current["workflow_state"] != states.PAUSED or values.get("reset") is False:
             self._engine.ask(
                 "rerun_workflow",
                 request.caller,
@@ -120,7 +120,7 @@ def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None
             f"it is in {current['state']}."
         )
     if target == states.RUNNING:
-        _check_rerun(values, current)
+        _check_rerun(values)
     workflow_state = current["workflow_state"]
     if values.get("env") and workflow_state not in _ENV_STATES:
         raise exc.NotAllowedException(
@@ -133,9 +133,6 @@ def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None
         )
 
 
-def _check_rerun(values: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+def _check_rerun(values: Mapping[str, Any]) -> None:
     if "reset" not in values:
         raise exc.WorkflowException("Mandatory field missing: reset.")
-    runtime_context = json.loads(current["runtime_context"] or "{}") or {}
-    if not values["reset"] and "with_items" not in runtime_context:
-        raise exc.WorkflowException("Only with-items task has the option to not reset.")
