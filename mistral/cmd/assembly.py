@@ -24,6 +24,7 @@ from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
 from mistral.engine.executor_server import ExecutorServer
+from mistral.engine.housekeeping import Housekeeping
 from mistral.engine.liveness import Patience
 from mistral.engine.maintenance_job import MaintenanceJob
 from mistral.exceptions import ConfigurationError
@@ -148,7 +149,7 @@ class Components:
             threads=conf.executor_thread_pool_size,
         )
         job = MaintenanceJob(self._parts.database, engine, conf.engine.relay_interval)
-        return ServiceGroup([server, job])
+        return ServiceGroup([server, job, Housekeeping(self._parts.database)])
 
     def executor(self) -> ExecutorServer:
         """Runs actions."""

@@ -148,12 +148,6 @@ class Repository:
         if rows:
             self._write(conn, sa.insert(self.table), rows)
 
-    def has(self, conn: sa.Connection, rows: Sequence[Row]) -> bool:
-        """Whether these very rows are stored, not others of the same names."""
-        wanted = self.table.c.id.in_([row["id"] for row in rows])
-        statement = sa.select(sa.func.count()).select_from(self.table).where(wanted)
-        return conn.scalar(statement) == len(rows)
-
     def update(
         self, conn: sa.Connection, row: Row, values: Mapping[str, Any], now: dt.datetime
     ) -> Row:

@@ -329,6 +329,16 @@ maintenance = sa.Table(
 )
 """At most one row, see :mod:`mistral.db.maintenance`."""
 
+receipts = sa.Table(
+    "receipts",
+    metadata,
+    sa.Column("id", IDENTIFIER, primary_key=True),
+    sa.Column("answer", Json),
+    sa.Column("created_at", MOMENT, nullable=False),
+    **_OPTIONS,
+)
+"""Of committed transactions that must not be repeated, see :mod:`mistral.db.receipts`."""
+
 schema_support = sa.Table(
     "schema_support",
     metadata,

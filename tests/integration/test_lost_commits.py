@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from unittest.mock import MagicMock
 
 import cutting_proxy
@@ -37,16 +38,43 @@ class Place:
 
     database: Database
     proxy: cutting_proxy.CuttingProxy
+    direct: Database
+    """The way of others, beside the proxy."""
 
     @property
     def definitions(self) -> Definitions:
-        registry = MagicMock()
-        registry.find.return_value = None
-        return Definitions(self.database, Expressions.from_plugins(ExpressionOptions()), registry)
+        return _definitions(self.database)
+
+    @property
+    def others(self) -> Definitions:
+        return _definitions(self.direct)
 
     def rows(self, table: sa.Table) -> int:
         count = sa.select(sa.func.count()).select_from(table)
         return self.database.read(lambda conn: int(conn.scalar(count) or 0))
+
+
+def _definitions(database: Database) -> Definitions:
+    registry = MagicMock()
+    registry.find.return_value = None
+    return Definitions(database, Expressions.from_plugins(ExpressionOptions()), registry)
+
+
+def soon(action: Callable[[], object]) -> Callable[[], None]:
+    """What somebody else does as soon as it is possible: the COMMIT may be under way."""
+
+    def work() -> None:
+        give_up_at = time.monotonic() + 10
+        while True:
+            try:
+                action()
+            except (exc.DBEntityNotFoundError, exc.DBDuplicateEntryError):
+                assert time.monotonic() < give_up_at
+                time.sleep(0.01)
+            else:
+                return
+
+    return work
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])
@@ -59,9 +87,11 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         with database.connect() as conn:
             tables.metadata.create_all(conn)
             conn.commit()
-        yield Place(database, proxy)
+        direct = Database(url.render_as_string(hide_password=False))
+        yield Place(database, proxy, direct)
         assert proxy.cuts == 1
         database.close()
+        direct.close()
 
 
 @pytest.fixture(params=[True, False], ids=["carried out", "not carried out"])
@@ -107,6 +137,97 @@ def test_somebody_else_took_the_name_meanwhile(place: Place) -> None:
     definitions.create_environment({"name": "other"}, CTX)
     with pytest.raises(exc.DBDuplicateEntryError):
         definitions.create_environment({"name": "e"}, CTX)
+
+
+RENAMES: dict[str, tuple[Callable[[Definitions], object], Callable[[Definitions], object]]] = {
+    "workflow": (
+        lambda found: found.create_workflows(WORKFLOW, CTX),
+        lambda found: found.update_workflows(WORKFLOW.replace("w:", "x:"), CTX, identifier="w"),
+    ),
+    "action": (
+        lambda found: found.create_actions(ACTION, CTX),
+        lambda found: found.update_actions(ACTION.replace("a:", "x:", 1), CTX, identifier="a"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(RENAMES))
+def test_definitions_are_renamed_once(place: Place, carried_out: bool, kind: str) -> None:
+    create, rename = RENAMES[kind]
+    definitions = place.definitions
+    create(definitions)
+    place.proxy.cut_next_commit(carried_out)
+    rename(definitions)
+    find = definitions.find_workflow if kind == "workflow" else definitions.find_action
+    assert find("x", "", CTX)["updated_at"] is not None
+    with pytest.raises(exc.DBEntityNotFoundError):
+        rename(definitions)
+
+
+WRITES: dict[str, tuple[Callable[[Definitions], object], ...]] = {
+    "workflows": (
+        lambda found: found.create_workflows(WORKFLOW, CTX),
+        lambda found: found.update_workflows(WORKFLOW, CTX, scope="public"),
+        lambda found: found.delete_workflow("w", "", CTX),
+    ),
+    "actions": (
+        lambda found: found.create_actions(ACTION, CTX),
+        lambda found: found.update_actions(ACTION, CTX, scope="public"),
+        lambda found: found.delete_action("a", "", CTX),
+    ),
+    "workbooks": (
+        lambda found: found.create_workbook(WORKBOOK, CTX),
+        lambda found: found.update_workbook(WORKBOOK, CTX, scope="public"),
+        lambda found: found.delete_workbook("b", "", CTX),
+    ),
+    "environments": (
+        lambda found: found.create_environment({"name": "e"}, CTX),
+        lambda found: found.update_environment({"name": "e", "scope": "public"}, CTX),
+        lambda found: found.delete_environment("e", CTX),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(WRITES))
+def test_what_was_created_and_deleted_by_others_is_not_created_again(
+    place: Place, kind: str
+) -> None:
+    create, _, delete = WRITES[kind]
+    place.proxy.cut_next_commit(True, soon(lambda: delete(place.others)))
+    create(place.definitions)
+    with pytest.raises(exc.DBEntityNotFoundError):
+        delete(place.definitions)
+
+
+@pytest.mark.parametrize("kind", sorted(WRITES))
+def test_what_was_changed_and_deleted_by_others_was_changed(place: Place, kind: str) -> None:
+    create, change, delete = WRITES[kind]
+    create(place.definitions)
+
+    def delete_what_is_changed() -> None:
+        change(place.others)
+        delete(place.others)
+
+    place.proxy.cut_next_commit(True, delete_what_is_changed)
+    change(place.definitions)
+
+
+@pytest.mark.parametrize("kind", ["environments"])
+def test_what_was_deleted_and_created_by_others_stays(place: Place, kind: str) -> None:
+    create, change, delete = WRITES[kind]
+    create(place.definitions)
+    place.proxy.cut_next_commit(True, soon(lambda: create(place.others)))
+    delete(place.definitions)
+    change(place.definitions)
+
+
+@pytest.mark.parametrize("kind", ["environments"])
+def test_what_others_deleted_while_nothing_was_stored_is_missing(place: Place, kind: str) -> None:
+    create, change, delete = WRITES[kind]
+    create(place.definitions)
+    place.proxy.cut_next_commit(False, soon(lambda: delete(place.others)))
+    with pytest.raises(exc.DBEntityNotFoundError):
+        change(place.definitions)
 
 
 def test_a_delivered_result_is_taken_once(place: Place, carried_out: bool) -> None:

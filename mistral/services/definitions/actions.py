@@ -86,7 +86,7 @@ class ActionDefinitions(DefinitionService):
             ordered = sorted(specs, key=lambda spec: spec.name)
             return {spec.name: replace(conn, spec) for spec in ordered}
 
-        rows = self._database.write(work)
+        rows = self._write(work)
         return [rows[spec.name] for spec in specs]
 
     def validate_actions(self, text: str) -> tuple[bool, str | None]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
+from mistral.db import receipts
 from mistral.db.base import Repository, Row
 from mistral.db.transaction import Database
 from mistral.expressions import Expressions
 from mistral.utils import clock, ids
+
+T = TypeVar("T")
 
 SCOPES = ("private", "public")
 MAX_NAME = 255
@@ -51,28 +54,21 @@ class DefinitionService:
         rows: Sequence[Row],
         more: Callable[[sa.Connection], None] = lambda conn: None,
     ) -> None:
-        """Insert rows and what belongs to them in one transaction.
+        """Insert rows and what belongs to them in one transaction."""
 
-        Repeated after a lost answer to its COMMIT, it would meet its own rows as duplicates.
-        """
-
-        def work(conn: sa.Connection) -> bool:
+        def work(conn: sa.Connection) -> None:
             repository.insert(conn, rows)
             more(conn)
-            return True
 
-        self._database.write(work, lambda conn: repository.has(conn, rows) or None)
+        self._write(work)
 
     def _delete(self, repository: Repository, find: Callable[[sa.Connection], Row]) -> None:
-        """Delete the row that a function finds, which the second time it would not."""
-        found: list[Row] = []
+        """Delete the row that a function finds."""
+        self._write(lambda conn: repository.delete(conn, find(conn)))
 
-        def work(conn: sa.Connection) -> bool:
-            found[:] = [find(conn)]
-            repository.delete(conn, found[0])
-            return True
-
-        self._database.write(work, lambda conn: None if repository.has(conn, found) else True)
+    def _write(self, work: Callable[[sa.Connection], T]) -> T:
+        """The one transaction of a request: done twice, it would meet what it has done itself."""
+        return self._database.write(receipts.once(work))
 
 
 def new_row(name: str, ctx: RequestContext, scope: str, now: dt.datetime) -> Row:

@@ -51,7 +51,7 @@ class EnvironmentDefinitions(DefinitionService):
             check_may_change("environment", row, ctx)
             return store.environments.update(conn, row, given, now)
 
-        return self._database.write(work)
+        return self._write(work)
 
     def find_environment(self, name: str, ctx: RequestContext) -> Row:
         """One environment, by name."""

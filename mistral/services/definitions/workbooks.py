@@ -70,7 +70,7 @@ class WorkbookDefinitions(DefinitionService):
             _store_members(conn, book, row, ctx, now)
             return row
 
-        return self._database.write(work)
+        return self._write(work)
 
     def validate_workbook(self, text: str) -> tuple[bool, str | None]:
         """Whether a document could be stored, and what is wrong with it."""

@@ -78,7 +78,7 @@ class WorkflowDefinitions(DefinitionService):
                 for spec in sorted(specs, key=lambda spec: spec.name)
             }
 
-        rows = self._database.write(work)
+        rows = self._write(work)
         return [rows[spec.name] for spec in specs]
 
     def validate_workflows(self, text: str) -> tuple[bool, str | None]:
