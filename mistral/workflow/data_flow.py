@@ -45,9 +45,16 @@ def context(
     item: Mapping[str, Any] | None = None,
     with_input: bool = True,
 ) -> DataContext:
-    """The data of a place: branch variables first, then the item's, globals and vars, input."""
+    """The data of a place: branch variables first, then the item's, globals and vars, input.
+
+    The service's own variables (``__env``, ``__execution``, ``__task_execution``) are in front.
+    """
     values = means.values
-    layers: list[Mapping[str, Any]] = []
+    fixed: dict[str, Any] = {"__execution": {"id": wf_ex.id}}
+    if task_ex is not None:
+        fixed["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
+    variables = _Variables(fixed, means)
+    layers: list[Mapping[str, Any]] = [variables]
     if branch:
         layers.append(BagView(branch, values))
     if item:
@@ -56,14 +63,11 @@ def context(
         layers.append(BagView(wf_ex.context, values))
     if with_input and wf_ex.input:
         layers.append(BagView(wf_ex.input, values))
-    variables: dict[str, Any] = {"__execution": {"id": wf_ex.id}}
-    if task_ex is not None:
-        variables["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
     facts = means.facts(task_ex, wf_ex)
     return DataContext(
         data=LayeredData(*layers, merge=means.limits.merge_strategy == "merge"),
         facts=facts,
-        variables=_Variables(variables, means),
+        variables=variables,
     )
 
 
@@ -78,6 +82,9 @@ class _Variables(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         return self._means.env() if name == "__env" else self._fixed[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name == "__env" or name in self._fixed
 
     def __iter__(self) -> Iterator[str]:
         yield "__env"

@@ -215,7 +215,12 @@ def test_the_most_often_updated_value_wins_and_nobody_sees_the_counts(flows: Flo
     assert run.wait().output == {"x": "b2", "seen": "b2"}
     (row,) = flows.ok("GET", f"/executions/{run.id}/tasks?name=j")["tasks"]
     task = flows.ok("GET", f"/tasks/{row['id']}")
-    assert json.loads(task["result"]) == {"x": "b2", "__execution": {"id": run.id}}
+    assert json.loads(task["result"]) == {
+        "x": "b2",
+        "__execution": {"id": run.id},
+        "__task_execution": {"id": row["id"], "name": "j"},
+        "__env": {},
+    }
     assert json.loads(task["published"]) == {"seen": "b2"}
 
 
