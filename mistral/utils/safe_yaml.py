@@ -13,7 +13,7 @@ the Python parser, so that the errors are its own, too. Nesting is capped becaus
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -67,7 +67,7 @@ class _JsonData:
         first: [(tag, regexp) for tag, regexp in resolvers if tag not in _NOT_IMPLICIT]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    yaml_constructors = _JSON_CONSTRUCTORS
+    yaml_constructors: ClassVar[dict[str | None, Any]] = _JSON_CONSTRUCTORS
 
 
 class _HardenedLoader(yaml.SafeLoader):
@@ -99,8 +99,29 @@ class _HardenedLoader(yaml.SafeLoader):
         return node
 
 
+def _whole_text(loader: Any, node: Any) -> str:
+    """A text; JSON writes characters beyond 16 bits as two escapes, which are one character."""
+    text = str(loader.construct_scalar(node))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        try:
+            return text.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            raise yaml.constructor.ConstructorError(
+                None, None, "half of a surrogate pair is no character", node.start_mark
+            ) from None
+    return text
+
+
 class _PythonLoader(_JsonData, _HardenedLoader):
     """The law."""
+
+    # libyaml refuses all escapes of surrogates
+    yaml_constructors: ClassVar[dict[str | None, Any]] = {
+        **_JSON_CONSTRUCTORS,
+        _TAG + "str": _whole_text,
+    }
 
 
 class _FastLoader(_JsonData, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -11,6 +11,10 @@ import yaml
 from mistral.utils import safe_yaml
 
 SAMPLES = [
+    (
+        '{"a": "\\ud83d\\ude00", "\\ud83d\\ude00": "\\u00e9"}',
+        {"a": "\U0001f600", "\U0001f600": "é"},
+    ),
     ("a: &x 1\nb: *x\nc: @home", {"a": "&x 1", "b": "*x", "c": "@home"}),
     ("[*x, &y]", ["*x", "&y"]),
     ("a: <% $.a * 2 & 3 %>", {"a": "<% $.a * 2 & 3 %>"}),
@@ -49,6 +53,9 @@ def test_reads(text: str, data: object) -> None:
         ("? [a]\n: 1", "unhashable"),
         ("a: \x00", "not allowed"),
         ("a: \ud800", "not allowed"),
+        ('a: "\\ud800"', "(line 1, column 4)"),
+        ('{"a": ["\\ude00\\ud83d"]}', "surrogate"),
+        ('"\\ud800": 1', "surrogate"),
         ("a: x\t", "line 1"),
         ("[" * 101 + "]" * 101, "nested deeper"),
         ("[" * 5000, "nested deeper"),
