@@ -16,6 +16,7 @@ from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
 from mistral.api.resources.executions import ACTION_EXECUTION
+from mistral.api.resources.types import FLAG, NAME, checked
 from mistral.context import RequestContext
 from mistral.db import actions
 from mistral.lang import LONGEST_SECONDS
@@ -29,6 +30,7 @@ LOG = logging.getLogger(__name__)
 EXECUTOR_GRACE = 2.0
 """Seconds that an executor gets beyond the action's own deadline to say that it has passed."""
 
+_FLAGS = ("save_result", "run_sync")
 _UNSAVED = ("id", "project_id", "created_at", "updated_at")
 
 
@@ -56,10 +58,7 @@ class AdhocRunner:
             return self._run(ctx, values)
 
     def _run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
-        params = dict(values.get("params") or {})
-        _check_timeout(params)
-        if values.get("workflow_namespace"):
-            params["namespace"] = values["workflow_namespace"]
+        params = _params(values)
         started = self._engine.ask_admitted(
             "start_action",
             ctx,
@@ -159,10 +158,23 @@ def _result(outcome: Outcome) -> dict[str, Any]:
     return {"state": outcome.state, "result": outcome.value}
 
 
+def _params(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the engine is to know, checked; other parameters of the caller mean nothing."""
+    given = {k: v for k, v in (values.get("params") or {}).items() if v is not None}
+    params = {k: checked(FLAG, f"params.{k}", given[k]) for k in _FLAGS if k in given}
+    if given.get("target"):
+        params["target"] = checked(NAME, "params.target", given["target"])
+    if values.get("workflow_namespace"):
+        namespace = values["workflow_namespace"]
+        params["namespace"] = checked(NAME, "workflow_namespace", namespace)
+    if "timeout" in given:
+        _check_timeout(given)
+        params["timeout"] = given["timeout"]
+    return params
+
+
 def _check_timeout(params: Mapping[str, Any]) -> None:
-    timeout = params.get("timeout")
-    if timeout is None:
-        return
+    timeout = params["timeout"]
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not (is_number and 0 < timeout <= LONGEST_SECONDS):
         raise exc.InputException(

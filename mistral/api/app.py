@@ -74,9 +74,13 @@ class Application(core.ExplicitPecan):
 def _path(environ: dict[str, Any]) -> str:
     try:
         # PEP 3333: the bytes of the path, one per character
-        return str(environ.get("PATH_INFO") or "/").encode("latin-1").decode()
+        path = str(environ.get("PATH_INFO") or "/").encode("latin-1").decode()
     except UnicodeError as error:
         raise exc.NotFoundException("The path is not UTF-8 text.") from error
+    if "\0" in path:
+        # nothing has such a name, and not every database can be asked for it
+        raise exc.NotFoundException("The path contains the character NUL.")
+    return path
 
 
 def create_app(dependencies: ApiDependencies) -> WsgiApp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
@@ -17,6 +18,7 @@ from mistral.utils import ids, json
 
 _CHUNK = 65536
 _NUMBERS = ("limit", "max_depth")
+_DECIMAL = re.compile("[+-]?[0-9]+")
 
 
 class _Stream(Protocol):
@@ -81,17 +83,17 @@ class ApiRequest(webob.BaseRequest):
         length = self.environ.get("CONTENT_LENGTH") or None
         stream: _Stream = self.environ["wsgi.input"]
         if length is not None:
-            if not length.isdigit():
+            if not (length.isascii() and length.isdigit()):
                 raise exc.InputException(f"Invalid Content-Length: {length!r}.")
             self._check_size(int(length))
-            return stream.read(int(length)) if length != "0" else b""
+            return _read_whole(stream, int(length))
         if "HTTP_TRANSFER_ENCODING" in self.environ or self.environ.get("wsgi.input_terminated"):
             return self._read_all(stream)
         return b""
 
     def _read_all(self, stream: _Stream) -> bytes:
         parts, size = [], 0
-        while part := stream.read(_CHUNK):
+        while part := _read_some(stream, _CHUNK):
             size += len(part)
             self._check_size(size)
             parts.append(part)
@@ -119,12 +121,30 @@ class ApiRequest(webob.BaseRequest):
                 f"Unsupported content type: {kind}; application/json is expected."
             )
         try:
-            body = json.loads(raw)
+            body = json.parse(raw)
         except ValueError as error:
             raise exc.InputException(f"Request is not in valid JSON format: {error}.") from error
         if not isinstance(body, dict):
             raise exc.InputException("The request body has to be a JSON object.")
         return body
+
+
+def _read_whole(stream: _Stream, length: int) -> bytes:
+    body = _read_some(stream, length) if length else b""
+    if len(body) < length:
+        # half of a document may well be a valid one
+        raise exc.InputException(
+            f"The request body is incomplete: {len(body)} of {length} bytes have come."
+        )
+    return body
+
+
+def _read_some(stream: _Stream, size: int) -> bytes:
+    try:
+        return stream.read(size)
+    except (OSError, ValueError) as error:
+        # the client is gone or silent, or its chunks are none
+        raise exc.InputException(f"The request body can't be read: {error}.") from error
 
 
 def _refuse_repeated(names: list[str]) -> None:
@@ -143,6 +163,8 @@ def refuse_unknown(query: Iterable[str], known: Iterable[str]) -> None:
 def parse_number(name: str, text: str) -> int:
     """A decimal number of a query."""
     try:
+        if _DECIMAL.fullmatch(text) is None:
+            raise ValueError
         return int(text)
     except ValueError:
         raise exc.InputException(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
+
+MAX_DEPTH = 200
+"""How deep a text of a caller may be nested; what walks over values is recursive."""
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -70,3 +74,61 @@ def loads(text: str | bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
+
+
+def parse(text: str | bytes) -> Any:
+    """Parse the JSON text of a caller, who may send anything; raises ValueError.
+
+    Unlike :func:`loads` it takes only what can be kept as it is: no ``NaN``, no number too large
+    for a float, nothing nested deeper than ``MAX_DEPTH``.
+    """
+    try:
+        value = _parse(text)
+    except RecursionError:
+        raise _too_deep() from None
+    if _brackets(text) > MAX_DEPTH and _is_deep(value):
+        raise _too_deep()
+    return value
+
+
+def _parse(text: str | bytes) -> Any:
+    long_number = _LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES
+    if not long_number.search(text):  # type: ignore[arg-type]
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return number
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
+
+
+def _brackets(text: str | bytes) -> int:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, (dict, list))
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return any(isinstance(outer, (dict, list)) for outer in level)

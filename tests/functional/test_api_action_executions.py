@@ -277,3 +277,39 @@ def test_an_engine_transforms_results_of_adhoc_actions(
         "on_action_complete",
         {"action_ex_id": row.id, "result": {"state": "SUCCESS", "result": 5}},
     )
+
+
+def test_parameters_of_a_single_run_are_read_as_others_are(
+    api: Any, engine: Any, executor: Any
+) -> None:
+    engine.answers["start_action"] = _described(ROW, saved=False, runs=True)
+    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 1}
+    params = {
+        "save_result": "no",
+        "run_sync": "True",
+        "timeout": None,
+        "target": "",
+        "namespace": 5,
+        "unknown": [1],
+    }
+    body = {"name": "std.echo", "params": params}
+    assert api("POST", "/v2/action_executions", body).status_int == 201
+    ((_, sent),) = engine.sent
+    assert sent["params"] == {"save_result": False, "run_sync": True}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"params": {"save_result": "perhaps"}},
+        {"params": {"run_sync": [1]}},
+        {"params": {"target": 5}},
+        {"params": {"target": "t" * 256}},
+        {"params": {"target": "a\0b"}},
+        {"workflow_namespace": "n" * 256},
+    ],
+)
+def test_wrong_parameters_of_a_single_run(api: Any, engine: Any, wrong: Any) -> None:
+    response = api("POST", "/v2/action_executions", {"name": "std.echo", **wrong})
+    assert response.status_int == 400
+    assert engine.sent == []

@@ -35,7 +35,16 @@ def test_health_is_life_and_readiness_more(api: Any, engine: Any) -> None:
         assert document["checks"]["engine"] != "OK"
 
 
-@pytest.mark.parametrize("path", ["/v3", "/v2/nothing", "/v2/workflows/a/b/c", "/v2/a%FF"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v3",
+        "/v2/nothing",
+        "/v2/workflows/a/b/c",
+        "/v2/a%FF",
+        "/v2/executions/a%00b",
+    ],
+)
 def test_unknown_paths(api: Any, path: str) -> None:
     assert api.get(path, status=404)["faultstring"]
 

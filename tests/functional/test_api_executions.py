@@ -78,6 +78,13 @@ def test_an_id_starts_only_once(api: Any, engine: Any, stored: Any) -> None:
     assert engine.sent[0][1]["wf_ex_id"] == "another"
 
 
+@pytest.mark.parametrize("chosen", ["a/b", "x" * 256])
+def test_an_id_must_be_one_that_can_be_asked_for(api: Any, engine: Any, chosen: str) -> None:
+    response = api("POST", "/v2/executions", {"id": chosen, "workflow_name": "wf"})
+    assert response.status_int == 400
+    assert engine.sent == []
+
+
 def test_starting_needs_a_workflow(api: Any, engine: Any) -> None:
     assert api("POST", "/v2/executions", {"input": {}}).status_int == 400
     long = {"workflow_name": "wf", "description": "x" * 256}

@@ -106,7 +106,7 @@ def test_texts_that_a_database_cannot_keep(
     ]:
         assert api(method, path, body).status_int == 400, (method, path, body)
     for path in ("executions", "tasks", "action_executions"):
-        assert api("GET", f"/v2/{path}/a%00").status_int in (400, 404), path
+        assert api("GET", f"/v2/{path}/a%00").status_int == 404, path
     assert (engine.sent, definitions.mock_calls) == ([], [])
 
 

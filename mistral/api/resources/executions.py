@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from mistral.api.resources.base import PROJECT, Attribute, Resource, moments
-from mistral.api.resources.types import ANY_JSON, FLAG, JSON_TEXT, TEXT_LIST
+from mistral.api.resources.types import ANY_JSON, FLAG, JSON_TEXT, PATH_NAME, TEXT_LIST
 from mistral.db import listings
 
 EXECUTION: Final = Resource(
@@ -13,7 +13,7 @@ EXECUTION: Final = Resource(
     "executions",
     listings.executions,
     [
-        Attribute("id"),
+        Attribute("id", PATH_NAME),
         Attribute("workflow_id"),
         Attribute("workflow_name"),
         Attribute("workflow_namespace"),

@@ -15,6 +15,7 @@ from wsme import types as wtypes
 
 from mistral import exceptions as exc
 from mistral.db.filters import is_flag_word, parse_flag
+from mistral.lang.checks import MAX_NAME
 from mistral.utils import json
 
 
@@ -45,7 +46,37 @@ class Text(AttributeType):
             raise ValueError("a string is expected")
         if "\0" in value:
             raise ValueError("the character NUL is not allowed")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("half of a surrogate pair is no character") from None
         return value
+
+
+class Name(Text):
+    """A text that fits into the columns of names."""
+
+    name = "name"
+
+    def validate(self, value: Any) -> str:
+        """Only a text that is not too long."""
+        text = super().validate(value)
+        if len(text) > MAX_NAME:
+            raise ValueError(f"it is longer than {MAX_NAME} characters")
+        return text
+
+
+class PathName(Name):
+    """A name that a path can end with."""
+
+    name = "name in a path"
+
+    def validate(self, value: Any) -> str:
+        """Only a name without slashes."""
+        text = super().validate(value)
+        if "/" in text:
+            raise ValueError("a slash is not allowed, no path could lead there")
+        return text
 
 
 class Word(Text):
@@ -134,9 +165,9 @@ class JsonText(AttributeType):
         """An object or a string with the JSON text of one."""
         if isinstance(value, str):
             try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValueError("a JSON object is expected, this is not JSON") from None
+                value = json.parse(value)
+            except ValueError as error:
+                raise ValueError(f"a JSON object is expected, this is not JSON: {error}") from None
         if not value and not isinstance(value, str):
             return {}
         if not isinstance(value, dict):
@@ -158,12 +189,14 @@ class AnyJson(JsonText):
         if not isinstance(value, str):
             return value
         try:
-            return json.loads(value)
+            return json.parse(value)
         except ValueError:
             return value
 
 
 TEXT: Final = Text()
+NAME: Final = Name()
+PATH_NAME: Final = PathName()
 SCOPE: Final = Word("private", "public")
 FLAG: Final = Flag()
 NUMBER: Final = Number()
