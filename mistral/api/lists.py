@@ -12,11 +12,20 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.api.requests import ApiRequest, parse_number, refuse_unknown, require_uuid, word_list
 from mistral.api.resources.base import Resource
-from mistral.db.filters import Condition, Kind, parse
+from mistral.db.filters import Condition, Kind, parse, parse_flag
 from mistral.db.queries import PageQuery, is_sortable
 from mistral.db.transaction import Database
+from mistral.utils.ids import looks_like_uuid
 
 COMMON = ("limit", "marker", "sort_keys", "sort_dirs", "fields", "all_projects")
+
+
+@dataclasses.dataclass(frozen=True)
+class Within:
+    """The object whose parts a list below its path holds, and the attribute that names it."""
+
+    name: str
+    identifier: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +39,7 @@ class ListRequest:
     conditions: tuple[Condition, ...]
     nulls: tuple[str, ...]
     fields_given: bool
+    with_output: bool = False
 
     @property
     def page_query(self) -> PageQuery:
@@ -38,15 +48,22 @@ class ListRequest:
             self.names, self.sort, self.limit, self.conditions, self.nulls, self.marker
         )
 
-    def link_query(self, last_id: str) -> str:
-        """The query of the ``next`` link, in the order that clients know."""
+    def link_query(self, last_id: str, within: Within | None = None) -> str:
+        """The query of the ``next`` link, in the order that clients know.
+
+        :param within: a further filter.
+        """
         parts = [
             ("sort_keys", ",".join(name for name, _ in self.sort)),
             ("sort_dirs", ",".join("desc" if desc else "asc" for _, desc in self.sort)),
         ]
+        if within is not None:
+            parts.append((within.name, f"eq:{within.identifier}"))
         parts += [(condition.name, condition.text) for condition in self.conditions]
         if self.nulls:
             parts.append(("nulls", ",".join(self.nulls)))
+        if self.with_output:
+            parts.append(("include_output", "true"))
         parts += [("limit", str(self.limit)), ("marker", last_id)]
         if self.fields_given:
             parts.append(("fields", ",".join(self.names)))
@@ -61,7 +78,6 @@ def read_list_request(
     *,
     extra: Collection[str] = (),
     excluded: Collection[str] = (),
-    free_marker: bool = False,
 ) -> ListRequest:
     """The query of a list, checked.
 
@@ -76,32 +92,29 @@ def read_list_request(
         if attribute.filtered and name not in excluded
     }
     refuse_unknown(query, filtered.union(COMMON, extra))
-    marker = query.get("marker") or None
-    if marker and not free_marker:
-        require_uuid(marker)
     asked = word_list(query.get("fields", ""))
-    names = resource.fields(asked) if asked else _default_names(resource, query, extra)
+    with_output = "include_output" in extra and parse_flag(
+        "include_output", query.get("include_output", "")
+    )
+    names = resource.fields(asked) if asked else _default_names(resource, with_output)
     return ListRequest(
         names=names,
         sort=_sort(resource, query, kinds),
         limit=_limit(query, max_limit),
-        marker=marker,
+        marker=query.get("marker") or None,
         conditions=tuple(
             parse(name, kinds[name], value) for name, value in query.items() if name in filtered
         ),
         nulls=tuple(word_list(query.get("nulls", ""))) if "nulls" in extra else (),
         fields_given=bool(asked),
+        with_output=with_output,
     )
 
 
-def _default_names(
-    resource: Resource, query: Mapping[str, str], extra: Collection[str]
-) -> tuple[str, ...]:
-    if "include_output" in extra:
-        flag = parse("include_output", Kind.FLAG, query.get("include_output", ""))
-        if flag.values[0]:
-            return tuple(n for n in resource.shown if n == "output" or n in resource.listed)
-    return resource.listed
+def _default_names(resource: Resource, with_output: bool) -> tuple[str, ...]:
+    return tuple(
+        n for n in resource.shown if n in resource.listed or (with_output and n == "output")
+    )
 
 
 def _limit(query: Mapping[str, str], max_limit: int) -> int:
@@ -149,12 +162,14 @@ class Lists:
         self,
         request: ApiRequest,
         *,
-        where: sa.ColumnElement[bool] | None = None,
+        within: Within | None = None,
         extra: Collection[str] = (),
         excluded: Collection[str] = (),
     ) -> dict[str, Any]:
-        """The document of a list. ``where`` restricts the list to begin with."""
+        """The document of a list: of all objects, or of those ``within`` one."""
         query = request.query
+        if within is not None:
+            excluded = (within.name, *excluded)
         wanted = read_list_request(
             self.resource, query, self._max_limit, self._kinds, extra=extra, excluded=excluded
         )
@@ -163,11 +178,27 @@ class Lists:
             require_admin(request, f"{self.resource.collection}:list:all_projects")
         plan = self.resource.plan(wanted.names)
         page_query = dataclasses.replace(wanted.page_query, names=plan.columns)
+        rows = self._database.read(lambda conn: self._page(conn, page_query, request, within))
+        items = [plan.render(row) for row in rows]
+        return document(request, self.resource, wanted, items, within)
+
+    def _page(
+        self,
+        conn: sa.Connection,
+        page_query: PageQuery,
+        request: ApiRequest,
+        within: Within | None,
+    ) -> list[list[Any]]:
         reader = self.resource.reader
-        rows = self._database.read(
-            lambda conn: reader.page(conn, page_query, request.caller, where)
-        )
-        return document(request, self.resource, wanted, [plan.render(row) for row in rows])
+        where = None
+        if within is not None:
+            where = reader.listing.columns[within.name].source == within.identifier
+        try:
+            return reader.page(conn, page_query, request.caller, where)
+        except exc.NotFoundException:
+            # there are ids that clients have chosen; what is neither is no marker at all
+            require_uuid(page_query.marker or "")
+            raise
 
     def _check_columns(self, wanted: ListRequest) -> None:
         columns = self.resource.reader.listing.columns
@@ -191,6 +222,18 @@ class Lists:
         values = self.resource.reader.item(conn, identifier, plan.columns, request.caller)
         return plan.render(values)
 
+    def require(self, conn: sa.Connection, identifier: str, request: ApiRequest) -> None:
+        """Refuse an identifier that names nothing, and tell what can't name anything.
+
+        :raises NotFoundException: it does not exist or is invisible.
+        :raises InputException: nor is it a UUID.
+        """
+        try:
+            self.item(conn, identifier, ("id",), request)
+        except exc.NotFoundException:
+            require_uuid(identifier)
+            raise
+
     def asked_fields(self, request: ApiRequest) -> tuple[str, ...] | None:
         """The parameter ``fields`` of an item, None when it is not given."""
         asked = request.fields()
@@ -198,14 +241,31 @@ class Lists:
 
 
 def document(
-    request: ApiRequest, resource: Resource, wanted: ListRequest, items: Sequence[dict[str, Any]]
+    request: ApiRequest,
+    resource: Resource,
+    wanted: ListRequest,
+    items: Sequence[dict[str, Any]],
+    within: Within | None = None,
 ) -> dict[str, Any]:
     """A page with its link to the next one, if there may be one."""
     result: dict[str, Any] = {resource.collection: items}
     if items and len(items) == wanted.limit:
-        query = wanted.link_query(str(items[-1]["id"]))
-        result["next"] = f"{request.host_url}/v2/{resource.collection}?{query}"
+        result["next"] = _link(request, resource, wanted, str(items[-1]["id"]), within)
     return result
+
+
+def _link(
+    request: ApiRequest,
+    resource: Resource,
+    wanted: ListRequest,
+    last_id: str,
+    within: Within | None,
+) -> str:
+    # links name the collection itself; but only UUIDs can be filtered by
+    if within is None or looks_like_uuid(within.identifier):
+        path = f"/v2/{resource.collection}"
+        return f"{request.host_url}{path}?{wanted.link_query(last_id, within)}"
+    return f"{request.path_url}?{wanted.link_query(last_id)}"
 
 
 def require_admin(request: ApiRequest, rule: str) -> None:

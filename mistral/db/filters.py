@@ -102,6 +102,9 @@ _DATE = re.compile(
 )
 
 
+_LAST_SECOND = dt.datetime.max - dt.timedelta(seconds=1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Second:
     """A moment as the API shows it; ``exact`` unless the text named a longer period."""
@@ -112,14 +115,16 @@ class Second:
     @property
     def end(self) -> dt.datetime:
         """Where the second ends; a longer period is only a point before its first second."""
-        return self.start + dt.timedelta(seconds=1 if self.exact else 0)
+        if not self.exact:
+            return self.start
+        return min(self.start, _LAST_SECOND) + dt.timedelta(seconds=1)
 
 
 def _second(name: str, text: str) -> Second:
     found = _DATE.match(text.strip())
     if found:
         parts = [int(part) if part else None for part in found.groups()]
-        year, month, day = [part or 1 for part in parts[:3]]
+        year, month, day = [1 if part is None else part for part in parts[:3]]
         hour, minute, second = [part or 0 for part in parts[3:]]
         try:
             start = dt.datetime(year, month, day, hour, minute, second)
@@ -162,7 +167,7 @@ def _parse_number(name: str, kind: Kind, text: str) -> Condition:
 
 def _parse_object(name: str, kind: Kind, text: str) -> Condition:
     try:
-        value = json.loads(text)
+        value = json.parse(text)
     except ValueError:
         raise exc.InputException(f"Invalid value for '{name}': {text!r} is not JSON.") from None
     if not isinstance(value, dict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
@@ -16,6 +16,16 @@ from mistral.workflow.values import Bag
 
 def _ids(document: dict[str, Any], collection: str = "executions") -> list[str]:
     return [item["id"] for item in document[collection]]
+
+
+def _walk(api: Any, path: str, collection: str) -> list[str]:
+    """The ids of all pages."""
+    seen = []
+    while path:
+        document = api.get(path)
+        seen += _ids(document, collection)
+        path = document.get("next", "").replace("http://api.example:8989", "")
+    return seen
 
 
 def test_pages_are_linked_until_the_last(api: Any, stored: Any) -> None:
@@ -54,6 +64,41 @@ def test_the_next_link_repeats_everything(api: Any, stored: Any) -> None:
     assert "next" not in api.get("/v2/executions?limit=4")
 
 
+@pytest.mark.parametrize("execution_id", [None, "my own"])
+def test_the_next_page_of_a_list_below_an_object_is_below_it_too(
+    api: Any, stored: Any, execution_id: str | None
+) -> None:
+    mine = stored.execution(**({"id": execution_id} if execution_id else {}))
+    other = stored.execution()
+    tasks, actions, children = [], [], []
+    for _ in range(3):
+        tasks.append(stored.task(mine).id)
+        first = stored.task(other)
+    task, *_ = tasks
+    for _ in range(3):
+        actions.append(stored.action(stored.task(other), task_execution_id=task).id)
+        stored.action(first)
+        children.append(stored.execution(task_execution_id=task).id)
+        stored.execution(task_execution_id=first.id)
+    below = quote(f"/v2/executions/{mine.id}/tasks")
+    assert _walk(api, f"{below}?limit=1", "tasks") == tasks
+    path = f"/v2/tasks/{task}/action_executions?limit=1&name=std.async_noop"
+    assert _walk(api, path, "action_executions") == actions
+    assert _walk(api, f"/v2/tasks/{task}/workflow_executions?limit=2", "executions") == children
+    if execution_id is None:
+        link = api.get(f"{below}?limit=1")["next"]
+        assert urlsplit(link).path == "/v2/tasks"
+        assert f"workflow_execution_id=eq:{mine.id}&" in link
+
+
+def test_ids_that_clients_chose_are_markers(api: Any, stored: Any) -> None:
+    made = [stored.execution(id=each).id for each in ("my own", "ä&b=c", "x")]
+    assert _walk(api, "/v2/executions?limit=1", "executions") == made
+    for below in ("tasks", "executions", "report"):
+        api.get(f"/v2/executions/my%20own/{below}")
+        api.get(f"/v2/executions/not%20mine/{below}", status=400)
+
+
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_paging_over_nulls_and_ties_loses_nothing(api: Any, stored: Any, direction: str) -> None:
     made = {stored.execution(state_info=info).id for info in ("x", None, "x", None, "y")}
@@ -73,6 +118,8 @@ def test_paging_over_nulls_and_ties_loses_nothing(api: Any, stored: Any, directi
         ("limit=-1", "Limit must be positive"),
         ("limit=many", "limit"),
         ("limit=1&limit=2", "limit"),
+        ("limit=1_0", "limit"),
+        ("limit=%D9%A3", "limit"),
         ("marker=7", "UUID"),
         ("sort_dirs=up", "Unknown sort direction"),
         (
@@ -89,6 +136,7 @@ def test_paging_over_nulls_and_ties_loses_nothing(api: Any, stored: Any, directi
         ("output=has:x", "output"),
         ("nulls=state", "state"),
         ("created_at=gt:yesterday", "date"),
+        ("created_at=2026-00-01", "date"),
         ("include_output=perhaps", "include_output"),
     ],
 )
@@ -127,6 +175,9 @@ def test_an_unknown_marker_is_not_found(api: Any) -> None:
         ("created_at=gt:2026-01-02", "abc"),
         ("created_at=lt:2026-01-03", "abc"),
         ("created_at=has:04:08", "c"),
+        ("created_at=lte:9999-12-31%2023:59:59", "abc"),
+        ("created_at=gt:9999-12-31%2023:59:59", ""),
+        ("created_at=in:9999-12-31%2023:59:59,2026-01-02%2003:04:07", "b"),
         ("tags=red", "ab"),
         ("tags=RED,%20green", "a"),
         ("tags=re", ""),
@@ -155,6 +206,10 @@ def test_fields_decide_what_is_shown(api: Any, stored: Any) -> None:
     stored.execution(input=Bag({"a": 1}), output=Bag({"b": 2}))
     assert "output" not in api.get("/v2/executions")["executions"][0]
     assert api.get("/v2/executions?include_output=true")["executions"][0]["output"] == '{"b": 2}'
+    stored.execution()
+    link = api.get("/v2/executions?include_output=1&limit=1")["next"]
+    link = link.replace("http://api.example:8989", "")
+    assert api.get(link)["executions"][0]["output"] == "{}"
     shown = api.get("/v2/executions?fields=Output,state")["executions"][0]
     assert list(shown) == ["id", "output", "state"]
     assert shown["output"] == '{"b": 2}'

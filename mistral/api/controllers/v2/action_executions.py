@@ -15,7 +15,7 @@ from mistral import exceptions as exc
 from mistral.api.adhoc import AdhocRunner
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import Doorbell, EngineGateway
-from mistral.api.lists import Lists
+from mistral.api.lists import Lists, Within
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
@@ -57,9 +57,8 @@ class ActionExecutionsController:
         return answer(
             self._lists.answer(
                 request,
-                where=_T.c.task_execution_id == task_id,
+                within=Within("task_execution_id", task_id),
                 extra=("include_output",),
-                excluded=("task_execution_id",),
             )
         )
 

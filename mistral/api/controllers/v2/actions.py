@@ -42,7 +42,7 @@ class ActionsController:
         """List the actions of one namespace; in the default one also those of the service."""
         # no namespace asked for means the default one
         query = {**request.query, "namespace": namespace_of(request)}
-        wanted = read_list_request(ACTION, query, _UNLIMITED, _KINDS, free_marker=True)
+        wanted = read_list_request(ACTION, query, _UNLIMITED, _KINDS)
         # one collection of two sources, small enough to be put in order here
         items = self._system() + self._adhoc(request)
         page = _page(items, wanted)

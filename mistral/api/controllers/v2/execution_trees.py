@@ -37,11 +37,10 @@ class ExecutionTreesController:
 
     def of_execution(self, request: ApiRequest, execution_id: str) -> Response:
         """An execution and all below it."""
-        require_uuid(execution_id)
         names, depth, errors_only = self._options(request)
 
         def read(conn: sa.Connection) -> list[dict[str, Any]]:
-            self._executions.item(conn, execution_id, ("id",), request)
+            self._executions.require(conn, execution_id, request)
             found = trees.flat_tree(conn, [execution_id], depth, errors_only)
             return self._shown(conn, request, found, names)
 
@@ -78,14 +77,13 @@ class ExecutionTreesController:
 
     def report(self, request: ApiRequest, execution_id: str) -> Response:
         """Statistics of an execution and the tree of what ran."""
-        require_uuid(execution_id)
         request.allow_query("errors_only", "max_depth", "statistics_only")
         errors_only = request.flag("errors_only")
         statistics_only = request.flag("statistics_only")
         depth = request.number("max_depth", -1)
 
         def read(conn: sa.Connection) -> dict[str, Any]:
-            self._executions.item(conn, execution_id, ("id",), request)
+            self._executions.require(conn, execution_id, request)
             rows = trees.report_rows(conn, execution_id, depth, errors_only, not statistics_only)
             if rows is None:
                 raise queries.not_found(EXECUTION.reader.listing, execution_id)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
-from mistral.api.lists import Lists
+from mistral.api.lists import Lists, Within
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION
 from mistral.api.resources.types import json_text
@@ -70,9 +70,9 @@ class ExecutionsController:
         return answer(
             self._lists.answer(
                 request,
-                where=_T.c.task_execution_id == task_id,
+                within=Within("task_execution_id", task_id),
                 extra=("include_output", "nulls"),
-                excluded=("task_execution_id", "root_execution_id"),
+                excluded=("root_execution_id",),
             )
         )
 

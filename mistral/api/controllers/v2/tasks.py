@@ -10,15 +10,13 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
-from mistral.api.lists import Lists
-from mistral.api.requests import ApiRequest, require_uuid
+from mistral.api.lists import Lists, Within
+from mistral.api.requests import ApiRequest
 from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer
-from mistral.db import results, tables
+from mistral.db import results
 from mistral.workflow import states
-
-_T = tables.task_executions
 
 _CHANGE: Final = ("state", "id", "name", "workflow_name", "reset", "env")
 _CURRENT: Final = ("id", "name", "workflow_name", "state", "workflow_state")
@@ -41,17 +39,9 @@ class TasksController:
 
     def get_of_execution(self, request: ApiRequest, execution_id: str) -> Response:
         """List the tasks of an execution."""
-        require_uuid(execution_id)
-        self._database.read(
-            lambda conn: self._executions.item(conn, execution_id, ("id",), request)
-        )
-        return answer(
-            self._lists.answer(
-                request,
-                where=_T.c.workflow_execution_id == execution_id,
-                excluded=("workflow_execution_id",),
-            )
-        )
+        self._database.read(lambda conn: self._executions.require(conn, execution_id, request))
+        within = Within("workflow_execution_id", execution_id)
+        return answer(self._lists.answer(request, within=within))
 
     def get(self, request: ApiRequest, task_id: str) -> Response:
         """One task with its result."""
