@@ -85,6 +85,7 @@ def _delete_part(conn: sa.Connection, execution_id: str) -> bool:
             if state in states.UNFINISHED:
                 _end(conn, execution_id)
             return True
+    conn.execute(sa.delete(tables.handlings).where(tables.handlings.c.execution_id == execution_id))
     conn.execute(sa.delete(_WF).where(_WF.c.id == execution_id))
     return False
 

@@ -23,8 +23,6 @@ from mistral.workflow import joins, states
 from mistral.workflow.entities import TaskExecution
 
 GRACE = dt.timedelta(seconds=120)
-MAX_TRIES = 5
-"""After so many failed tries of one event nobody looks at it again."""
 
 _W = tables.workflow_executions
 _T = tables.task_executions
@@ -320,10 +318,10 @@ def _set_aside(conn: sa.Connection) -> Iterable[Violation]:
     for event_id, kind, execution_id in conn.execute(events):
         text = f"event '{kind}' waits and nobody will look at it"
         yield Violation("event-set-aside", execution_id, event_id, text)
-    is_aside = sa.or_(_R.c.tries >= MAX_TRIES, _R.c.claimed_until == store.NEVER)
+    is_aside = _R.c.claimed_until == store.NEVER
     timers = sa.select(_R.c.id, _R.c.kind, _R.c.execution_id).where(is_aside)
     for timer_id, kind, execution_id in conn.execute(timers):
-        text = f"timer '{kind}' failed {MAX_TRIES} times, or its execution is gone"
+        text = f"the execution of timer '{kind}' is gone"
         yield Violation("timer-set-aside", execution_id, timer_id, text)
     columns = (_A.c.id, _A.c.name, _A.c.workflow_execution_id)
     for action_id, name, execution_id in conn.execute(sa.select(*columns).where(set_aside.ACTIONS)):

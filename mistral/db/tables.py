@@ -282,6 +282,17 @@ execution_events = sa.Table(
     **_OPTIONS,
 )
 
+handlings = sa.Table(
+    "handlings",
+    metadata,
+    sa.Column("execution_id", NAME, primary_key=True),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    sa.Column("row_id", NAME, primary_key=True),
+    sa.Column("begun", sa.Integer, nullable=False),
+    **_OPTIONS,
+)
+"""How often the handling of a row was begun without an end, see :mod:`mistral.db.handlings`."""
+
 execution_values = sa.Table(
     "execution_values",
     metadata,

@@ -238,13 +238,13 @@ class Relay:
     def _events(self, now: dt.datetime) -> int:
         found: list[ExecutionEvent] = self._take(ExecutionEvent, now)
         for event in found:
-            self._post(event.execution_id, [Mail("event", event.id, event.tries)])
+            self._post(event.execution_id, [Mail("event", event.id, looks=event.tries)])
         return self._count(ExecutionEvent, found)
 
     def _children(self, now: dt.datetime) -> int:
         found: list[WorkflowExecution] = self._take(WorkflowExecution, now)
         for child in found:
-            self._post(child.id, [Mail("start", child.id, child.tries)])
+            self._post(child.id, [Mail("start", child.id, looks=child.tries)])
         return self._count(WorkflowExecution, found)
 
     def _actions(self, now: dt.datetime, listening: dt.datetime) -> int:
@@ -296,7 +296,7 @@ class Relay:
         box = action_ex.workflow_execution_id or action_ex.id
         wf_ex = parents.get(action_ex.workflow_execution_id or "")
         if action_ex.result_at is not None:
-            mails.append((box, Mail("delivered", action_ex.id, action_ex.tries)))
+            mails.append((box, Mail("delivered", action_ex.id, looks=action_ex.tries)))
         elif action_ex.workflow_execution_id and (
             wf_ex is None or states.is_completed(wf_ex.state)
         ):
@@ -332,7 +332,8 @@ class Relay:
 
 
 def _lost(action_ex: ActionExecution, reason: str) -> Mail:
-    return Mail("lost", action_ex.id, results.Outcome(states.ERROR, reason))
+    outcome = results.Outcome(states.ERROR, reason)
+    return Mail("lost", action_ex.id, outcome, looks=action_ex.tries)
 
 
 def _note_look(conn: sa.Connection, now: dt.datetime) -> dt.datetime:

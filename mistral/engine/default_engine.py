@@ -285,7 +285,9 @@ class DefaultEngine(Engine):
         waiting = []
         for execution_id, group in by_execution.items():
             done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-            self._mailboxes.post(execution_id, [Mail("reports", executor_id, group, done)])
+            sent = max(report.get("sent", 1) for report in group)
+            mail = Mail("reports", executor_id, group, done, looks=sent - 1)
+            self._mailboxes.post(execution_id, [mail])
             waiting.append(done)
         if alone:
             self._db.write(lambda conn: single_actions.store_reports(conn, alone, utc_now()))
@@ -388,4 +390,4 @@ class DefaultEngine(Engine):
         self._mail.handle(execution_id, batch)
 
     def _fire(self, timer: Timer) -> None:
-        self._mailboxes.post(timer.execution_id, [Mail("timer", timer.id, timer.tries)])
+        self._mailboxes.post(timer.execution_id, [Mail("timer", timer.id, looks=timer.tries)])

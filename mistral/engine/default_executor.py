@@ -353,7 +353,7 @@ class DefaultExecutor(Executor):
         return mine
 
     def _send_results(self, runs: list[Run]) -> None:
-        self._ask("on_actions_complete", results=[run.answer for run in runs])
+        self._ask("on_actions_complete", results=[run.to_send() for run in runs])
         self._forget(runs)
 
     def _ask(self, method: str, **args: Any) -> Any:

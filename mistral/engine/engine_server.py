@@ -185,6 +185,9 @@ class EngineServer(MistralService):
 
     def actions_delivered(self, rpc_ctx: Mapping[str, Any], deliveries: Sequence[JsonDict]) -> None:
         """Results were committed (a cast)."""
+        if rpc_ctx.get("redelivered"):
+            # whoever heard it before may have died of it: the relay finds them, and counts
+            return
         for delivery in deliveries:
             self.engine.action_delivered(delivery["id"], delivery["wf_ex_id"])
 

@@ -30,9 +30,6 @@ from mistral.workflow.entities import ExecutionEvent, Timer
 
 LOG = logging.getLogger(__name__)
 
-MAX_TRIES = 5
-"""After so many failed tries an event ends its task, else its execution, in ERROR."""
-
 
 def handle(unit: Unit, mails: Sequence[Mail]) -> list[Command]:
     """Handle a batch in order of arrival; what the last one leads to is returned."""
@@ -208,16 +205,31 @@ def gave_up(mail: Mail, cause: str) -> str:
 
 def give_up(unit: Unit, mail: Mail, cause: str) -> list[Command]:
     """End what an event belongs to in ERROR: it can't be handled (rerunnable)."""
+    if _is_settled(unit, mail):
+        return []
     message, task_id, commands = _given_up(unit, mail, cause)
     return [*commands, SetWorkflowState(states.ERROR, message, task_id, forced=True)]
 
 
 def break_off(unit: Unit, mail: Mail, cause: str) -> list[Command]:
     """The same where not even the end can be decided: the definition is not asked any more."""
+    if _is_settled(unit, mail):
+        return []
     message, _, commands = _given_up(unit, mail, cause)
     if states.is_completed(unit.wf_ex.state):
         return commands
     return [*commands, *wf.Workflow(None, unit.wf_ex, unit).break_off(message)]
+
+
+def _is_settled(unit: Unit, mail: Mail) -> bool:
+    """Whether another engine has handled an event meanwhile."""
+    if mail.kind == "event":
+        return not unit.store.events([mail.id])
+    if mail.kind == "timer":
+        return not unit.store.timers([mail.id])
+    if mail.kind == "start":
+        return unit.wf_ex.state != states.IDLE
+    return all(action_ex.processed for action_ex in unit.load_actions([mail.id]))
 
 
 def _given_up(unit: Unit, mail: Mail, cause: str) -> tuple[str, str | None, list[Command]]:

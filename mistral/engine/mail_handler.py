@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import functools
 import logging
+import operator
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
+from mistral import exceptions as exc
 from mistral.db.failures import is_transient
 from mistral.db.store import Store
 from mistral.db.transaction import Database
-from mistral.engine import incoming, single_actions
+from mistral.engine import incoming, single_actions, trials
 from mistral.engine.mailbox import Mail
 from mistral.engine.transactions import Transactions
+from mistral.engine.trials import Trials
+from mistral.engine.unit import Unit
 from mistral.services.catalog import Catalog
 from mistral.utils.clock import utc_now
+from mistral.workflow.commands import Command
 from mistral.workflow.means import Limits
 
 LOG = logging.getLogger(__name__)
+
+_NEVER_ENDED = (
+    f"it was begun {trials.MAX_TRIES} times and never handled; an engine may have died of it"
+)
 
 
 class MailHandler:
@@ -42,13 +51,14 @@ class MailHandler:
         self._limits = limits
         self._transactions = transactions
         self._post = post
+        self._trials = Trials(database)
 
     def handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
         """Handle a batch: first what has happened, then what operators want."""
         commands = [mail for mail in batch if mail.kind == "command"]
         others = [mail for mail in batch if mail.kind != "command"]
         if others:
-            self._handle_together(execution_id, others)
+            self._handle_others(execution_id, others)
         for mail in commands:
             self._handle_command(execution_id, mail)
 
@@ -64,6 +74,59 @@ class MailHandler:
             done.set_exception(error)
         else:
             done.set_result(view)
+
+    def _handle_others(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        """Together what has no bad name, one by one what may have harmed an engine."""
+        again, calm = self._told_apart(execution_id, mails)
+        repeated = [mail for mail in calm if mail.kind == "reports" and trials.is_repeated(mail)]
+        if repeated:
+            calm = [mail for mail in calm if mail not in repeated]
+        if calm:
+            self._handle_together(execution_id, calm)
+        for mail in repeated:
+            self._store_first(execution_id, mail)
+        for mail in again:
+            try:
+                self._handle_again(execution_id, mail)
+            # its row stays due
+            except Exception:
+                LOG.exception("Left for another look [execution_id=%s]", execution_id)
+
+    def _told_apart(
+        self, execution_id: str, mails: Sequence[Mail]
+    ) -> tuple[Sequence[Mail], Sequence[Mail]]:
+        """What was begun before and has not ended, and the rest."""
+        watched = [mail for mail in mails if trials.is_watched(mail)]
+        if not watched:
+            return (), mails
+        try:
+            again = self._trials.begin(execution_id, watched)
+        except exc.UnavailableException as error:
+            LOG.warning("Left for another look [execution_id=%s]: %s", execution_id, error)
+            return (), [mail for mail in mails if not trials.is_watched(mail)]
+        known = {mail.key for mail in again}
+        return again, [mail for mail in mails if mail.done is not None or mail.key not in known]
+
+    def _store_first(self, execution_id: str, mail: Mail) -> None:
+        """Whoever had these reports before may have died of them: let rows hold them."""
+        try:
+            self._keep_results(execution_id, mail, together=True)
+        except exc.UnavailableException as error:
+            self._tell(mail, error)
+        else:
+            self._tell(mail)
+
+    def _handle_again(self, execution_id: str, mail: Mail) -> None:
+        if mail.kind == "lost":
+            # from now on it is a result like any other
+            self._keep_results(execution_id, mail)
+            return
+        number = self._trials.begin_again(execution_id, mail)
+        if number <= trials.MAX_TRIES:
+            self._handle_together(execution_id, [mail])
+        else:
+            is_worse = number > trials.MAX_TRIES + 1
+            self._give_up_on(execution_id, mail, _NEVER_ENDED, is_worse)
 
     def _handle_together(self, execution_id: str, mails: Sequence[Mail]) -> None:
         try:
@@ -87,11 +150,15 @@ class MailHandler:
                     self._failed(execution_id, mail, error)
             return
         for mail in mails:
-            if mail.done is not None:
-                mail.done.set_result(None)
+            self._tell(mail)
 
     def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        def decide(unit: Unit) -> list[Command]:
+            self._trials.handled(unit.store.conn, execution_id, mails)
+            return incoming.handle(unit, mails)
+
         def alone(conn: sa.Connection) -> None:
+            self._trials.handled(conn, execution_id, mails)
             single_actions.finish(conn, self._catalog, self._limits, execution_id, mails)
             count = incoming.set_aside(Store(conn), mails)
             if count:
@@ -102,52 +169,72 @@ class MailHandler:
                     execution_id,
                 )
 
-        self._transactions.handle(execution_id, lambda unit: incoming.handle(unit, mails), alone)
+        self._transactions.handle(execution_id, decide, alone)
 
     def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
         """An event could not be handled: what it brings is kept, its row stays due."""
         is_kept = False
         try:
-            if not is_transient(error):
+            if is_transient(error):
+                self._trials.take_back(execution_id, mail)
+            else:
                 is_kept = self._keep_results(execution_id, mail)
-                self._give_up_on(execution_id, mail, error)
+                if self._trials.failed(execution_id, mail) >= trials.MAX_TRIES:
+                    self._give_up_on(execution_id, mail, f"{type(error).__name__}: {error}")
         # neither must this hold up the other events
         except Exception:
             LOG.exception("It stays as it was [execution_id=%s]", execution_id)
+        self._tell(mail, None if is_kept else error)
+
+    @staticmethod
+    def _tell(mail: Mail, error: Exception | None = None) -> None:
+        """Whoever waits for the handling of mail learns how it ended."""
         if mail.done is None:
             return
-        if is_kept:
+        if error is None:
             mail.done.set_result(None)
         else:
             mail.done.set_exception(error)
 
-    def _keep_results(self, execution_id: str, mail: Mail) -> bool:
+    def _keep_results(self, execution_id: str, mail: Mail, together: bool = False) -> bool:
         """Store what only the sender holds; handling it is tried again, as often as anything."""
-        reports = incoming.reports_of(mail)
-        for report in reports:
-            keep = functools.partial(single_actions.store_reports, reports=[report], now=utc_now())
+        reports = sorted(incoming.reports_of(mail), key=operator.itemgetter("id"))
+        for group in [reports] if together else [[report] for report in reports]:
+            keep = functools.partial(single_actions.store_reports, reports=group, now=utc_now())
             self._db.write(keep)
         delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] == "result"]
         if delivered:
             self._post(execution_id, delivered)
         return bool(reports)
 
-    def _give_up_on(self, execution_id: str, mail: Mail, error: Exception) -> None:
-        if isinstance(mail.content, int) and mail.content >= incoming.MAX_TRIES:
-            cause = f"{type(error).__name__}: {error}"
-            # such an execution is gone, or it is an action that belongs to none
-            alone = functools.partial(
-                single_actions.give_up, action_id=mail.id, message=incoming.gave_up(mail, cause)
-            )
-            try:
-                self._transactions.handle(
-                    execution_id, lambda unit: incoming.give_up(unit, mail, cause), alone
-                )
-            # its end can't be decided either, perhaps for the same reason
-            except Exception as another:
-                LOG.exception("It is broken off [execution_id=%s]", execution_id)
-                if is_transient(another):
-                    raise
-                self._transactions.handle(
-                    execution_id, lambda unit: incoming.break_off(unit, mail, cause), alone
-                )
+    def _give_up_on(
+        self, execution_id: str, mail: Mail, cause: str, is_worse: bool = False
+    ) -> None:
+        """End in ERROR what an event belongs to.
+
+        :param is_worse: this was tried before, and has not ended either.
+        """
+
+        def end(how: Callable[[Unit, Mail, str], list[Command]]) -> None:
+            def decide(unit: Unit) -> list[Command]:
+                self._trials.handled(unit.store.conn, execution_id, [mail])
+                return how(unit, mail, cause)
+
+            def alone(conn: sa.Connection) -> None:
+                # such an execution is gone, or it is an action that belongs to none
+                self._trials.handled(conn, execution_id, [mail])
+                single_actions.give_up(conn, mail.id, incoming.gave_up(mail, cause))
+
+            self._transactions.handle(execution_id, decide, alone)
+
+        if is_worse:
+            end(incoming.break_off)
+            return
+        try:
+            end(incoming.give_up)
+        # its end can't be decided either, perhaps for the same reason
+        except Exception as another:
+            LOG.exception("It is broken off [execution_id=%s]", execution_id)
+            if is_transient(another):
+                raise
+            end(incoming.break_off)

@@ -28,13 +28,20 @@ Future = concurrent.futures.Future
 class Mail:
     """Something to handle: a kind, an id, and what came with it.
 
-    The handler resolves ``done`` when the transaction that handled the mail has ended.
+    The handler resolves ``done`` when the transaction that handled the mail has ended. ``looks``
+    tells how often it had to be looked for, or sent, before.
     """
 
     kind: str
     id: str
     content: Any = None
     done: Future[Any] | None = None
+    looks: int = 0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What it is about."""
+        return self.kind, self.id
 
 
 Handler = Callable[[str, Sequence[Mail]], None]
@@ -82,7 +89,7 @@ class Mailboxes:
     def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
         """Deliver mail to an execution.
 
-        What is in the mailbox already keeps its place and gets the newer content.
+        What is in the mailbox already keeps its place.
         """
         with self._changed:
             new = [m for m in mails if m.done is not None or self._is_first(execution_id, m)]
@@ -98,7 +105,7 @@ class Mailboxes:
     def _is_first(self, execution_id: str, mail: Mail) -> bool:
         key = execution_id, mail.kind, mail.id
         waiting = self._doorbells.get(key)
-        if waiting is None or mail.content is not None:
+        if waiting is None or mail.looks > waiting.looks:
             self._doorbells[key] = mail
         return waiting is None
 
@@ -117,11 +124,11 @@ class Mailboxes:
             execution_id = self._ready.popleft()
             box = self._boxes[execution_id]
             count = min(BATCH, len(box))
-            batch = [self._newest(execution_id, box.popleft()) for _ in range(count)]
+            batch = [self._latest(execution_id, box.popleft()) for _ in range(count)]
             self._size -= len(batch)
             return execution_id, batch
 
-    def _newest(self, execution_id: str, mail: Mail) -> Mail:
+    def _latest(self, execution_id: str, mail: Mail) -> Mail:
         if mail.done is not None:
             return mail
         return self._doorbells.pop((execution_id, mail.kind, mail.id))

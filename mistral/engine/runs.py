@@ -41,3 +41,9 @@ class Run:
         self.thread: threading.Thread | None = None
         self.answer: Report | None = None
         self.answered = threading.Event()
+        self.sent = 0
+
+    def to_send(self) -> Report:
+        """The answer as an engine gets it, who is told when it was sent before."""
+        self.sent += 1
+        return {**(self.answer or {}), **({"sent": self.sent} if self.sent > 1 else {})}

@@ -156,7 +156,7 @@ class MemoryDatabase:
         self.tables: dict[type[Entity], dict[Key, Row]] = {kind: {} for kind in rows.TABLES}
         self.unique: dict[tuple[Any, ...], Key] = {}
         self.values: dict[tuple[str, str], str] = {}
-        self.members: dict[str, Any] = {}
+        self.members: dict[Key, Any] = {}
         self.locks: dict[Hashable, MemoryConnection] = {}
         self.queues: dict[Hashable, list[MemoryConnection]] = {}
         """Who waits for a lock, in order: a repeated transaction does not overtake them."""
@@ -206,7 +206,7 @@ class MemoryConnection:
         self.db = database
         self._own: dict[type[Entity], dict[Key, Row | None]] = {}
         self._values: dict[tuple[str, str], str] = {}
-        self._members: dict[str, Any] = {}
+        self._members: dict[Key, Any] = {}
         self._locks: list[Hashable] = []
         self.waits_for: Hashable | None = None
 
@@ -355,12 +355,12 @@ class MemoryConnection:
         if self.value(root_id, digest) is None:
             self._values[(root_id, digest)] = text
 
-    def member(self, member_id: str) -> Any:
-        """When a process was last seen."""
-        return self._members.get(member_id) or self.db.members.get(member_id)
+    def member(self, member_id: Key) -> Any:
+        """When a process was last seen, or another note."""
+        return self._members.get(member_id, self.db.members.get(member_id))
 
-    def see_member(self, member_id: str, moment: Any) -> None:
-        """Note that a process was seen."""
+    def see_member(self, member_id: Key, moment: Any) -> None:
+        """Note that a process was seen, or something else."""
         self.lock(("member", member_id))
         self._members[member_id] = moment
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from mistral.db.actions import SignOfLife
 from mistral.db.due import OWNERS
+from mistral.db.handlings import Key
 from mistral.db.store import Store
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -445,6 +446,43 @@ def last_seen(conn: Any, member_ids: Iterable[str]) -> dict[str, dt.datetime]:
     return {member_id: moment for member_id, moment in found if moment is not None}
 
 
+# mistral.db.handlings --------------------------------------------------------
+
+
+def begun(conn: Any, execution_id: str, keys: Iterable[Key]) -> dict[Key, int]:
+    """How often these were begun; without those that never were."""
+    conn.statement("handlings")
+    found = {key: conn.member((execution_id, *key)) for key in keys}
+    return {key: count for key, count in found.items() if count is not None}
+
+
+def begin(conn: Any, execution_id: str, keys: Iterable[Key]) -> None:
+    """Note that these are about to be handled."""
+    _count(conn, execution_id, keys, lambda count: (count or 0) + 1)
+
+
+def take_back(conn: Any, execution_id: str, keys: Iterable[Key]) -> None:
+    """Their last handling is not held against them."""
+    _count(conn, execution_id, keys, lambda count: count and count - 1)
+
+
+def forget(conn: Any, execution_id: str, keys: Iterable[Key]) -> None:
+    """They are handled."""
+    _count(conn, execution_id, keys, lambda count: None)
+
+
+def _count(
+    conn: Any,
+    execution_id: str,
+    keys: Iterable[Key],
+    change: Callable[[int | None], int | None],
+) -> None:
+    before = begun(conn, execution_id, keys)
+    for key in keys:
+        conn.see_member((execution_id, *key), change(before.get(key)))
+
+
+HANDLINGS = SimpleNamespace(begun=begun, begin=begin, take_back=take_back, forget=forget, Key=Key)
 MEMBERS = SimpleNamespace(seen=seen, last_seen=last_seen)
 ROWS = SimpleNamespace(insert=insert, update=update)
 VALUES = SimpleNamespace(loader=loader, store=store)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import actions, due, store, tables
+from mistral.db import actions, due, handlings, store, tables
 from mistral.db.actions import SignOfLife
 from mistral.db.failures import is_duplicate
 from mistral.db.transaction import Database
@@ -45,6 +45,7 @@ class Kind:
     actions: Any
     due: Callable[..., Any]
     due_timers: Callable[..., Any]
+    handlings: Any
     has_row_locks: bool
 
     def write(self, work: Callable[[Any], Any]) -> Any:
@@ -61,7 +62,13 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setattr(actions, "value_store", memory_store.VALUES)
         found = memory_store.DUE
         yield Kind(
-            MemoryDatabase(), memory_store.MemoryStore, actions, found.rows_of, found.timers, True
+            MemoryDatabase(),
+            memory_store.MemoryStore,
+            actions,
+            found.rows_of,
+            found.timers,
+            memory_store.HANDLINGS,
+            True,
         )
         return
     database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
@@ -72,6 +79,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         actions,
         due.rows_of,
         due.timers,
+        handlings,
         request.param == "postgresql",
     )
     database.close()
@@ -260,6 +268,20 @@ def test_results_claims_and_heartbeats(kind: Kind) -> None:
     stored = kind.write(lambda s: s.values("w").unpack(s.lock_actions(["a"])[0].output))
     assert stored == {"result": outcome.value}
     assert write(lambda c: use.claim(c, "two", asked, NOW, LATER)) == []
+
+
+def test_handlings_are_counted(kind: Kind) -> None:
+    write, use = kind.db.write, kind.handlings
+    one, other, third = ("event", "1"), ("timer", "1"), ("event", "2")
+    write(lambda c: use.begin(c, "w", [one, other]))
+    write(lambda c: use.begin(c, "w", [one, third]))
+    write(lambda c: use.begin(c, "v", [one]))
+    write(lambda c: use.begin(c, "w", []))
+    assert write(lambda c: use.begun(c, "w", [one, other, third])) == {one: 2, other: 1, third: 1}
+    write(lambda c: use.take_back(c, "w", [one, other, ("start", "1")]))
+    write(lambda c: use.forget(c, "w", [third]))
+    assert write(lambda c: use.begun(c, "w", [one, third, other])) == {one: 1, other: 0}
+    assert write(lambda c: use.begun(c, "v", [one, other])) == {one: 1}
 
 
 def test_signs_of_life(kind: Kind) -> None:

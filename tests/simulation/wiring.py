@@ -17,6 +17,7 @@ from unittest import mock
 from mistral.db import actions as action_store
 from mistral.db import definitions as real_definitions
 from mistral.db import due as real_due
+from mistral.db import handlings as real_handlings
 from mistral.db import members as real_members
 from mistral.db import rows as real_rows
 from mistral.db import store as real_store
@@ -58,6 +59,7 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (real_rows, memory_store.ROWS),
         (real_values, memory_store.VALUES),
         (real_definitions, definitions),
+        (real_handlings, memory_store.HANDLINGS),
         (real_members, memory_store.MEMBERS),
         (Unit, functools.partial(Unit, new_id=world.new_id)),
         (Mailboxes, processes.SimMailboxes),

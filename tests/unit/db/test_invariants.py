@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mistral.db import definitions, invariants, rows, tables
+from mistral.db import definitions, invariants, rows, store, tables
 from mistral.db.transaction import Database
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -330,7 +330,7 @@ def _event_of_a_missing_execution(plant: Plant) -> str:
 def _timer_set_aside(plant: Plant) -> str:
     task = plant.task(plant.execution(unfinished=1))
     plant.action(task, next_look_at=SOON)
-    return plant.timer(task, tries=5).id
+    return plant.timer(task, tries=1, claimed_until=store.NEVER).id
 
 
 def _action_set_aside(plant: Plant) -> str:

@@ -48,13 +48,15 @@ def test_mail_that_was_taken_does_not_wait() -> None:
 
 def test_a_row_is_held_once_however_often_it_is_found() -> None:
     boxes = Mailboxes(MagicMock(), threads=1)
-    boxes.post("w", [Mail("event", "e", 1), Mail("delivered", "a"), Mail("event", "e", 2)])
-    boxes.post("w", [Mail("event", "e", 3), Mail("delivered", "e"), Mail("event", "e")])
+    boxes.post(
+        "w", [Mail("event", "e", looks=1), Mail("delivered", "a"), Mail("event", "e", looks=2)]
+    )
+    boxes.post("w", [Mail("event", "e", looks=3), Mail("delivered", "e"), Mail("event", "e")])
     boxes.post("v", [Mail("event", "e")])
     assert (boxes.size, boxes.waiting) == (4, 2)
     assert boxes._take() == (
         "w",
-        [Mail("event", "e", 3), Mail("delivered", "a"), Mail("delivered", "e")],
+        [Mail("event", "e", looks=3), Mail("delivered", "a"), Mail("delivered", "e")],
     )
     assert boxes._take() == ("v", [Mail("event", "e")])
     assert (boxes.size, boxes._doorbells) == (0, {})
@@ -65,9 +67,9 @@ def test_a_row_that_is_found_while_it_is_handled_is_looked_at_again() -> None:
     boxes = Mailboxes(MagicMock(), threads=1)
     boxes.post("w", [Mail("event", "e")])
     boxes._take()
-    boxes.post("w", [Mail("event", "e", 1)])
+    boxes.post("w", [Mail("event", "e", looks=1)])
     boxes._give_back("w")
-    assert boxes._take() == ("w", [Mail("event", "e", 1)])
+    assert boxes._take() == ("w", [Mail("event", "e", looks=1)])
 
 
 def test_everybody_who_waits_gets_an_answer() -> None:
@@ -95,7 +97,7 @@ def test_what_the_relay_finds_again_and_again_does_not_pile_up(
     for _ in range(3):
         engine._relay.sweep()
     assert engine._mailboxes.size == 1
-    assert engine._mailboxes._take() == (event.execution_id, [Mail("event", event.id, 3)])
+    assert engine._mailboxes._take() == (event.execution_id, [Mail("event", event.id, looks=3)])
     database.close()
 
 

@@ -71,3 +71,14 @@ def test_what_has_begun_does_not_wait_behind_starts() -> None:
     assert engine.start_workflow.call_count == 1
     may_start.set()
     server.stop(graceful=True)
+
+
+def test_a_doorbell_that_comes_back_is_left_to_the_relay() -> None:
+    """Whoever heard it before may have died of what it was rung for: only the relay counts."""
+    engine = MagicMock(spec=DefaultEngine)
+    server = EngineServer(engine, transport=_transport(), topic="engine")
+    deliveries = [{"id": "a", "wf_ex_id": "w"}]
+    server.actions_delivered({"redelivered": True}, deliveries)
+    engine.action_delivered.assert_not_called()
+    server.actions_delivered({}, deliveries)
+    engine.action_delivered.assert_called_once_with("a", "w")

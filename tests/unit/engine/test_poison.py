@@ -13,7 +13,7 @@ from mistral import exceptions as exc
 from mistral.db import actions, due, rows, set_aside, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
-from mistral.engine import incoming, single_actions
+from mistral.engine import incoming, single_actions, trials
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
 from mistral.services.catalog import Catalog
@@ -133,11 +133,15 @@ def test_an_absent_database_is_no_reason_to_give_up(around: Surroundings) -> Non
     outcome = results.Outcome(states.SUCCESS, "x")
     around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
     gone = sa.exc.OperationalError(None, None, Exception("connection refused"))  # type: ignore[arg-type]
-    mail = incoming.Mail("delivered", action_id, incoming.MAX_TRIES)
+    mail = incoming.Mail("delivered", action_id, looks=trials.MAX_TRIES)
+    counted = trials.Trials(around.database)
+    for _ in range(trials.MAX_TRIES):
+        counted.begin_again(around.execution_id, mail)
 
     around.engine._mail._failed(around.execution_id, mail, gone)
 
     assert not around.row(action_id).processed
+    assert counted.failed(around.execution_id, mail) == trials.MAX_TRIES - 1
 
 
 def test_a_single_action_that_cannot_be_handled_ends_in_error(
@@ -153,9 +157,10 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
     monkeypatch.setattr(single_actions, "_finish_adhoc", MagicMock(side_effect=IndexError("a bug")))
 
-    around.engine._mail.handle(
-        action_id, [incoming.Mail("delivered", action_id, incoming.MAX_TRIES)]
-    )
+    for look in range(trials.MAX_TRIES):
+        assert not around.row(action_id).processed
+        mail = incoming.Mail("delivered", action_id, looks=look + 1)
+        around.engine._mail.handle(action_id, [mail])
 
     row = around.row(action_id)
     assert (row.state, row.processed, row.next_look_at) == (states.ERROR, True, None)
@@ -219,7 +224,7 @@ def _tries(site: Any, engine: Any, count: int, noted: list[str] | None = None) -
 
 def _given_up(site: Any, engine: Any, execution_id: str, noted: list[str] | None = None) -> str:
     """Nothing happens before the fifth try; what is said after it."""
-    _tries(site, engine, incoming.MAX_TRIES - 1, noted)
+    _tries(site, engine, trials.MAX_TRIES - 1, noted)
     assert site.execution(execution_id).state in ("RUNNING", "IDLE")
     _tries(site, engine, 1, noted)
     ended = site.execution(execution_id)

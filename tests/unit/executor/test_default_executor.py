@@ -72,6 +72,17 @@ def test_patience_grows_while_no_engine_answers(executor: Any, engine: Any, orde
     assert engine.timeouts["on_actions_complete"][7:] == [16]
 
 
+def test_an_engine_is_told_how_often_a_result_was_sent(
+    executor: Any, engine: Any, order: Any
+) -> None:
+    """Those before it may have died of it."""
+    executor.run_actions([order("a", needs_claim=False)])
+    assert "sent" not in engine.result_of("a")
+    engine.failures["on_actions_complete"] = [exc.RPCException(), exc.RPCException()]
+    executor.run_actions([order("b", needs_claim=False)])
+    assert engine.result_of("b")["sent"] == 3
+
+
 def test_a_repeated_order_changes_nothing(
     executor: Any, engine: Any, order: Any, gate: Any, eventually: Any
 ) -> None:

@@ -1,0 +1,66 @@
+"""How often the handling of an event was begun and did not end.
+
+There is a row for what was looked for more than once, from before its handling until that ends
+well: what fails again and again, or kills its process each time, is known by it to every engine.
+The caller has locked the execution (law 2), or the action that belongs to none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from mistral.db import tables
+
+_H = tables.handlings
+
+Key = tuple[str, str]
+"""The kind of an event and the id of its row."""
+
+
+def begun(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> dict[Key, int]:
+    """How often these were begun; without those that never were."""
+    found = sa.select(_H.c.kind, _H.c.row_id, _H.c.begun).where(_chosen(execution_id, keys))
+    return {(row.kind, row.row_id): row.begun for row in conn.execute(found)}
+
+
+def begin(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None:
+    """Note that these are about to be handled."""
+    before = begun(conn, execution_id, keys) if keys else {}
+    if before:
+        again = sa.update(_H).where(_chosen(execution_id, before))
+        conn.execute(again.values(begun=_H.c.begun + 1))
+    new = [
+        {"execution_id": execution_id, "kind": kind, "row_id": row_id, "begun": 1}
+        for kind, row_id in sorted(set(keys) - set(before))
+    ]
+    if new:
+        conn.execute(sa.insert(_H), new)
+
+
+def take_back(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None:
+    """Their last handling is not held against them."""
+    conn.execute(
+        sa.update(_H)
+        .where(_chosen(execution_id, keys), _H.c.begun > 0)
+        .values(begun=_H.c.begun - 1)
+    )
+
+
+def forget(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None:
+    """They are handled."""
+    conn.execute(sa.delete(_H).where(_chosen(execution_id, keys)))
+
+
+def _chosen(execution_id: str, keys: Collection[Key]) -> sa.ColumnElement[bool]:
+    kinds = sorted({kind for kind, _ in keys})
+    return sa.and_(
+        _H.c.execution_id == execution_id,
+        sa.or_(
+            *(
+                sa.and_(_H.c.kind == kind, _H.c.row_id.in_([i for k, i in keys if k == kind]))
+                for kind in kinds
+            )
+        ),
+    )

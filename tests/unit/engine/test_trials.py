@@ -1,0 +1,230 @@
+"""What counts as a failed try: handling that was begun, not a look at a row that has to wait."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import Any, cast
+from unittest.mock import MagicMock
+
+import pytest
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.db import actions, handlings, tables
+from mistral.db.deletion import delete_execution
+from mistral.engine import incoming, trials
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.default_engine import DefaultEngine, EngineOptions
+from mistral.engine.mailbox import Mail
+from mistral.engine.trials import MAX_TRIES
+from mistral.rpc.clients import ExecutorClient
+from mistral.utils import clock
+from mistral.workflow.results import Outcome
+
+ASKING = """
+main:
+  tasks:
+    t: {action: std.async_noop}
+    u: {action: std.async_noop}
+"""
+
+
+class Killed(BaseException):
+    """The end of a process: nothing of it catches this, and nothing is committed any more."""
+
+
+class Life:
+    """An engine's process without threads of its own: what it finds is handled one by one."""
+
+    def __init__(self, site: Any) -> None:
+        queue = ActionQueue(cast(ExecutorClient, site.orders), site.catalog, SendOptions())
+        self.site = site
+        self.engine = DefaultEngine(
+            site.database, site.catalog, queue, EngineOptions(relay_interval=10_000.0)
+        )
+
+    def look(self) -> None:
+        """Find what is due, and leave it in the mailbox."""
+        self.site.look(self.engine)
+
+    def work(self) -> bool:
+        """Handle what is in the mailbox; whether the process lives on."""
+        boxes = self.engine._mailboxes
+        while boxes.waiting:
+            taken = boxes._take()
+            assert taken is not None
+            try:
+                boxes._handle_batch(*taken)
+            except Killed:
+                return False
+            boxes._give_back(taken[0])
+        return True
+
+
+def _live(site: Any, lives: int = 1) -> list[bool]:
+    """So many processes, one after the other, look and work; which of them lived on."""
+    ends = []
+    for _ in range(lives):
+        life = Life(site)
+        life.look()
+        ends.append(life.work())
+    return ends
+
+
+def _kills(monkeypatch: pytest.MonkeyPatch, kind: str, names: set[str]) -> None:
+    """Let the handling of certain rows end its process."""
+    usual = incoming._KINDS[kind]
+
+    def handle(unit: Any, mail: Mail) -> Any:
+        if mail.id in names:
+            raise Killed
+        return usual(unit, mail)
+
+    monkeypatch.setitem(incoming._KINDS, kind, handle)  # type: ignore[arg-type]
+
+
+def _deliver(site: Any, execution_id: str) -> list[str]:
+    """Results of all actions, and no bell; the ids."""
+    outcome = Outcome("SUCCESS", "x")
+    found = [action_ex.id for action_ex in site.actions(execution_id)]
+    for action_id in found:
+        site.database.write(
+            lambda conn, i=action_id: actions.deliver(conn, i, outcome, clock.utc_now())
+        )
+    return found
+
+
+def _begun(site: Any) -> dict[str, int]:
+    columns = tables.handlings.c
+    found = sa.select(columns.row_id, columns.begun)
+    rows = site.database.read(lambda conn: conn.execute(found).all())
+    return {row.row_id: row.begun for row in rows}
+
+
+def test_looks_are_no_tries(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that is slow, or was stopped, finds rows again and again and handles none."""
+    execution_id = site.start(Life(site).engine, ASKING)
+    _deliver(site, execution_id)
+    for _ in range(2 * MAX_TRIES):
+        Life(site).look()
+    usual = incoming._KINDS["delivered"]
+    fails = MagicMock(side_effect=[IndexError("a bug"), IndexError("a bug")])
+    monkeypatch.setitem(incoming._KINDS, "delivered", fails)  # type: ignore[arg-type]
+    _live(site)
+    assert site.execution(execution_id).state == "RUNNING"
+    monkeypatch.setitem(incoming._KINDS, "delivered", usual)  # type: ignore[arg-type]
+    _live(site)
+    assert site.execution(execution_id).state == "SUCCESS"
+    assert _begun(site) == {}
+
+
+def test_what_kills_its_engine_is_given_up(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing else of its execution before."""
+    execution_id = site.start(Life(site).engine, ASKING)
+    poisoned, healthy = _deliver(site, execution_id)
+    _kills(monkeypatch, "delivered", {poisoned})
+    assert _live(site, MAX_TRIES + 1) == [False] * (MAX_TRIES + 1)
+    assert site.execution(execution_id).state == "RUNNING"
+    assert _begun(site)[poisoned] == MAX_TRIES
+    assert _begun(site).get(healthy, 0) <= 1
+    assert _live(site) == [True]
+    ended = site.execution(execution_id)
+    assert ended.state == "ERROR"
+    assert f"kind=delivered, id={poisoned}, cause=it was begun" in ended.state_info
+    states = {site.task(execution_id, name).state for name in "tu"}
+    assert "ERROR" in states
+    monkeypatch.undo()
+    delete_execution(site.database, execution_id)
+    assert _begun(site) == {}
+
+
+def test_an_end_that_kills_as_well(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    poisoned, _ = _deliver(site, execution_id)
+    _kills(monkeypatch, "delivered", {poisoned})
+    monkeypatch.setattr(incoming, "give_up", MagicMock(side_effect=Killed))
+    assert _live(site, MAX_TRIES + 2) == [False] * (MAX_TRIES + 2)
+    assert _live(site) == [True]
+    assert site.execution(execution_id).state == "ERROR"
+
+
+def test_what_another_engine_handled_meanwhile_is_not_given_up(site: Any) -> None:
+    life = Life(site)
+    execution_id = site.start(life.engine, ASKING)
+    action_id, _ = _deliver(site, execution_id)
+    for _ in range(2):
+        life.look()
+    slow = Mail("delivered", action_id, looks=9)
+    for _ in range(MAX_TRIES):
+        life.engine._mail._trials.begin_again(execution_id, slow)
+    life.engine._transactions.handle(
+        execution_id,
+        lambda unit: incoming.handle(unit, [Mail("delivered", action_id)]),
+        MagicMock(),
+    )
+    life.engine._mail.handle(execution_id, [slow])
+    assert site.execution(execution_id).state == "RUNNING"
+
+
+def test_reports_that_were_sent_again_and_again_are_stored_first(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their executor would kill one engine after the other with them."""
+    execution_id = site.start(Life(site).engine, ASKING)
+    action_id = site.action(execution_id).id
+    _kills(monkeypatch, "reports", {"executor/1"})
+    report = {"id": action_id, "kind": "result", "state": "SUCCESS", "result": 1, "attempt": 0}
+
+    def send(sent: int) -> bool:
+        life = Life(site)
+        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        mail = Mail("reports", "executor/1", [{**report, "sent": sent}], done, sent - 1)
+        life.engine._mailboxes.post(execution_id, [mail])
+        life.work()
+        return done.done()
+
+    assert [send(1), send(2)] == [False, False]
+    assert site.action(execution_id).result_at is None
+    assert send(3)
+    assert site.action(execution_id).result_at is not None
+
+
+def test_an_action_whose_loss_kills(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets its result, and that is counted like any other."""
+    execution_id = site.start(Life(site).engine, ASKING)
+    lost = site.action(execution_id).id
+    _kills(monkeypatch, "lost", {lost})
+    outcome = Outcome("ERROR", "Heartbeat wasn't received.")
+
+    def find(looks: int) -> bool:
+        life = Life(site)
+        life.engine._mailboxes.post(execution_id, [Mail("lost", lost, outcome, looks=looks)])
+        return life.work()
+
+    assert [find(1), find(2), find(3)] == [False, False, True]
+    assert site.action(execution_id).state == "ERROR"
+    assert site.action(execution_id).processed
+
+
+def test_a_database_that_is_away_is_no_try(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    _deliver(site, execution_id)
+    usual = incoming._KINDS["delivered"]
+    fails = MagicMock(side_effect=exc.UnavailableException("away"))
+    monkeypatch.setitem(incoming._KINDS, "delivered", fails)  # type: ignore[arg-type]
+    _live(site, 2 * MAX_TRIES)
+    assert set(_begun(site).values()) == {0}
+    monkeypatch.setitem(incoming._KINDS, "delivered", usual)  # type: ignore[arg-type]
+    _live(site)
+    assert site.execution(execution_id).state == "SUCCESS"
+
+
+def test_only_what_is_found_twice_is_noted(site: Any) -> None:
+    life = Life(site)
+    key: handlings.Key = ("event", "e")
+    assert not trials.is_watched(Mail(*key)) and not trials.is_watched(Mail(*key, looks=1))
+    assert trials.is_watched(Mail(*key, looks=2))
+    waiting = Mail(*key, None, concurrent.futures.Future(), 7)
+    assert not trials.is_watched(waiting)
+    assert life.engine._mail._trials.begin("gone", [Mail(*key, looks=2)]) == []
+    assert _begun(site) == {}
