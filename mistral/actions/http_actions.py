@@ -13,6 +13,8 @@ from mistral.actions.egress_http import HTTPRequest
 from mistral.utils import json as fast_json
 from mistral_lib.actions import ActionContext, ActionException, Result
 
+_MAX_SECONDS = 1e9
+
 SUCCESS_STATUSES = range(200, 307)
 
 
@@ -167,7 +169,14 @@ def _timeout(timeout: Any) -> float | tuple[float, float] | None:
     try:
         if isinstance(timeout, (list, tuple)):
             connect, read = timeout
-            return float(connect), float(read)
-        return float(timeout)
+            return _seconds(connect), _seconds(read)
+        return _seconds(timeout)
     except (TypeError, ValueError) as exc:
         raise ActionException("The parameter 'timeout' must be a number of seconds.") from exc
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ValueError(value)
+    return seconds

@@ -84,6 +84,12 @@ def test_credentials_and_cookies_are_sent(target: Any, open_services: ActionServ
     assert "hidden" not in str(caught.value)
 
 
+@pytest.mark.parametrize("timeout", [-1, "-0.5", "x", "nan", 1e10, [1], [1, -1], [1, 2, 3], {}])
+def test_a_timeout_is_a_number_of_seconds(timeout: Any) -> None:
+    with pytest.raises(ActionException, match="'timeout' must be a number of seconds"):
+        HTTPAction("http://x", timeout=timeout)
+
+
 def test_text_stays_text(target: Any, respond: Any, open_services: ActionServices) -> None:
     target.routes["/"] = respond(
         200, "plain bödy".encode(), {"Content-Type": "text/plain; charset=utf-8"}
