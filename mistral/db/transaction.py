@@ -139,18 +139,13 @@ class Database:
             FairLock() if self.is_sqlite else contextlib.nullcontext()
         )
 
-    def write(
-        self,
-        work: Callable[[sa.Connection], T],
-        confirm: Callable[[sa.Connection], T | None] | None = None,
-    ) -> T:
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a function in one transaction and commit it; on transient failures run it again.
 
         When the connection broke during COMMIT, nobody knows whether the transaction is there. The
-        function then runs on what it finds, which is right for what may be repeated.
+        function then runs on what it finds, which is right for what may be repeated; what may not
+        is wrapped by :func:`mistral.db.receipts.once`.
 
-        :param confirm: for what may not: it is asked first in that case, in the new transaction,
-            and what it answers (not None) is taken instead of running the function again.
         :raises InputException: a value is not one that the database can keep.
         :raises UnavailableException: the server is away, or has no room left.
         """
@@ -158,7 +153,7 @@ class Database:
         while True:
             try:
                 with self._turn, self._writer.begin() as conn:
-                    return retry.run(conn, work, confirm)
+                    return retry.run(conn, work)
             except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 retry.wait_after(error)
 
@@ -337,18 +332,9 @@ class _Retry:
         self._is_committing = False
         self._is_doubtful = False
 
-    def run(
-        self,
-        conn: sa.Connection,
-        work: Callable[[sa.Connection], T],
-        confirm: Callable[[sa.Connection], T | None] | None,
-    ) -> T:
+    def run(self, conn: sa.Connection, work: Callable[[sa.Connection], T]) -> T:
         """One try, up to the COMMIT."""
         self._is_committing = False
-        if self._is_doubtful and confirm is not None:
-            found = confirm(conn)
-            if found is not None:
-                return found
         result = work(conn)
         self._is_committing = True
         return result

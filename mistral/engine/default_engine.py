@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.context import RequestContext, system_context
 from mistral.db import actions as action_store
-from mistral.db import definitions
+from mistral.db import definitions, receipts
 from mistral.db import values as value_store
 from mistral.db.failures import is_duplicate
 from mistral.db.store import Store
@@ -162,6 +162,13 @@ class DefaultEngine(Engine):
             if not is_duplicate(error):
                 raise
             return self._db.read(lambda conn: self._existing(conn, execution_id, request.ctx))
+        except exc.UnavailableException:
+            raise
+        except exc.MistralException:
+            # the definition may have changed since this request has started it
+            if self._db.read(lambda conn: Store(conn).execution(execution_id)) is None:
+                raise
+            return self._db.read(lambda conn: self._existing(conn, execution_id, request.ctx))
         self._transactions.ring(ready)
         return view
 
@@ -207,10 +214,13 @@ class DefaultEngine(Engine):
         description: str | None = None,
         ctx: RequestContext | None = None,
         options: Mapping[str, Any] | None = None,
+        *,
+        call_id: str | None = None,
         **params: Any,
     ) -> JsonDict:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
 
+        :param call_id: names the request, which may come again, and becomes the action's id.
         :returns: ``action`` (its columns), ``saved``, and ``call``: what the caller has to run.
         :raises InvalidActionException: unknown action.
         :raises InputException: wrong parameters.
@@ -221,6 +231,7 @@ class DefaultEngine(Engine):
             description,
             ctx or system_context(),
             {**params, **(options or {})},
+            call_id or ids.new_id(),
         )
         prepare = functools.partial(
             single_actions.prepare, self._catalog, self._queue, self._options.limits, request
@@ -231,7 +242,7 @@ class DefaultEngine(Engine):
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
-            # the connection was lost at a COMMIT that had succeeded: not a second action
+            # this request has saved it before: not a second action
             answer, send = self._db.read(functools.partial(prepare, is_saved=True))
         if send is not None:
             self._queue.send([send])
@@ -328,23 +339,31 @@ class DefaultEngine(Engine):
             lambda conn: incoming.note_executor(conn, executor_id, host, running, now, patience)
         )
 
-    # operators
+    # operators: ``call_id`` names the request, which may come again (``mistral.db.receipts``)
 
-    def pause_workflow(self, wf_ex_id: str) -> JsonDict:
+    def pause_workflow(self, wf_ex_id: str, *, call_id: str | None = None) -> JsonDict:
         """Start nothing new in an execution."""
-        return self._command(wf_ex_id, workflow_handler.pause)
+        return self._command(wf_ex_id, workflow_handler.pause, call_id)
 
-    def resume_workflow(self, wf_ex_id: str, env: Mapping[str, Any] | None = None) -> JsonDict:
+    def resume_workflow(
+        self, wf_ex_id: str, env: Mapping[str, Any] | None = None, *, call_id: str | None = None
+    ) -> JsonDict:
         """Go on with a paused execution."""
-        return self._command(wf_ex_id, lambda unit: workflow_handler.resume(unit, env))
+        return self._command(wf_ex_id, lambda unit: workflow_handler.resume(unit, env), call_id)
 
-    def stop_workflow(self, wf_ex_id: str, state: str, message: str | None = None) -> JsonDict:
+    def stop_workflow(
+        self, wf_ex_id: str, state: str, message: str | None = None, *, call_id: str | None = None
+    ) -> JsonDict:
         """Put an execution into SUCCESS, ERROR or CANCELLED."""
-        return self._command(wf_ex_id, lambda unit: workflow_handler.stop(unit, state, message))
+        return self._command(
+            wf_ex_id, lambda unit: workflow_handler.stop(unit, state, message), call_id
+        )
 
-    def update_env(self, wf_ex_id: str, env: Mapping[str, Any]) -> JsonDict:
+    def update_env(
+        self, wf_ex_id: str, env: Mapping[str, Any], *, call_id: str | None = None
+    ) -> JsonDict:
         """Change the environment of an execution that does not run."""
-        return self._command(wf_ex_id, lambda unit: workflow_handler.update_env(unit, env))
+        return self._command(wf_ex_id, lambda unit: workflow_handler.update_env(unit, env), call_id)
 
     def rerun_workflow(
         self,
@@ -352,35 +371,48 @@ class DefaultEngine(Engine):
         reset: bool = True,
         env: Mapping[str, Any] | None = None,
         skip: bool = False,
+        *,
+        call_id: str | None = None,
     ) -> JsonDict:
         """Run a failed task again, or skip it, and go on from there."""
         execution_id = self._db.read(lambda conn: utils.execution_of_task(conn, task_ex_id))
         return self._command(
             execution_id,
             lambda unit: workflow_handler.rerun(unit, task_ex_id, reset, env, skip),
+            call_id,
         )
 
-    def rollback_workflow(self, wf_ex_id: str) -> JsonDict:
+    def rollback_workflow(self, wf_ex_id: str, *, call_id: str | None = None) -> JsonDict:
         """Compensate what an execution has done.
 
         :raises WorkflowException: no successful task declares a compensation.
         """
-        return self._command(wf_ex_id, rollback_handler.begin)
+        return self._command(wf_ex_id, rollback_handler.begin, call_id)
 
-    def set_action_state(self, action_ex_id: str, state: str) -> JsonDict:
+    def set_action_state(
+        self, action_ex_id: str, state: str, *, call_id: str | None = None
+    ) -> JsonDict:
         """PAUSED or RUNNING for one asynchronous action."""
         execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, False))
         if execution_id == action_ex_id:
-            self._db.write(lambda conn: single_actions.set_state(conn, action_ex_id, state))
+            self._db.write(
+                receipts.once_for(
+                    call_id or ids.new_id(),
+                    lambda conn: single_actions.set_state(conn, action_ex_id, state),
+                )
+            )
         else:
             self._command(
-                execution_id, lambda unit: incoming.set_action_state(unit, action_ex_id, state)
+                execution_id,
+                lambda unit: incoming.set_action_state(unit, action_ex_id, state),
+                call_id,
             )
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, False))
 
-    def _command(self, execution_id: str, decide: Decide) -> JsonDict:
+    def _command(self, execution_id: str, decide: Decide, call_id: str | None) -> JsonDict:
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self._mailboxes.post(execution_id, [Mail("command", execution_id, decide, done)])
+        key = call_id or ids.new_id()
+        self._mailboxes.post(execution_id, [Mail("command", key, decide, done)])
         view: JsonDict = done.result(WAIT_SECONDS)
         return view
 

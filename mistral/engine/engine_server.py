@@ -108,13 +108,13 @@ class EngineServer(MistralService):
 
     def pause_workflow(self, rpc_ctx: Mapping[str, Any], execution_id: str) -> JsonDict:
         """Pause an execution."""
-        return self.engine.pause_workflow(execution_id)
+        return self.engine.pause_workflow(execution_id, call_id=_call_id(rpc_ctx))
 
     def resume_workflow(
         self, rpc_ctx: Mapping[str, Any], wf_ex_id: str, env: Mapping[str, Any] | None = None
     ) -> JsonDict:
         """Resume an execution."""
-        return self.engine.resume_workflow(wf_ex_id, env)
+        return self.engine.resume_workflow(wf_ex_id, env, call_id=_call_id(rpc_ctx))
 
     def stop_workflow(
         self,
@@ -124,7 +124,7 @@ class EngineServer(MistralService):
         message: str | None = None,
     ) -> JsonDict:
         """Put an execution into a final state."""
-        return self.engine.stop_workflow(execution_id, state, message)
+        return self.engine.stop_workflow(execution_id, state, message, call_id=_call_id(rpc_ctx))
 
     def rerun_workflow(
         self,
@@ -135,17 +135,17 @@ class EngineServer(MistralService):
         skip: bool = False,
     ) -> JsonDict:
         """Run a failed task again, or skip it."""
-        return self.engine.rerun_workflow(task_ex_id, reset, env, skip)
+        return self.engine.rerun_workflow(task_ex_id, reset, env, skip, call_id=_call_id(rpc_ctx))
 
     def rollback_workflow(self, rpc_ctx: Mapping[str, Any], execution_id: str) -> JsonDict:
         """Compensate what an execution has done."""
-        return self.engine.rollback_workflow(execution_id)
+        return self.engine.rollback_workflow(execution_id, call_id=_call_id(rpc_ctx))
 
     def update_env(
         self, rpc_ctx: Mapping[str, Any], wf_ex_id: str, env: Mapping[str, Any]
     ) -> JsonDict:
         """Change the environment of an execution that does not run."""
-        return self.engine.update_env(wf_ex_id, env)
+        return self.engine.update_env(wf_ex_id, env, call_id=_call_id(rpc_ctx))
 
     # actions
 
@@ -159,7 +159,9 @@ class EngineServer(MistralService):
     ) -> JsonDict:
         """Check, describe and perhaps schedule a single action."""
         ctx = RequestContext.from_dict(rpc_ctx)
-        return self.engine.start_action(action_name, action_input, description, ctx, params)
+        return self.engine.start_action(
+            action_name, action_input, description, ctx, params, call_id=_call_id(rpc_ctx)
+        )
 
     def transform_result(
         self,
@@ -195,7 +197,7 @@ class EngineServer(MistralService):
         self, rpc_ctx: Mapping[str, Any], action_ex_id: str, state: str
     ) -> JsonDict:
         """PAUSED or RUNNING for one asynchronous action."""
-        return self.engine.set_action_state(action_ex_id, state)
+        return self.engine.set_action_state(action_ex_id, state, call_id=_call_id(rpc_ctx))
 
     # executors
 
@@ -230,6 +232,11 @@ class EngineServer(MistralService):
     ) -> None:
         """A sign of life of an executor (a cast)."""
         self.engine.executor_alive(executor_id, host, running)
+
+
+def _call_id(rpc_ctx: Mapping[str, Any]) -> str | None:
+    """Names the request; messages of version 0.1.0 have none."""
+    return rpc_ctx.get("call_id")
 
 
 def _outcome(result: Mapping[str, Any]) -> Outcome:

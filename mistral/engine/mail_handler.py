@@ -67,7 +67,7 @@ class MailHandler:
         if done is None:
             return
         try:
-            view = self._transactions.command(execution_id, mail.content)
+            view = self._transactions.command(execution_id, mail.content, mail.id)
         # the one who waits gets the error; nothing was stored
         except Exception as error:
             LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)

@@ -154,13 +154,14 @@ def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
             rows.update(conn, [action_ex])
 
 
-def set_state(conn: sa.Connection, action_id: str, state: str) -> None:
-    """PAUSED or RUNNING by an operator; nothing else follows such an action."""
+def set_state(conn: sa.Connection, action_id: str, state: str) -> dict[str, Any]:
+    """PAUSED or RUNNING by an operator; nothing else follows such an action, or is told."""
     for action_ex in action_store.locked(conn, [action_id]):
         action_handler.check_change(action_ex, state)
         if action_ex.state != state:
             action_ex.state, action_ex.updated_at = state, utc_now()
             rows.update(conn, [action_ex])
+    return {}
 
 
 def finish(

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
+from mistral.db import receipts
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import trace, views
@@ -87,37 +88,32 @@ class Transactions:
         if ready is not None:
             self.ring(ready)
 
-    def command(self, execution_id: str, decide: Decide) -> JsonDict:
+    def command(self, execution_id: str, decide: Decide, key: str) -> JsonDict:
         """Carry out an operator's command and tell what became of the execution.
 
+        :param key: of the request: what was carried out for it is not decided again.
         :raises NotFoundException: there is no such execution.
         """
-        written: list[int] = []
+        ready: list[Ready] = []
 
-        def work(conn: sa.Connection) -> tuple[JsonDict, Ready | None]:
+        def work(conn: sa.Connection) -> JsonDict:
             unit = self._locked(conn, execution_id)
             if unit is None:
                 raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
             dispatch(unit, decide(unit))
-            ready = self.flush(unit)
-            written.append(unit.wf_ex.version)
-            return views.brief(unit.wf_ex), ready
+            ready.append(self.flush(unit))
+            return views.brief(unit.wf_ex)
 
-        def confirm(conn: sa.Connection) -> tuple[JsonDict, None] | None:
-            # news may be handled twice; a command that was carried out is refused the second time
-            unit = self._locked(conn, execution_id)
-            if unit is None or unit.wf_ex.version < written[-1]:
-                return None
-            shown = views.brief(unit.wf_ex)
-            try:
-                decide(unit)
-            except exc.MistralException:
-                return shown, None
-            return None
+        carried_out = receipts.once_for(key, work)
 
-        shown, ready = self._db.write(work, confirm)
-        if ready is not None:
-            self.ring(ready)
+        def attempt(conn: sa.Connection) -> JsonDict:
+            # what an earlier one has committed, if any, is found by the relay
+            ready.clear()
+            return carried_out(conn)
+
+        shown = self._db.write(attempt)
+        for each in ready:
+            self.ring(each)
         return shown
 
     def _locked(self, conn: sa.Connection, execution_id: str) -> Unit | None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from mistral import exceptions
 from mistral.context import RequestContext
-from mistral.utils import clock
+from mistral.utils import clock, ids
 
 LOG = logging.getLogger(__name__)
 Encoded = TypeVar("Encoded")
@@ -155,11 +155,16 @@ def unwrap(answer: Mapping[str, Any]) -> Any:
 
 
 def context_to_send(ctx: RequestContext | None, timeout: float | None = None) -> dict[str, Any]:
-    """The context of a message. A call's carries the moment after which nobody waits."""
+    """The context of a message.
+
+    A call's carries the moment after which nobody waits, and an id that is the same when the
+    message is sent or delivered again.
+    """
     values = ctx.to_dict() if ctx is not None else {}
     if timeout is not None:
         deadline = clock.COMMON.seconds() + timeout
         values["deadline"] = min(deadline, values.get("deadline", deadline))
+        values["call_id"] = ids.new_id()
     else:
         # the work behind a cast is a committed row: it never expires
         values.pop("deadline", None)

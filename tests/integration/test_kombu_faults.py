@@ -295,6 +295,8 @@ def test_what_may_have_arrived_is_sent_again_with_a_mark(
     endpoint.wait_entered()
     endpoint.wait_entered()
     assert sorted("redelivered" in ctx for ctx in endpoint.contexts[1:]) == [False, True]
+    assert len({ctx["call_id"] for ctx in endpoint.contexts[1:]}) == 1
+    assert endpoint.contexts[0]["call_id"] != endpoint.contexts[1]["call_id"]
     ask(client)
     assert "redelivered" not in endpoint.wait_entered()
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import actions, rows, tables
+from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
@@ -253,13 +254,20 @@ def test_a_claim_is_granted_whatever_became_of_it(place: Place, carried_out: boo
     assert place.database.write(lambda conn: actions.claim(conn, "other", claims, now, now)) == []
 
 
-def test_an_operators_command_is_carried_out_once(place: Place, carried_out: bool) -> None:
-    """A rerun, say, is refused when the task runs: that must not be told of the first one."""
+@pytest.fixture
+def engine(place: Place) -> Iterator[DefaultEngine]:
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
     catalog = Catalog(Expressions.from_plugins(ExpressionOptions()), MagicMock())
     engine = DefaultEngine(place.database, catalog, queue)
     engine._mailboxes.start()
+    yield engine
+    engine._mailboxes.stop()
+
+
+@pytest.fixture
+def failed(place: Place) -> str:
+    """An execution in ERROR."""
     wf_ex = WorkflowExecution(
         id=ids.new_id(),
         workflow_name="w",
@@ -268,16 +276,52 @@ def test_an_operators_command_is_carried_out_once(place: Place, carried_out: boo
         created_at=clock.utc_now(),
     )
     place.database.write(lambda conn: rows.insert(conn, [wf_ex]))
+    return wf_ex.id
 
-    def decide(unit: Unit) -> list[Command]:
-        if unit.wf_ex.description:
-            raise exc.WorkflowException("It runs already.")
-        unit.wf_ex.description = "runs"
-        return []
 
+def run(unit: Unit) -> list[Command]:
+    """As a rerun: refused when the execution runs."""
+    if unit.wf_ex.description:
+        raise exc.WorkflowException("It runs already.")
+    unit.wf_ex.description = "runs"
+    return []
+
+
+def describe(database: Database, execution_id: str, description: str) -> None:
+    """Somebody else changes an execution."""
+
+    def work(conn: sa.Connection) -> None:
+        wf_ex = Store(conn).lock_execution(execution_id)
+        assert wf_ex is not None
+        wf_ex.description, wf_ex.version = description, wf_ex.version + 1
+        rows.update(conn, [wf_ex])
+
+    database.write(work)
+
+
+def test_an_operators_command_is_carried_out_once(
+    place: Place, engine: DefaultEngine, failed: str, carried_out: bool
+) -> None:
+    """A rerun, say, is refused when the task runs: that must not be told of the first one."""
     place.proxy.cut_next_commit(carried_out)
-    assert engine._command(wf_ex.id, decide)["description"] == "runs"
+    assert engine._command(failed, run, None)["description"] == "runs"
     with pytest.raises(exc.WorkflowException):
-        engine._command(wf_ex.id, decide)
-    assert engine._command(wf_ex.id, lambda unit: [])["version"] == 2
-    engine._mailboxes.stop()
+        engine._command(failed, run, None)
+    assert engine._command(failed, lambda unit: [], None)["version"] == 2
+
+
+def test_a_command_that_others_forestalled_is_refused(
+    place: Place, engine: DefaultEngine, failed: str
+) -> None:
+    place.proxy.cut_next_commit(False, lambda: describe(place.direct, failed, "runs, of others"))
+    with pytest.raises(exc.WorkflowException):
+        engine._command(failed, run, None)
+
+
+def test_a_command_that_others_undid_is_not_carried_out_again(
+    place: Place, engine: DefaultEngine, failed: str
+) -> None:
+    place.proxy.cut_next_commit(True, lambda: describe(place.direct, failed, ""))
+    assert engine._command(failed, run, None)["description"] == "runs"
+    found = place.direct.read(lambda conn: Store(conn).execution(failed))
+    assert found is not None and not found.description

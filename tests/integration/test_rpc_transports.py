@@ -388,4 +388,6 @@ def test_what_may_have_arrived_and_must_not_happen_twice_is_sent_again_with_a_ma
     assert lost
     marks = sorted(ctx.get("redelivered", False) for ctx, value in endpoint.seen if value == 2)
     assert marks == ([False, True] if calls_once else [False])
+    assert len({ctx["call_id"] for ctx, value in endpoint.seen if value == 2}) == 1
+    assert len({ctx["call_id"] for ctx, value in endpoint.seen}) == 3
     assert [ctx for ctx, value in endpoint.seen if value == 3 and "redelivered" in ctx] == []

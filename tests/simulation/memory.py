@@ -167,7 +167,7 @@ class MemoryDatabase:
         """A new transaction."""
         return MemoryConnection(self)
 
-    def write(self, work: Callable[[Any], T], confirm: Callable[[Any], Any] | None = None) -> T:
+    def write(self, work: Callable[[Any], T]) -> T:
         """Run a function in one transaction; on transient failures run it again."""
         for left in range(MAX_TRIES - 1, -1, -1):
             conn = self.begin()

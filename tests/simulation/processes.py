@@ -86,7 +86,7 @@ class ProcessDatabase:
         self._network = network
         self._db = database
 
-    def write(self, work: Callable[[Any], T], confirm: Callable[[Any], Any] | None = None) -> T:
+    def write(self, work: Callable[[Any], T]) -> T:
         """Run a function in one transaction; on transient failures run it again."""
         for left in range(memory.MAX_TRIES - 1, -1, -1):
             conn = self._db.begin()

@@ -19,6 +19,7 @@ from mistral.db import definitions as real_definitions
 from mistral.db import due as real_due
 from mistral.db import handlings as real_handlings
 from mistral.db import members as real_members
+from mistral.db import receipts as real_receipts
 from mistral.db import rows as real_rows
 from mistral.db import store as real_store
 from mistral.db import values as real_values
@@ -61,6 +62,7 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (real_definitions, definitions),
         (real_handlings, memory_store.HANDLINGS),
         (real_members, memory_store.MEMBERS),
+        (real_receipts, memory_store.RECEIPTS),
         (Unit, functools.partial(Unit, new_id=world.new_id)),
         (Mailboxes, processes.SimMailboxes),
         (timer_queue.TimerQueue, processes.SimTimers),
