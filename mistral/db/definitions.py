@@ -20,6 +20,7 @@ from mistral.db import hotpath, tables
 from mistral.db.base import Repository, insert_absent, nearest_first
 from mistral.utils import json
 from mistral.utils.ids import looks_like_uuid
+from mistral.utils.texts import is_storable
 
 workflows: Final = Repository(tables.workflow_definitions, "Workflow")
 workbooks: Final = Repository(tables.workbooks, "Workbook")
@@ -173,8 +174,8 @@ def _look_up(
     namespaces: Sequence[str],
     project_id: str,
 ) -> dict[str, Any] | None:
-    if any("\0" in text for text in (*names, *namespaces)):
-        return None  # PostgreSQL refuses even to look for such texts
+    if not all(is_storable(text) for text in (*names, *namespaces)):
+        return None
     params = {"names": list(names), "namespaces": list(namespaces), "project_id": project_id}
     columns = statement.selected_columns.keys()
     found = [
@@ -190,7 +191,7 @@ def _look_up(
 
 def find_environment(conn: sa.Connection, name: str, project_id: str) -> dict[str, Any] | None:
     """The variables of an environment that a project may use."""
-    if "\0" in name:
+    if not is_storable(name):
         return None
     row = conn.execute(_FIND_ENVIRONMENT, {"name": name, "project_id": project_id}).first()
     return None if row is None else row[0]

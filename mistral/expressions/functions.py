@@ -17,6 +17,7 @@ from mistral.exceptions import EvaluationException
 from mistral.expressions.context import DataContext
 from mistral.expressions.facts import Facts
 from mistral.utils import safe_yaml
+from mistral.utils.texts import is_storable
 
 Function = Callable[..., Any]
 
@@ -33,6 +34,8 @@ def task(context: DataContext, name: str | None = None) -> Any:
     """Record of the named task, or of the current one."""
     if name is not None and not isinstance(name, str):
         raise EvaluationException("task() takes the name of a task")
+    if name is not None and not is_storable(name):
+        return None
     record = _facts(context, "task").task(name)
     if record is None and name is None:
         raise EvaluationException("task() without a name can only be used inside a task")
@@ -47,6 +50,8 @@ def tasks(
     flat: bool = False,
 ) -> Any:
     """Records of tasks, filtered."""
+    if _find_nothing(workflow_execution_id, state):
+        return []
     return _facts(context, "tasks").tasks(
         workflow_execution_id=workflow_execution_id, recursive=recursive, state=state, flat=flat
     )
@@ -68,6 +73,8 @@ def executions(
     """Records of workflow executions, filtered."""
     _check_time("from_time", from_time)
     _check_time("to_time", to_time)
+    if _find_nothing(id, root_execution_id, state):
+        return []
     return _facts(context, "executions").executions(
         id=id,
         root_execution_id=root_execution_id,
@@ -86,6 +93,14 @@ def _check_time(parameter: str, value: Any) -> None:
         raise EvaluationException(
             f"{parameter} of executions() must have the form YYYY-MM-DD hh:mm:ss"
         ) from None
+
+
+def _find_nothing(*filters: Any) -> bool:
+    """Whether one of some filters is a value that no stored text can equal."""
+    return any(
+        value is not None and not (isinstance(value, str) and is_storable(value))
+        for value in filters
+    )
 
 
 def env(context: DataContext) -> Any:

@@ -273,3 +273,51 @@ def test_a_condition_sees_the_globals_that_its_task_publishes(flows: Flows) -> N
     """)
     assert run.row["published_global"] == {"n": 3}
     assert len(run.tasks("turn")) == 3
+
+
+@pytest.mark.parametrize("name", [r"\ud83d", r"a\0b"])
+@pytest.mark.parametrize(("attribute", "ends"), [("action", "ERROR"), ("workflow", "SUCCESS")])
+def test_a_computed_name_that_no_database_can_keep_is_unknown(
+    flows: Flows, attribute: str, ends: str, name: str
+) -> None:
+    run = flows.run(
+        f"""
+    main:
+      tasks:
+        a: {{{attribute}: '{{{{ "{name}" }}}}', on-error: noop}}
+    """,
+        ends=ends,
+    )
+    assert "Failed to find" in run.task("a")["state_info"]
+
+
+@pytest.mark.parametrize("name", [r"\ud83d", r"a\0b"])
+def test_an_environment_that_no_database_can_keep_is_unknown(flows: Flows, name: str) -> None:
+    flows.define("main: {tasks: {a: {action: std.noop}}}")
+    body = {"workflow_name": "main", "workflow_namespace": flows.namespace}
+    params = {"env": name.encode().decode("unicode_escape")}
+    assert flows.request("POST", "/executions", {**body, "params": params})[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        ("task({})", None),
+        ("tasks({})", []),
+        ("tasks(state={})", []),
+        ("executions({})", []),
+        ("executions(root_execution_id={})", []),
+        ("executions(state={})", []),
+    ],
+)
+@pytest.mark.parametrize("name", [r"'\ud83d'", r"'a\0b'"])
+def test_functions_find_nothing_by_a_text_that_no_database_can_keep(
+    flows: Flows, call: str, answer: object, name: str
+) -> None:
+    run = flows.run(f"""
+    main:
+      output: {{found: "{{{{ {call.format(name).replace(chr(92), chr(92) * 2)} }}}}"}}
+      tasks:
+        a: {{action: std.noop}}
+    """)
+    assert run.output == {"found": answer}
