@@ -46,6 +46,7 @@ class AdhocRunner:
         self._executor = ExecutorClient(deps.executor)
         self._database = deps.database
         self._timeout = deps.options.action_timeout
+        self._size_limit_kb = deps.options.execution_field_size_limit_kb
         self._admission = deps.admission
 
     def run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +79,7 @@ class AdhocRunner:
                 self._deliver(ctx, row, Outcome(states.ERROR, str(error)))
             raise
         if started["saved"]:
-            self._deliver(ctx, row, outcome)
+            self._deliver(ctx, row, outcome.fitting(self._size_limit_kb))
             return self._stored(ctx, row)
         if row.get("base_name"):
             outcome = self._transformed(ctx, row, outcome)
@@ -167,6 +168,8 @@ def _params(values: Mapping[str, Any]) -> dict[str, Any]:
     if values.get("workflow_namespace"):
         namespace = values["workflow_namespace"]
         params["namespace"] = checked(NAME, "workflow_namespace", namespace)
+    elif given.get("namespace"):
+        params["namespace"] = checked(NAME, "params.namespace", given["namespace"])
     if "timeout" in given:
         _check_timeout(given)
         params["timeout"] = given["timeout"]

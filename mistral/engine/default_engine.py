@@ -301,7 +301,10 @@ class DefaultEngine(Engine):
             self._mailboxes.post(execution_id, [mail])
             waiting.append(done)
         if alone:
-            self._db.write(lambda conn: single_actions.store_reports(conn, alone, utc_now()))
+            limit_kb = self._options.limits.field_size_kb
+            self._db.write(
+                lambda conn: single_actions.store_reports(conn, alone, utc_now(), limit_kb)
+            )
             for report in alone:
                 self.action_delivered(report["id"], None)
         try:

@@ -136,14 +136,20 @@ def _domain_object(
 
 
 def store_reports(
-    conn: sa.Connection, reports: Sequence[Mapping[str, Any]], now: dt.datetime
+    conn: sa.Connection,
+    reports: Sequence[Mapping[str, Any]],
+    now: dt.datetime,
+    limit_kb: int = -1,
 ) -> None:
-    """Store what an executor reports of such actions."""
+    """Store what an executor reports of such actions.
+
+    :param limit_kb: what is larger becomes an error; without it whoever handles it will judge.
+    """
     for report in reports:
         if report["kind"] == "signalled":
             _signalled(conn, report["id"], now)
         else:
-            outcome = results.Outcome(report["state"], report.get("result"))
+            outcome = results.Outcome(report["state"], report.get("result")).fitting(limit_kb)
             action_store.deliver(conn, report["id"], outcome, now)
 
 
@@ -174,7 +180,7 @@ def finish(
     """Take the result of such an action, stored or in the mail; an ad-hoc one transforms it."""
     for mail in mails:
         if isinstance(mail.content, results.Outcome):
-            _deliver(conn, action_id, mail)
+            _deliver(conn, limits, action_id, mail)
     for action_ex in action_store.locked(conn, [action_id]):
         if action_ex.workflow_execution_id is not None or action_ex.processed:
             continue
@@ -185,12 +191,13 @@ def finish(
         rows.update(conn, [action_ex])
 
 
-def _deliver(conn: sa.Connection, action_id: str, mail: Mail) -> None:
+def _deliver(conn: sa.Connection, limits: Limits, action_id: str, mail: Mail) -> None:
     found = action_store.locked(conn, [action_id])
     if mail.kind == "lost" and any(row.signalled_at is not None for row in found):
         # its executor was heard of after all: the third party knows
         return
-    action_store.deliver(conn, action_id, mail.content, utc_now())
+    outcome = mail.content.fitting(limits.field_size_kb)
+    action_store.deliver(conn, action_id, outcome, utc_now())
 
 
 def give_up(conn: sa.Connection, action_id: str, message: str) -> None:

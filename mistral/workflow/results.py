@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, TypeVar
 
+from mistral import exceptions as exc
 from mistral.utils import json
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution
@@ -31,6 +32,27 @@ class Outcome:
     def digest(self) -> str:
         """Tells equal outcomes: SHA-256 (hex) over state and value."""
         return hashlib.sha256(json.canonical([self.state, self.value])).hexdigest()
+
+    def check_size(self, limit_kb: int) -> None:
+        """Refuse a value above the limit of fields.
+
+        :raises SizeLimitExceededException: with the sizes, never with the value.
+        """
+        if limit_kb < 0:
+            return
+        size_kb = len(json.dump_bytes(self.value)) // 1024
+        if size_kb > limit_kb:
+            raise exc.SizeLimitExceededException.for_field(
+                "ActionExecution", "output", size_kb, limit_kb
+            )
+
+    def fitting(self, limit_kb: int) -> Outcome:
+        """Itself, or the error that it is too large to be stored."""
+        try:
+            self.check_size(limit_kb)
+        except exc.SizeLimitExceededException as error:
+            return Outcome(states.ERROR, str(error))
+        return self
 
 
 class Verdict(enum.Enum):

@@ -289,13 +289,13 @@ def test_parameters_of_a_single_run_are_read_as_others_are(
         "run_sync": "True",
         "timeout": None,
         "target": "",
-        "namespace": 5,
+        "namespace": "ns",
         "unknown": [1],
     }
     body = {"name": "std.echo", "params": params}
     assert api("POST", "/v2/action_executions", body).status_int == 201
     ((_, sent),) = engine.sent
-    assert sent["params"] == {"save_result": False, "run_sync": True}
+    assert sent["params"] == {"save_result": False, "run_sync": True, "namespace": "ns"}
 
 
 @pytest.mark.parametrize(
@@ -304,6 +304,7 @@ def test_parameters_of_a_single_run_are_read_as_others_are(
         {"params": {"save_result": "perhaps"}},
         {"params": {"run_sync": [1]}},
         {"params": {"target": 5}},
+        {"params": {"namespace": 5}},
         {"params": {"target": "t" * 256}},
         {"params": {"target": "a\0b"}},
         {"workflow_namespace": "n" * 256},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import processes
 import pytest
 from flows import Flows
 
@@ -79,3 +80,34 @@ def test_an_asynchronous_action_is_paused_and_resumed(flows: Flows) -> None:
         assert flows.ok("PUT", path, {"state": state})["state"] == state
     assert flows.complete(row["id"], 1)[1]["state"] == "SUCCESS"
     assert flows.request("PUT", path, {"state": "RUNNING"})[0] == 400
+
+
+def test_the_namespace_may_stand_among_the_parameters(flows: Flows) -> None:
+    flows.define(ADHOC, "actions")
+    params = {"namespace": flows.namespace}
+    found = run(flows, "around", input={"value": 7}, params=params, workflow_namespace=None)
+    assert found == ("SUCCESS", 7)
+
+
+LARGE = {"size": 100_000, "key_prefix": "k" * 10, "val": "v" * 10}
+
+
+def test_a_saved_result_has_a_limit(flows: Flows) -> None:
+    params = {"save_result": True, "run_sync": True}
+    state, result = run(flows, "std.test_dict", input=LARGE, params=params)
+    assert state == "ERROR"
+    assert result.startswith("Field size limit exceeded [class=ActionExecution, field=output, ")
+    state, result = run(flows, "std.test_dict", input=LARGE)
+    assert (state, len(result)) == ("SUCCESS", LARGE["size"])
+
+
+def test_a_scheduled_result_has_a_limit(flows: Flows) -> None:
+    body = {"name": "std.test_dict", "input": LARGE, "params": {"save_result": True}}
+    path = f"/action_executions/{flows.ok('POST', '/action_executions', body)['id']}"
+
+    def ended() -> Any:
+        shown = flows.ok("GET", path)
+        return shown["state"] == "ERROR" and json.loads(shown["output"])["result"]
+
+    text = processes.wait_until(ended, "the result is refused", 10)
+    assert text.startswith("Field size limit exceeded [class=ActionExecution, field=output, ")

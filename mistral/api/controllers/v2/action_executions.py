@@ -21,7 +21,7 @@ from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
 from mistral.db import actions, tables
 from mistral.db.queries import not_found
-from mistral.utils import clock, json
+from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
 
@@ -104,7 +104,8 @@ class ActionExecutionsController:
             values = ACTION_EXECUTION.parse(request.json_body(), _CHANGE)
             target = _target(values)
             outcome = _outcome(target, values.get("output"))
-            self._check_size(outcome)
+            if outcome is not None:
+                outcome.check_size(self._options.execution_field_size_limit_kb)
         except exc.MistralException:
             # an unknown id is told before anything else is
             self._current(request, action_id)
@@ -132,16 +133,6 @@ class ActionExecutionsController:
         if delivery.accepted and delivery.row is not None:
             self._doorbell.ring(action_id, delivery.row.workflow_execution_id)
         return item
-
-    def _check_size(self, outcome: Outcome | None) -> None:
-        limit_kb = self._options.execution_field_size_limit_kb
-        if outcome is None or limit_kb < 0:
-            return
-        size_kb = len(json.dump_bytes(outcome.value)) // 1024
-        if size_kb > limit_kb:
-            raise exc.SizeLimitExceededException.for_field(
-                "ActionExecution", "output", size_kb, limit_kb
-            )
 
     def _command(self, request: ApiRequest, action_id: str, target: str) -> None:
         current = self._current(request, action_id)
