@@ -357,6 +357,23 @@ def test_a_busy_server_leaves_work_to_the_others(
     busy.gate.set()
 
 
+def test_each_thread_gets_a_message_and_no_more(connect: Connect, serve: Serve, topic: str) -> None:
+    """Slow ones hold up nobody while there is a free thread, here or elsewhere."""
+    threads = 10
+    busy, free = Endpoint("busy"), Endpoint("free")
+    busy.gate.clear()
+    serve(connect(), busy, host="h1", threads=threads)
+    client = connect().client(topic)
+    for _ in range(threads):
+        client.cast("who", None)
+    for _ in range(threads):
+        busy.wait_entered()
+    serve(connect(), free, host="h2")
+    for _ in range(5):
+        assert client.call("who", None) == "free"
+    busy.gate.set()
+
+
 def test_what_is_no_json_is_refused_and_never_decoded(
     connect: Connect, serve: Serve, broker_url: str, topic: str
 ) -> None:

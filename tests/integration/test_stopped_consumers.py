@@ -22,6 +22,7 @@ from mistral.rpc.plugins import create_transport
 
 MESSAGES = 60
 KEPT = 4
+THREADS = 32
 
 
 class Endpoint:
@@ -49,7 +50,7 @@ def conf_path(rabbitmq: services.Service, tmp_path: Path, implementation: str) -
 
 @contextlib.contextmanager
 def listening(path: Path, topic: str) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, rpc_listener.__file__, str(path), topic, "sleeper"]
+    command = [sys.executable, rpc_listener.__file__, str(path), topic, "sleeper", str(THREADS)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None

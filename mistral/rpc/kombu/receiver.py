@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ import kombu
 from kombu.asynchronous.hub import Hub
 
 from mistral.rpc.kombu.broker import Broker
+from mistral.rpc.kombu.window import STEP, Window
 
 LOG = logging.getLogger(__name__)
 
@@ -48,12 +50,15 @@ class Subscription:
 
     ``queues`` is asked at each connection. ``on_message`` is called on the receiving thread and
     must not block. ``on_ready`` and ``on_lost`` tell when messages can arrive and no longer can.
-    With ``prefetch`` 0 the broker counts each message as done when it sends it.
+    With ``prefetch`` 0 the broker counts each message as done when it sends it; otherwise so many
+    of each queue may be under way. ``shared`` is one more queue, of which not more is received
+    than is worked on, and a few.
     """
 
     queues: Callable[[], Sequence[kombu.Queue]]
     on_message: Callable[[Any], None]
     prefetch: int = 0
+    shared: Callable[[], kombu.Queue] | None = None
     on_ready: Callable[[], None] = _nothing
     on_lost: Callable[[], None] = _nothing
 
@@ -132,7 +137,9 @@ class _Session:
         self._hub = _event_loop()
         self._channel: Any = None
         self._settled: deque[tuple[Any, bool]] = deque()
-        self._many = max(1, subscription.prefetch // 4)
+        self._window: Window | None = None
+        held = min(subscription.prefetch, 2 * STEP if subscription.shared else sys.maxsize)
+        self._many = max(1, held // 4)
         self._unsettled = 0
         self._alarm_set = False
         self._cancelling = self._stopping = False
@@ -170,6 +177,8 @@ class _Session:
                     self._hub.run_once()
                     if self._cancelling and not self._cancelled.is_set():
                         consumer.cancel()
+                        if self._window is not None:
+                            self._window.close()
                         self._cancelled.set()
                 self._acknowledge()
             finally:
@@ -198,6 +207,10 @@ class _Session:
             self._hub.call_repeatedly(seconds, connection.heartbeat_check, 2)
         self._hub.on_tick.add(self._acknowledge)
         consumer.consume()
+        if self._subscription.shared is not None:
+            queue = self._subscription.shared()
+            self._window = Window(self._channel, queue, prefetch, self._receive)
+            self._window.open()
         self.was_ready = True
         return consumer
 
@@ -217,15 +230,22 @@ class _Session:
                 self._channel.basic_ack(message.delivery_tag)
             else:
                 self._channel.basic_reject(message.delivery_tag, requeue=False)
+            if self._window is not None:
+                self._window.settled(message)
+        if self._window is not None:
+            self._window.widen()
 
     def _set_alarm(self) -> None:
         """See to it that notes don't lie about when nothing else happens."""
-        if not self._alarm_set and self._unsettled:
+        is_wide = self._window is not None and self._window.is_wide
+        if not self._alarm_set and (self._unsettled or is_wide):
             self._alarm_set = True
             self._hub.call_later(_LONGEST_DELAY, self._on_alarm)
 
     def _on_alarm(self) -> None:
         self._alarm_set = False
+        if self._window is not None:
+            self._window.narrow()
         self._set_alarm()
 
 

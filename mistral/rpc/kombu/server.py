@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
+
+import kombu
 
 from mistral.exceptions import RPCException
 from mistral.rpc import base
@@ -51,11 +54,7 @@ class KombuServer(base.RPCServer):
         self._receiver = Receiver(
             f"rpc-{topic}",
             broker,
-            Subscription(
-                lambda: [broker.request_queue(topic), broker.request_queue(topic, host)],
-                self._receive,
-                prefetch=threads,
-            ),
+            _subscription(broker, topic, host, self._receive, threads),
         )
 
     def start(self) -> None:
@@ -123,3 +122,17 @@ class KombuServer(base.RPCServer):
         if is_repeated or (message.delivery_info or {}).get("redelivered"):
             request.ctx["redelivered"] = True
         return request
+
+
+def _subscription(
+    broker: Broker, topic: str, host: str, on_message: Callable[[Any], None], threads: int
+) -> Subscription:
+    def own() -> list[kombu.Queue]:
+        return [broker.request_queue(topic, host)]
+
+    def shared() -> kombu.Queue:
+        return broker.request_queue(topic)
+
+    if broker.is_redis:
+        return Subscription(lambda: [shared(), *own()], on_message, prefetch=threads)
+    return Subscription(own, on_message, prefetch=threads, shared=shared)
