@@ -59,6 +59,7 @@ def check(conn: sa.Connection, now: dt.datetime, grace: dt.timedelta = GRACE) ->
             *_actions(conn, now - grace),
             *_results(conn),
             *_set_aside(conn),
+            *_deletions(conn, now - grace),
         },
         key=lambda violation: (violation.kind, violation.execution_id or "", violation.object_id),
     )
@@ -310,6 +311,15 @@ def _results(conn: sa.Connection) -> Iterator[Violation]:
     for action_id, name, execution_id in conn.execute(statement):
         text = f"the result of action '{name}' is stored, but nobody will process it"
         yield Violation("result-not-processed", execution_id, action_id, text)
+
+
+def _deletions(conn: sa.Connection, before: dt.datetime) -> Iterator[Violation]:
+    """Executions that are hidden and half deleted, with which nobody goes on."""
+    marks = tables.deletions
+    overdue = sa.select(marks.c.execution_id).where(marks.c.next_look_at < before)
+    for execution_id in conn.scalars(overdue):
+        text = "the execution is deleted in part, and nobody goes on"
+        yield Violation("deletion-left", execution_id, execution_id, text)
 
 
 def _set_aside(conn: sa.Connection) -> Iterable[Violation]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db import deletion, tables
 from mistral.db.filters import Kind
 from mistral.db.queries import Column, Join, Listing
 
@@ -94,6 +94,7 @@ executions: Final = Listing(
         **_columns(_WF, "created_at updated_at", Kind.MOMENT),
     },
     root=Column(sa.func.coalesce(_WF.c.root_execution_id, _WF.c.id)),
+    kept=deletion.kept(_WF.c.id),
 )
 
 tasks: Final = Listing(
@@ -114,6 +115,7 @@ tasks: Final = Listing(
     },
     joins={_OF_WORKFLOW: Join(_WF, _WF.c.id == _TASK.c.workflow_execution_id)},
     root=_joined(_OF_WORKFLOW, sa.func.coalesce(_WF.c.root_execution_id, _WF.c.id)),
+    kept=deletion.kept(_TASK.c.workflow_execution_id),
 )
 
 action_executions: Final = Listing(
@@ -146,4 +148,5 @@ action_executions: Final = Listing(
         _OF_TASK: Join(_TASK, _TASK.c.id == _ACTION.c.task_execution_id),
     },
     root=Column(sa.func.coalesce(_ACTION.c.root_execution_id, _ACTION.c.id)),
+    kept=deletion.kept(_ACTION.c.workflow_execution_id),
 )

@@ -52,7 +52,8 @@ class Listing:
     """The columns of a resource by the names of its attributes.
 
     ``root`` is the column with the id of the root execution, under which the large values of a
-    row lie; ``shared`` tells that rows with scope ``public`` are visible to all projects.
+    row lie; ``shared`` tells that rows with scope ``public`` are visible to all projects; ``kept``
+    holds for the rows that are shown to anybody at all.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Listing:
     joins: Mapping[str, Join] = dataclasses.field(default_factory=dict)
     root: Column | None = None
     shared: bool = False
+    kept: sa.ColumnElement[bool] | None = None
 
     @functools.cached_property
     def id_column(self) -> sa.ColumnElement[str]:
@@ -70,9 +72,10 @@ class Listing:
     def visible(self, ctx: RequestContext) -> sa.ColumnElement[bool] | None:
         """The rows that a caller may see (contract §2.3); None means all."""
         if ctx.is_admin:
-            return None
+            return self.kept
         own = self.table.c.project_id == ctx.project_id
-        return sa.or_(own, self.table.c.scope == "public") if self.shared else own
+        visible = sa.or_(own, self.table.c.scope == "public") if self.shared else own
+        return visible if self.kept is None else sa.and_(visible, self.kept)
 
     def select(self, names: Sequence[str], also: Iterable[str | None] = ()) -> sa.Select[Any]:
         """A SELECT of some columns, with the joins that they and some more need."""
@@ -142,6 +145,8 @@ class Reader:
     def _build_item_statement(self, names: tuple[str, ...], is_admin: bool) -> sa.Select[Any]:
         table = self.listing.table
         statement = self.listing.select(names).where(table.c.id == sa.bindparam("identifier"))
+        if self.listing.kept is not None:
+            statement = statement.where(self.listing.kept)
         if is_admin:
             return statement
         visible = table.c.project_id == sa.bindparam("project")

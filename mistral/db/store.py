@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, hotpath, rows, tables
+from mistral.db import actions, deletion, hotpath, rows, tables
 from mistral.db import values as value_store
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -165,6 +165,11 @@ class Store:
         """Sub-executions of a task in order of index, oldest first."""
         return rows.load(self.conn, WorkflowExecution, _CHILDREN_OF_TASK, {"task_id": task_id})
 
+    def is_being_deleted(self, execution_id: str) -> bool:
+        """Whether parts of an execution may be gone already."""
+        found = sa.select(_W.c.id).where(_W.c.id == execution_id, ~deletion.kept(_W.c.id))
+        return self.conn.execute(found).first() is not None
+
     def children_in(self, execution_id: str, in_states: Iterable[str]) -> list[str]:
         """Ids of the direct sub-executions in one of some states."""
         found = self.conn.execute(_LIVE_CHILDREN, {"id": execution_id, "states": list(in_states)})
@@ -225,7 +230,7 @@ class Store:
         self, project_id: str | None, execution_id: str | None, recursive: bool, state: str | None
     ) -> list[TaskExecution]:
         """Tasks of an execution (and of all below it), or of the whole project."""
-        statement = sa.select(_T).order_by(_T.c.id)
+        statement = sa.select(_T).where(deletion.kept(_T.c.workflow_execution_id)).order_by(_T.c.id)
         if execution_id is None:
             statement = statement.where(_T.c.project_id == project_id)
         else:
@@ -248,7 +253,9 @@ class Store:
     ) -> list[WorkflowExecution]:
         """Executions of the project by id, root, parent task, state and time of creation."""
         statement = (
-            sa.select(_W).where(_W.c.project_id == project_id).order_by(_W.c.created_at, _W.c.id)
+            sa.select(_W)
+            .where(_W.c.project_id == project_id, deletion.kept(_W.c.id))
+            .order_by(_W.c.created_at, _W.c.id)
         )
         for name in ("id", "root_execution_id", "task_execution_id", "state"):
             if filters.get(name) is not None:

@@ -340,6 +340,15 @@ maintenance = sa.Table(
 )
 """At most one row, see :mod:`mistral.db.maintenance`."""
 
+deletions = sa.Table(
+    "deletions",
+    metadata,
+    sa.Column("execution_id", NAME, primary_key=True),
+    sa.Column("next_look_at", MOMENT),
+    **_OPTIONS,
+)
+"""Executions of which parts may be gone already, see :mod:`mistral.db.deletion`."""
+
 receipts = sa.Table(
     "receipts",
     metadata,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db import deletion, tables
 from mistral.workflow import states
 
 _WF = tables.workflow_executions
@@ -35,16 +35,20 @@ _CHILDREN_OF_TASK: Final = (
 )
 
 _SHORT = ("id", "name", "state", "state_info", "created_at", "updated_at")
-_EXECUTIONS: Final = sa.select(
-    _WF.c.id,
-    _WF.c.workflow_name.label("name"),
-    _WF.c.state,
-    _WF.c.state_info,
-    _WF.c.created_at,
-    _WF.c.updated_at,
-    _WF.c.parent_execution_id,
-    _WF.c.task_execution_id,
-).order_by(_WF.c.created_at, _WF.c.id)
+_EXECUTIONS: Final = (
+    sa.select(
+        _WF.c.id,
+        _WF.c.workflow_name.label("name"),
+        _WF.c.state,
+        _WF.c.state_info,
+        _WF.c.created_at,
+        _WF.c.updated_at,
+        _WF.c.parent_execution_id,
+        _WF.c.task_execution_id,
+    )
+    .where(deletion.kept(_WF.c.id))
+    .order_by(_WF.c.created_at, _WF.c.id)
+)
 _TASKS: Final = (
     sa.select(
         *[_TASK.c[name] for name in _SHORT], _TASK.c.workflow_execution_id, _TASK.c.runtime_context

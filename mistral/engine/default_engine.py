@@ -202,8 +202,13 @@ class DefaultEngine(Engine):
         return views.execution(unit.wf_ex, unit.values), ready
 
     def _existing(self, conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:
-        wf_ex = Store(conn).execution(execution_id)
-        if wf_ex is None or wf_ex.project_id != ctx.project_id:
+        store = Store(conn)
+        wf_ex = store.execution(execution_id)
+        if (
+            wf_ex is None
+            or wf_ex.project_id != ctx.project_id
+            or store.is_being_deleted(execution_id)
+        ):
             raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
         return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
 

@@ -1,4 +1,4 @@
-"""Beside each engine: what may be forgotten goes.
+"""Beside each engine: deletions whose process died are finished, what may be forgotten goes.
 
 What is to be done is in rows, so it does not matter which engine does it.
 """
@@ -11,19 +11,19 @@ import threading
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import receipts
+from mistral.db import deletion, receipts
 from mistral.db.transaction import Database
 from mistral.service.base import MistralService
 from mistral.utils.clock import utc_now
 
 LOG = logging.getLogger(__name__)
 
-INTERVAL = 60.0
+INTERVAL = 10.0
 """Seconds between two looks."""
 
 
 class Housekeeping(MistralService):
-    """Looks every minute."""
+    """Looks every few seconds."""
 
     def __init__(self, database: Database, interval: float = INTERVAL) -> None:
         self._db = database
@@ -53,8 +53,17 @@ class Housekeeping(MistralService):
 
     def look(self) -> None:
         """Do what there is to do."""
-        while self._db.write(self._forget_receipts) and not self._stop.is_set():
+        while not self._stop.is_set() and self._db.read(deletion.is_any_left):
+            found = self._db.write(self._take_over)
+            if found is None:
+                break
+            LOG.info("The deletion of an execution is finished [id=%s]", found)
+            deletion.finish(self._db, found)
+        while not self._stop.is_set() and self._db.write(self._forget_receipts):
             continue
+
+    def _take_over(self, conn: sa.Connection) -> str | None:
+        return deletion.take_over(conn, utc_now())
 
     def _forget_receipts(self, conn: sa.Connection) -> bool:
         return receipts.forget(conn, utc_now() - receipts.KEPT)

@@ -98,7 +98,7 @@ class Transactions:
 
         def work(conn: sa.Connection) -> JsonDict:
             unit = self._locked(conn, execution_id)
-            if unit is None:
+            if unit is None or unit.store.is_being_deleted(execution_id):
                 raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
             dispatch(unit, decide(unit))
             ready.append(self.flush(unit))

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from mistral.db import definitions, tables
+from mistral import exceptions as exc
+from mistral.db import definitions, deletion, tables
+from mistral.db.transaction import Database
 from mistral.utils import clock, ids, json
 from mistral.workflow.values import Bag
 
@@ -258,6 +260,37 @@ def test_no_task_waits_for_what_was_deleted(
         api.get(f"/v2/executions/{child.id}")
     assert api("DELETE", f"/v2/executions/{top.id}?force=True").status_int == 204
     api.get(f"/v2/executions/{child.id}", status=404)
+
+
+def test_deleting_that_was_interrupted(
+    api: Any, stored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks meanwhile finds nothing, instead of half an execution."""
+    top, other = stored.execution(state="ERROR"), stored.execution(state="SUCCESS")
+    task = stored.task(top, state="ERROR")
+    action = stored.action(task, state="ERROR")
+    stored.execution(
+        root_execution_id=top.id, parent_execution_id=top.id, task_execution_id=task.id
+    )
+    path = f"/v2/executions/{top.id}"
+
+    def interrupted(database: Database, execution_id: str) -> None:
+        raise exc.UnavailableException
+
+    with monkeypatch.context() as patch:
+        patch.setattr(deletion, "finish", interrupted)
+        assert api("DELETE", path).status_int == 503
+    for verb, body in (("GET", None), ("PUT", {"description": "d"}), ("DELETE", None)):
+        assert api(verb, path, body).status_int == 404
+    for name, row in (("tasks", task), ("action_executions", action)):
+        assert api("GET", f"/v2/{name}/{row.id}").status_int == 404
+        assert api("GET", f"/v2/{name}").json[name] == []
+    for below in ("tasks", "report", "executions"):
+        assert api("GET", f"{path}/{below}").status_int == 404
+    assert top.id not in [each["id"] for each in api.get("/v2/executions")["executions"]]
+    assert api("GET", f"/v2/executions/{other.id}").status_int == 200
+    deletion.finish(stored.database, top.id)
+    assert [each["id"] for each in api.get("/v2/executions")["executions"]] == [other.id]
 
 
 class _Tree:

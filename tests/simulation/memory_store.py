@@ -76,6 +76,10 @@ class MemoryStore(Store):
             WorkflowExecution, lambda r: r["task_execution_id"] == task_id, _by_index
         )
 
+    def is_being_deleted(self, execution_id: str) -> bool:
+        """Nothing is deleted here."""
+        return False
+
     def children_in(self, execution_id: str, in_states: Iterable[str]) -> list[str]:
         wanted = set(in_states)
         found = self._select(

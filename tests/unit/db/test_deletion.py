@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import deletion, rows, tables
+from mistral import exceptions as exc
+from mistral.context import RequestContext, no_auth_context
+from mistral.db import deletion, invariants, listings, queries, rows, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
+from mistral.engine import housekeeping
+from mistral.engine.housekeeping import Housekeeping
 from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -93,19 +99,91 @@ def test_everything_of_it_goes_and_nothing_else(database: Database) -> None:
     assert left(database) == [0] * 6
 
 
+def begin(database: Database, execution_id: str) -> bool:
+    """All that a process does that dies between the parts."""
+    return database.write(lambda conn: deletion.begin(conn, execution_id))
+
+
+def shown(database: Database, listing: queries.Listing) -> set[str]:
+    """The executions whose rows a list shows."""
+    column = "id" if listing is listings.executions else "workflow_execution_id"
+    query = queries.PageQuery((column,), (("id", False),), 1000)
+    reader = queries.Reader(listing)
+    found = database.read(lambda conn: reader.page(conn, query, no_auth_context()))
+    return {row[0] for row in found}
+
+
 def test_it_has_ended_when_a_part_is_gone(database: Database) -> None:
-    assert database.write(lambda conn: deletion._delete_part(conn, "w"))
+    assert begin(database, "w")
     execution = database.read(lambda conn: Store(conn).execution("w"))
     assert execution is not None and execution.state == states.CANCELLED
-    assert left(database)[1:5] == [TASKS + 6, TASKS + 6, TASKS + 6, TASKS + 6 - BATCH]
-    deletion.delete_execution(database, "w")
+    deletion.finish(database, "w")
     assert left(database)[0] == 1
+    assert not database.read(deletion.is_any_left)
+
+
+def test_it_is_out_of_sight_as_soon_as_a_part_may_be_gone(database: Database) -> None:
+    assert begin(database, "w")
+    reader = queries.Reader(listings.executions)
+    for ctx in (no_auth_context(), RequestContext(project_id="p")):
+        with pytest.raises(exc.NotFoundException):
+            database.read(lambda conn, ctx=ctx: reader.item(conn, "w", ("id",), ctx))
+    for listing in (listings.executions, listings.tasks, listings.action_executions):
+        # the sub-execution is whole
+        assert shown(database, listing) == {"c", "o"}
+
+
+def test_a_small_one_goes_at_once(database: Database) -> None:
+    assert not begin(database, "o")
+    assert left(database)[0] == 2
+    assert not database.read(deletion.is_any_left)
+    assert not begin(database, "o")
+
+
+def test_what_nobody_finished_is_finished_after_a_while(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert begin(database, "w")
+    Housekeeping(database).look()
+    assert left(database)[0] == 3
+    later = clock.utc_now() + dt.timedelta(minutes=5)
+    broken = database.read(lambda conn: invariants.check(conn, later))
+    assert "deletion-left" in {violation.kind for violation in broken}
+    monkeypatch.setattr(housekeeping, "utc_now", lambda: later)
+    Housekeeping(database).look()
+    assert left(database)[0] == 1
+    assert not database.read(deletion.is_any_left)
+
+
+def test_who_deletes_for_long_keeps_the_others_away(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert begin(database, "w")
+    hours = itertools.count(1)
+    looks: list[dt.datetime] = []
+    marks = sa.select(tables.deletions.c.next_look_at)
+
+    def steady() -> float:
+        looks.extend(database.read(lambda conn: conn.scalars(marks).all()))
+        return next(hours) * 3600.0
+
+    monkeypatch.setattr(clock, "steady", steady)
+    deletion.finish(database, "w")
+    assert len(set(looks)) > 3
+
+
+def test_the_version_before_deletes_it_meanwhile(database: Database) -> None:
+    """It does not know of marks."""
+    assert begin(database, "w")
+    database.write(lambda conn: conn.execute(sa.delete(tables.workflow_executions)).close())
+    Housekeeping(database).look()
+    assert not database.read(deletion.is_any_left)
 
 
 def test_no_transaction_is_large(database: Database) -> None:
     sizes = []
     before = sum(left(database))
-    while database.write(lambda conn: deletion._delete_part(conn, "w")):
+    while database.write(lambda conn: deletion._delete_part(conn, "w", None)):
         sizes.append(before - sum(left(database)))
         before -= sizes[-1]
     assert len(sizes) >= TASKS // BATCH and max(sizes) <= 3 * BATCH

@@ -256,4 +256,6 @@ def test_every_kind_of_outbox_row_is_looked_at() -> None:
         "timers.due_at",
         "timers.claimed_until",
         "maintenance.claimed_until",
+        # tests/unit/db/test_deletion.py
+        "deletions.next_look_at",
     }
