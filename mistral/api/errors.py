@@ -23,3 +23,9 @@ class UnsupportedMediaTypeException(exc.MistralException):
 
     http_code = 415
     message = "Unsupported media type."
+
+
+class NotTextException(exc.InputException):
+    """A document that is not UTF-8 text."""
+
+    message = "The request body is not UTF-8 text."

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import webob
 
 from mistral import exceptions as exc
-from mistral.api.errors import UnsupportedMediaTypeException
+from mistral.api.errors import NotTextException, UnsupportedMediaTypeException
 from mistral.context import RequestContext
 from mistral.db.filters import parse_flag
 from mistral.utils import ids, json
@@ -106,11 +106,14 @@ class ApiRequest(webob.BaseRequest):
             )
 
     def text_body(self) -> str:
-        """The body as UTF-8 text."""
+        """The body as UTF-8 text.
+
+        :raises NotTextException: it is none.
+        """
         try:
             return self.raw_body.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise exc.InputException(f"The request body is not UTF-8 text: {error}.") from error
+            raise NotTextException(f"The request body is not UTF-8 text: {error}.") from error
 
     def json_body(self) -> dict[str, Any]:
         """The body as a JSON object."""

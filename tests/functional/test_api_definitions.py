@@ -108,6 +108,9 @@ def test_validation_is_never_an_error(api: Any, definitions: Any, kind: str) -> 
     getattr(definitions, name).return_value = (False, "bad")
     response = api("POST", f"/v2/{kind}/validate", "x")
     assert (response.status_int, response.json) == (200, {"valid": False, "error": "bad"})
+    response = api("POST", f"/v2/{kind}/validate", b"\xff")
+    assert (response.status_int, response.json["valid"]) == (200, False)
+    assert "UTF-8" in response.json["error"]
 
 
 @pytest.mark.parametrize(

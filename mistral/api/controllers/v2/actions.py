@@ -123,7 +123,7 @@ class ActionsController:
 
     def validate(self, request: ApiRequest) -> Response:
         """Say whether a document is valid."""
-        return verdict(self._definitions.validate_actions(request.text_body()))
+        return verdict(request, self._definitions.validate_actions)
 
 
 _UNLIMITED = 1_000_000

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiOptions
+from mistral.api.errors import NotTextException
 from mistral.api.lists import require_admin
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
@@ -41,7 +44,10 @@ def validates(request: ApiRequest, options: ApiOptions) -> bool:
     return "skip_validation" not in request.query
 
 
-def verdict(found: tuple[bool, str | None]) -> Response:
-    """The answer of a validation, which is never an error."""
-    valid, error = found
+def verdict(request: ApiRequest, validate: Callable[[str], tuple[bool, str | None]]) -> Response:
+    """The answer of a validation: whatever is wrong with the document, it is no error."""
+    try:
+        valid, error = validate(request.text_body())
+    except NotTextException as unreadable:
+        valid, error = False, str(unreadable)
     return answer({"valid": True} if valid else {"valid": False, "error": error}, text=True)

@@ -59,4 +59,4 @@ class WorkbooksController:
 
     def validate(self, request: ApiRequest) -> Response:
         """Say whether a document is valid."""
-        return verdict(self._definitions.validate_workbook(request.text_body()))
+        return verdict(request, self._definitions.validate_workbook)

@@ -76,4 +76,4 @@ class WorkflowsController:
 
     def validate(self, request: ApiRequest) -> Response:
         """Say whether a document is valid."""
-        return verdict(self._definitions.validate_workflows(request.text_body()))
+        return verdict(request, self._definitions.validate_workflows)
