@@ -21,6 +21,7 @@ from mistral.workflow import states
 from mistral.workflow.commands import (
     Command,
     DiscardResults,
+    UpdateAction,
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
@@ -149,10 +150,15 @@ class WithItemsTask(RegularTask):
         if left > fresh["capacity"]:
             # what starts later belongs to the same lists, whatever has become of their variables
             fresh["items"] = self.means.values.pack({"items": items}).encode()
-        commands = self._set_counts(fresh)
+        commands = self._dropped(count) + self._set_counts(fresh)
         if not left:
             return commands + self.complete(states.SUCCESS)
         return commands + self._schedule_next(items)
+
+    def _dropped(self, count: int) -> list[Command]:
+        """Results of items that the lists have no longer do not count."""
+        accepted = self.means.accepted_actions(self.draft) if "redo" in self._counts else []
+        return [UpdateAction(a.id, {"accepted": False}) for a in accepted if a.idx >= count]
 
     def _items(self) -> list[dict[str, Any]]:
         context = self._context()

@@ -124,10 +124,18 @@ def countable(runtime_context: Mapping[str, Any], children: Iterable[C]) -> list
     for child in children:
         if child.task_attempt < base or not states.is_completed(child.state):
             continue
+        if not is_item(runtime_context, child.idx):
+            continue
         other = newest.get(child.idx)
         if other is None or other.task_attempt <= child.task_attempt:
             newest[child.idx] = child
     return [newest[index] for index in sorted(newest)]
+
+
+def is_item(runtime_context: Mapping[str, Any], idx: int) -> bool:
+    """Whether the lists still have the position: they may be shorter in a rerun."""
+    count = (runtime_context.get("with_items") or {}).get("count")
+    return count is None or idx < count
 
 
 def counting(task_ex: TaskExecution, accepted: Iterable[ActionExecution]) -> list[ActionExecution]:
@@ -141,5 +149,6 @@ def counting(task_ex: TaskExecution, accepted: Iterable[ActionExecution]) -> lis
         a
         for a in accepted
         if a.attempt >= base
+        and is_item(task_ex.runtime_context, a.idx)
         and not (keeps_successes and a.state != states.SUCCESS and a.attempt < task_ex.attempt)
     ]

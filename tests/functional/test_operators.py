@@ -264,6 +264,42 @@ def test_items_run_again_over_other_lists(flows: Flows, reset: bool, items: list
     assert run.output["all"] == [0] * kept + ["again"] * (len(items) - kept)
 
 
+@pytest.mark.parametrize("items", [[5], []])
+@pytest.mark.parametrize("call", ["action: std.async_noop", "workflow: child"])
+def test_results_of_items_that_are_gone_do_not_count(
+    flows: Flows, call: str, items: list[int]
+) -> None:
+    text = ITEMS_OF_THE_ENVIRONMENT.replace("action: std.echo output=<% $.i %>", call)
+    run = flows.launch(
+        """
+child:
+  output: {got: <% $.got %>}
+  tasks:
+    t: {action: std.async_noop, publish: {got: <% task().result %>}}
+"""
+        + text,
+        env={"items": [1, 2, 3], "fails": False},
+    )
+
+    def finish(index: int, state: str) -> None:
+        if call.startswith("action"):
+            flows.complete(run.wait_actions("t")[0], index, state)
+        else:
+            run.children("t")[index].finish("t", index, state)
+
+    run.until(lambda: len(run.children("t") or run.actions("t")) == 3, "three items")
+    for index in range(3):
+        finish(index, "SUCCESS" if index else "ERROR")
+    run.wait("ERROR")
+    assert run.put_task("t", state="RUNNING", reset=False, env={"items": items})[0] == 200
+    if items:
+        run.until(lambda: len(run.children("t") or run.actions("t")) == 4, "one more")
+        finish(3, "SUCCESS")
+    run.until(lambda: run.state == "SUCCESS", "the rerun succeeds")
+    mine = 3 if call.startswith("action") else {"got": 3}
+    assert run.output["all"] == run.task("t")["result"] == [mine] * len(items)
+
+
 def test_items_that_never_began_run_without_reset(flows: Flows) -> None:
     run = flows.run(ITEMS_OF_THE_ENVIRONMENT, ends="ERROR", env={"items": 5, "fails": False})
     env = {"items": [1, 2], "fails": True}
