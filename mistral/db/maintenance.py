@@ -14,7 +14,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db import receipts, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.workflow import states
@@ -56,12 +56,12 @@ def read(conn: sa.Connection) -> Maintenance:
 
 def change(database: Database, wanted: str, now: dt.datetime) -> Maintenance:
     """An operator wants the service PAUSED or RUNNING; what is the case already stays as it is."""
-    work = functools.partial(ask, wanted=wanted, now=now)
+    once = receipts.once(functools.partial(ask, wanted=wanted, now=now))
     try:
-        return database.write(work)
+        return database.write(once)
     except sa.exc.IntegrityError:
         # somebody else was the first to ask, ever: now there is a row
-        return database.write(work)
+        return database.write(once)
 
 
 def ask(conn: sa.Connection, wanted: str, now: dt.datetime) -> Maintenance:

@@ -13,11 +13,13 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db import actions, rows, tables
+from mistral.db import actions, deletion, maintenance, rows, tables
 from mistral.db.store import Store
 from mistral.db.transaction import Database
+from mistral.engine import housekeeping
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
+from mistral.engine.housekeeping import Housekeeping
 from mistral.engine.unit import Unit
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.services.catalog import Catalog
@@ -25,7 +27,7 @@ from mistral.services.definitions import Definitions
 from mistral.utils import clock, ids
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command
-from mistral.workflow.entities import ActionExecution, WorkflowExecution
+from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 
 CTX = RequestContext(project_id="p")
 WORKFLOW = "version: '2.0'\nw:\n  tasks:\n    t:\n      action: std.noop\n"
@@ -229,6 +231,43 @@ def test_what_others_deleted_while_nothing_was_stored_is_missing(place: Place, k
     place.proxy.cut_next_commit(False, soon(lambda: delete(place.others)))
     with pytest.raises(exc.DBEntityNotFoundError):
         change(place.definitions)
+
+
+def test_what_others_resumed_meanwhile_is_not_paused_again(place: Place) -> None:
+    def resume() -> None:
+        while maintenance.change(place.direct, "RUNNING", clock.utc_now()).resuming is False:
+            time.sleep(0.01)
+
+    place.proxy.cut_next_commit(True, resume)
+    asked = maintenance.change(place.database, "PAUSED", clock.utc_now())
+    assert asked.status == "PAUSING"
+    assert place.direct.read(maintenance.read).status == "RUNNING"
+
+
+def test_an_execution_is_deleted_whatever_became_of_a_commit(
+    place: Place, carried_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletion, "_BATCH", 2)
+    now = clock.utc_now()
+    common = {"workflow_name": "w", "spec_hash": "none", "state": states.ERROR, "created_at": now}
+    executions = [
+        WorkflowExecution(id="w", **common),
+        WorkflowExecution(id="c", parent_execution_id="w", root_execution_id="w", **common),
+    ]
+    tasks = [
+        TaskExecution(id=str(n), name="t", workflow_execution_id="w", created_at=now)
+        for n in range(5)
+    ]
+    place.database.write(lambda conn: rows.insert(conn, executions))
+    place.database.write(lambda conn: rows.insert(conn, tasks))
+    place.proxy.cut_next_commit(carried_out)
+    assert place.database.write(lambda conn: deletion.begin(conn, "w"))
+    Housekeeping(place.database).look()
+    assert place.rows(tables.deletions) == 1
+    monkeypatch.setattr(housekeeping, "utc_now", lambda: now + 2 * deletion.LEASE)
+    Housekeeping(place.database).look()
+    assert place.rows(tables.workflow_executions) == place.rows(tables.task_executions) == 0
+    assert place.rows(tables.deletions) == 0
 
 
 def test_a_delivered_result_is_taken_once(place: Place, carried_out: bool) -> None:

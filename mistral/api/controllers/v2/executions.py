@@ -16,7 +16,7 @@ from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
 from mistral.context import system_context
-from mistral.db import deletion, results, tables
+from mistral.db import deletion, receipts, results, tables
 from mistral.utils import clock, ids
 from mistral.workflow import states
 from mistral.workflow.data_flow import merge_mappings
@@ -173,7 +173,8 @@ class ExecutionsController:
             if env:
                 self._engine.ask("update_env", request.caller, wf_ex_id=execution_id, env=env)
             if description:
-                self._database.write(lambda conn: _describe(conn, execution_id, description))
+                describe = receipts.once(lambda conn: _describe(conn, execution_id, description))
+                self._database.write(describe)
         return answer(self._stored(request, execution_id))
 
     def _steer(
