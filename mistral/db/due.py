@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mistral.db import rows, tables
+from mistral.db import hotpath, rows, tables
+from mistral.db.types import MOMENT
 from mistral.workflow.entities import (
     ActionExecution,
     Entity,
@@ -34,17 +35,24 @@ OWNERS: Final[Mapping[type[Entity], str]] = {
 """The attribute that names the execution on whose account a row has to be looked at."""
 
 
+def _anything() -> sa.Select[Any]:
+    claimed = _R.c.claimed_until
+    unclaimed = sa.or_(claimed.is_(None), claimed <= sa.bindparam("now", type_=MOMENT))
+    timers = sa.exists().where(_R.c.due_at <= sa.bindparam("until", type_=MOMENT), unclaimed)
+    others = [
+        sa.exists().where(table.c.next_look_at <= sa.bindparam("now", type_=MOMENT))
+        for table in _LOOKED_AT
+    ]
+    return sa.select(sa.or_(timers, *others))
+
+
+_ANYTHING: Final = _anything()
+
+
 def anything(conn: sa.Connection, now: dt.datetime, until: dt.datetime) -> bool:
     """Whether there is anything to look at: one statement for all kinds."""
-    unclaimed = sa.or_(_R.c.claimed_until.is_(None), _R.c.claimed_until <= now)
-    parts = [
-        sa.select(sa.literal(1)).where(_R.c.due_at <= until, unclaimed).exists(),
-        *(
-            sa.select(sa.literal(1)).where(table.c.next_look_at <= now).exists()
-            for table in _LOOKED_AT
-        ),
-    ]
-    return bool(conn.execute(sa.select(sa.or_(*parts))).scalar())
+    (found,) = hotpath.select(conn, _ANYTHING, {"now": now, "until": until})
+    return bool(found[0])
 
 
 def rows_of(

@@ -5,12 +5,17 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Collection
+from typing import Final
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db import hotpath, tables
 
 _M = tables.service_members
+
+_LAST_SEEN: Final = sa.select(_M.c.id, _M.c.last_seen_at).where(
+    _M.c.id.in_(sa.bindparam("ids", expanding=True))
+)
 
 KEPT = dt.timedelta(days=1)
 """How long one is remembered that isn't seen any more."""
@@ -28,8 +33,8 @@ def seen(conn: sa.Connection, member_id: str, kind: str, host: str, now: dt.date
 
 def last_seen(conn: sa.Connection, member_ids: Collection[str]) -> dict[str, dt.datetime]:
     """When these processes were last seen; one that never was is left out."""
-    found = sa.select(_M.c.id, _M.c.last_seen_at).where(_M.c.id.in_(member_ids))
-    return {row.id: row.last_seen_at for row in conn.execute(found)}
+    found = hotpath.select(conn, _LAST_SEEN, {"ids": list(member_ids)})
+    return {row[0]: row[1] for row in found}
 
 
 def forget(conn: sa.Connection, before: dt.datetime) -> None:

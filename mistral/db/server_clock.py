@@ -23,16 +23,18 @@ def synchronise(database: Database, known: clock.Clock = clock.COMMON) -> None:
 
     :raises UnavailableException: the server is away.
     """
-    question = _QUESTIONS.get(database.dialect_name)
+    if database.dialect_name in _QUESTIONS:
+        database.read(lambda conn: ask(conn, database.dialect_name, known))
+
+
+def ask(conn: sa.Connection, dialect_name: str, known: clock.Clock = clock.COMMON) -> None:
+    """The same in a transaction that has begun."""
+    question = _QUESTIONS.get(dialect_name)
     if question is None:
         return
-
-    def ask(conn: sa.Connection) -> None:
-        asked_at = clock.steady()
-        moment = conn.exec_driver_sql(question).scalar_one()
-        known.measured(clock.timestamp(moment), asked_at, by_database=True)
-
-    database.read(ask)
+    asked_at = clock.steady()
+    moment = conn.exec_driver_sql(question).scalar_one()
+    known.measured(clock.timestamp(moment), asked_at, by_database=True)
 
 
 def keep_synchronised(

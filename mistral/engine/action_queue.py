@@ -189,11 +189,7 @@ class Relay:
 
     def sweep(self) -> int:
         """Look once; returns how many rows of the fullest kind were found."""
-        # before anybody is judged by the time
-        server_clock.synchronise(self._db)
-        now = utc_now()
-        is_due = self._db.read(lambda conn: due.anything(conn, now, now + HORIZON / 10))
-        listening = self._db.write(lambda conn: _note_look(conn, now))
+        now, is_due, listening = self._db.write(self._first_look)
         if not is_due:
             return 0
         counts = [
@@ -203,6 +199,16 @@ class Relay:
             self._actions(now, listening),
         ]
         return max(counts)
+
+    def _first_look(self, conn: sa.Connection) -> tuple[dt.datetime, bool, dt.datetime]:
+        """The time, whether anything is due, and since when engines have looked.
+
+        An idle engine does nothing else, so it does it in one transaction.
+        """
+        # before anybody is judged by the time
+        server_clock.ask(conn, self._db.dialect_name)
+        now = utc_now()
+        return now, due.anything(conn, now, now + HORIZON / 10), _note_look(conn, now)
 
     def _count(self, kind: type[Entity], found: Sequence[Any]) -> int:
         return self._turns[kind].took([getattr(row, due.OWNERS[kind]) for row in found])
