@@ -13,16 +13,17 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db import rows, tables
 from mistral.db.base import insert_absent
 from mistral.db.transaction import Database
 from mistral.utils import clock
 from mistral.workflow import states
+from mistral.workflow.entities import ExecutionEvent, WorkflowExecution
 
 _WF = tables.workflow_executions
 _TASK = tables.task_executions
@@ -30,6 +31,9 @@ _MARK = tables.deletions
 
 LEASE: Final = dt.timedelta(seconds=30)
 """How long nobody else goes on with what a process is deleting; it is renewed meanwhile."""
+
+Farewell = Callable[[WorkflowExecution], ExecutionEvent | None]
+"""What an execution's parent has to hear of its deletion."""
 
 _LOCKED: Final = (
     sa.select(_WF.c.root_execution_id, _WF.c.state)
@@ -53,17 +57,31 @@ def kept(execution_id: sa.Column[str]) -> sa.ColumnElement[bool]:
     return sa.or_(execution_id.is_(None), is_kept) if execution_id.nullable else is_kept
 
 
-def delete_execution(database: Database, execution_id: str) -> None:
+def _tell_nobody(execution: WorkflowExecution) -> None:
+    """The farewell of an execution without a parent."""
+
+
+def delete_execution(
+    database: Database, execution_id: str, farewell: Farewell = _tell_nobody
+) -> None:
     """Delete an execution and its sub-executions; those that appear meanwhile go, too."""
-    if database.write(functools.partial(begin, execution_id=execution_id)):
+    work = functools.partial(begin, execution_id=execution_id, farewell=farewell)
+    if database.write(work):
         finish(database, execution_id)
 
 
-def begin(conn: sa.Connection, execution_id: str) -> bool:
-    """Delete a small execution; mark and end another one. Whether there is more of it."""
+def begin(conn: sa.Connection, execution_id: str, farewell: Farewell = _tell_nobody) -> bool:
+    """Delete a small execution; mark and end another one. Whether there is more of it.
+
+    Its parent is told in the same transaction: nobody could do that later.
+    """
     found = conn.execute(_LOCKED, {"id": execution_id}).first()
     if found is None:
         return False
+    whole = sa.select(_WF).where(_WF.c.id == sa.bindparam("id"))
+    for wf_ex in rows.load(conn, WorkflowExecution, whole, {"id": execution_id}):
+        event = farewell(wf_ex)
+        rows.insert(conn, [event] if event else [])
     look_at = clock.utc_now() + LEASE
     # only its own transactions make more of them, and they wait for the lock
     if conn.execute(_CHILDREN.limit(1), {"ids": [execution_id]}).first() is not None:
@@ -141,8 +159,8 @@ class _Deletion:
 def _children(conn: sa.Connection, ids: Sequence[str]) -> list[str]:
     found: list[str] = []
     for start in range(0, len(ids), _BATCH):
-        rows = conn.execute(_CHILDREN, {"ids": list(ids[start : start + _BATCH])})
-        found += [row[0] for row in rows]
+        batch = list(ids[start : start + _BATCH])
+        found += conn.scalars(_CHILDREN, {"ids": batch})
     return found
 
 

@@ -6,9 +6,11 @@ its own. ``workflows`` and ``rollback_handler`` tell, ``workflow_handler`` hears
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from mistral.workflow import states
 from mistral.workflow.commands import Command, SendEvent
 from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
 from mistral.workflow.means import WorkflowMeans
@@ -22,6 +24,7 @@ RESUME = "resume"
 CANCEL = "cancel"
 ROLLBACK = "rollback"
 CHILD_ROLLED_BACK = "child-rolled-back"
+_DELETED = "The sub-workflow execution was deleted [execution_id={0.id}]"
 
 
 def to_parent(
@@ -43,6 +46,51 @@ def to_parent(
             payload=payload,
         )
     ]
+
+
+def of_deletion(own: WorkflowExecution, new_id: str, now: dt.datetime) -> ExecutionEvent | None:
+    """What the parent has to hear when this execution is deleted before it has ended.
+
+    One that has ended has told its parent already, who may hear it when nothing is left of it.
+    """
+    if own.parent_execution_id is None or states.is_completed(own.state):
+        return None
+    return ExecutionEvent(
+        id=new_id,
+        execution_id=own.parent_execution_id,
+        kind=CHILD_FINISHED,
+        source_id=own.id,
+        task_id=own.task_execution_id,
+        attempt=own.task_attempt,
+        payload={
+            "attempt": own.attempt,
+            "state": states.ERROR,
+            "state_info": _DELETED.format(own),
+            "deleted": True,
+        },
+        next_look_at=now,
+        created_at=now,
+    )
+
+
+def left_behind(event: ExecutionEvent) -> WorkflowExecution:
+    """A child that was deleted before its end was heard, as the news tell of it.
+
+    Whatever it had to give is gone: its success would be one without a result.
+    """
+    state, info = event.payload["state"], event.payload["state_info"]
+    child = WorkflowExecution(
+        id=str(event.source_id),
+        workflow_name="",
+        spec_hash="",
+        task_execution_id=event.task_id,
+        task_attempt=event.attempt,
+        state=state,
+        state_info=info,
+    )
+    if state == states.SUCCESS:
+        child.apply({"state": states.ERROR, "state_info": _DELETED.format(child)})
+    return child
 
 
 def to_children(

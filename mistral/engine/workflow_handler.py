@@ -251,10 +251,12 @@ def take_child(unit: Unit, task_ex: TaskExecution, child: WorkflowExecution) -> 
 def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
     found = unit.tasks([event.task_id] if event.task_id else [])
     child = unit.store.execution(event.source_id) if event.source_id else None
-    if not found or child is None or found[0].attempt != event.attempt:
+    if not found or found[0].attempt != event.attempt:
         return []
     ended = event.payload
-    if child.attempt != ended.get("attempt"):
+    if child is None or ended.get("deleted"):
+        child = news.left_behind(event)
+    elif child.attempt != ended.get("attempt"):
         # it runs again meanwhile; the news of that comes next and finds its end counted
         child = child.draft()
         child.apply({"state": ended["state"], "state_info": ended["state_info"]})

@@ -227,41 +227,6 @@ def test_deleting_takes_everything_along(api: Any, stored: Any) -> None:
     assert api("DELETE", path).status_int == 404
 
 
-@pytest.mark.parametrize(
-    ("task_state", "parent_state", "status"),
-    [
-        ("RUNNING", "RUNNING", 403),
-        ("PAUSED", "PAUSED", 403),
-        # what was stopped may run again
-        ("RUNNING", "ERROR", 403),
-        ("RUNNING", "CANCELLED", 403),
-        ("RUNNING", "SUCCESS", 204),
-        ("ERROR", "RUNNING", 204),
-        ("SUCCESS", "RUNNING", 204),
-    ],
-)
-@pytest.mark.parametrize("state", ["RUNNING", "SUCCESS"])
-def test_no_task_waits_for_what_was_deleted(
-    api: Any, stored: Any, task_state: str, parent_state: str, status: int, state: str
-) -> None:
-    top = stored.execution(state=parent_state)
-    task = stored.task(top, state=task_state, type="WORKFLOW")
-    child = stored.execution(
-        state=state,
-        parent_execution_id=top.id,
-        root_execution_id=top.id,
-        task_execution_id=task.id,
-    )
-    response = api("DELETE", f"/v2/executions/{child.id}?force=True")
-    assert response.status_int == status
-    if status == 403:
-        assert task.id in response.json["faultstring"]
-        assert top.id in response.json["faultstring"]
-        api.get(f"/v2/executions/{child.id}")
-    assert api("DELETE", f"/v2/executions/{top.id}?force=True").status_int == 204
-    api.get(f"/v2/executions/{child.id}", status=404)
-
-
 def test_deleting_that_was_interrupted(
     api: Any, stored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flows import Flows
+import pytest
+from flows import Execution, Flows
 
 SUB = """
 sub:
@@ -168,3 +169,77 @@ def test_only_the_last_attempt_counts_as_the_result_of_a_task(flows: Flows) -> N
     run.wait()
     assert run.task("many")["result"] == [{"n": 1}, {"n": 2}]
     assert run.output == {"one": {"n": 1}, "many": [{"n": 1}, {"n": 2}]}
+
+
+ASKING = """
+sub:
+  input: [n: 0]
+  output: {n: <% $.n %>}
+  tasks:
+    ask: {action: std.async_noop}
+"""
+
+
+def deleted(flows: Flows, child: Execution) -> None:
+    assert flows.request("DELETE", f"/executions/{child.id}?force=true")[0] == 204
+    assert flows.request("GET", f"/executions/{child.id}")[0] == 404
+
+
+NESTED = """
+sub:
+  tasks:
+    below: {workflow: asking}
+asking:
+  tasks:
+    ask: {action: std.async_noop}
+"""
+
+
+@pytest.mark.parametrize("sub", [ASKING, NESTED], ids=["at-once", "in-parts"])
+def test_a_task_whose_child_is_deleted_ends_in_error(flows: Flows, sub: str) -> None:
+    flows.define(sub)
+    run = flows.launch("""
+    main:
+      output: {why: <% $.why %>}
+      tasks:
+        t: {workflow: sub, on-error: after}
+        after: {action: std.noop, publish: {why: <% task(t).state_info %>}}
+    """)
+    (child,) = run.children("t")
+    child.wait("RUNNING")
+    deleted(flows, child)
+    run.wait("SUCCESS")
+    text = f"The sub-workflow execution was deleted [execution_id={child.id}]"
+    assert run.output == {"why": text}
+    assert run.task("t")["state_info"] == text
+
+
+def test_an_item_whose_child_is_deleted_has_failed(flows: Flows) -> None:
+    flows.define(ASKING)
+    run = flows.launch("""
+    main:
+      tasks:
+        t:
+          with-items: i in [0, 1, 2]
+          workflow: sub n=<% $.i %>
+    """)
+    flows_of = {child.row["input"]["n"]: child for child in run.children("t")}
+    flows_of[0].finish("ask")
+    flows_of[0].wait()
+    # it has been counted, or will be: once
+    deleted(flows, flows_of[1])
+    flows_of[2].finish("ask")
+    run.wait("ERROR")
+    assert run.task("t")["state"] == "ERROR"
+    assert (
+        flows.request("PUT", f"/tasks/{run.task('t')['id']}", {"state": "RUNNING", "reset": False})[
+            0
+        ]
+        == 200
+    )
+    run.wait("RUNNING")
+    (again,) = [c for c in run.children("t") if c.state == "RUNNING"]
+    assert again.row["input"]["n"] == 1
+    again.finish("ask")
+    run.wait("SUCCESS")
+    assert [r["n"] for r in run.task("t")["result"]] == [0, 1, 2]

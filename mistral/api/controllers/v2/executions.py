@@ -12,14 +12,15 @@ from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
 from mistral.api.lists import Lists, Within
 from mistral.api.requests import ApiRequest, require_uuid
-from mistral.api.resources.executions import EXECUTION, TASK
+from mistral.api.resources.executions import EXECUTION
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
-from mistral.context import system_context
 from mistral.db import deletion, receipts, results, tables
+from mistral.engine import news
 from mistral.utils import clock, ids
 from mistral.workflow import states
 from mistral.workflow.data_flow import merge_mappings
+from mistral.workflow.entities import ExecutionEvent, WorkflowExecution
 
 _T = tables.workflow_executions
 
@@ -211,32 +212,18 @@ class ExecutionsController:
         """Delete an execution and its sub-executions."""
         request.allow_query("force")
         force = request.flag("force")
-        current = self._show(request, execution_id, ("id", "state", "task_execution_id"))
-        state = current["state"]
+        state = self._show(request, execution_id, ("id", "state"))["state"]
         if state not in _FINISHED and not force:
             raise exc.NotAllowedException(
                 "Only completed executions can be deleted. Use --force to override this. "
                 f"Execution {execution_id} is in {state} state."
             )
-        if current["task_execution_id"]:
-            self._refuse_while_awaited(execution_id, current["task_execution_id"])
-        deletion.delete_execution(self._database, execution_id)
-        return empty()
 
-    def _refuse_while_awaited(self, execution_id: str, task_id: str) -> None:
-        # nobody would ever tell the task; of stopped executions only the successful never go on
-        names = ("name", "state", "workflow_execution_id", "workflow_state")
-        try:
-            name, state, parent_id, parent_state = self._database.read(
-                lambda conn: TASK.reader.item(conn, task_id, names, system_context())
-            )
-        except exc.NotFoundException:
-            return
-        if state in states.UNFINISHED and parent_state != states.SUCCESS:
-            raise exc.NotAllowedException(
-                f"Task '{name}' [id={task_id}] of execution {parent_id} waits for execution "
-                f"{execution_id}: stop it before, or delete {parent_id}."
-            )
+        def farewell(own: WorkflowExecution) -> ExecutionEvent | None:
+            return news.of_deletion(own, ids.new_id(), clock.utc_now())
+
+        deletion.delete_execution(self._database, execution_id, farewell)
+        return empty()
 
 
 def _env_of(values: Mapping[str, Any]) -> dict[str, Any]:

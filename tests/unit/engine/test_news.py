@@ -1,0 +1,66 @@
+"""What an execution tells its parent when it is deleted."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from mistral.engine import news
+from mistral.workflow.entities import ExecutionEvent, WorkflowExecution
+
+NOW = dt.datetime(2026, 1, 1)
+TEXT = "The sub-workflow execution was deleted [execution_id=child]"
+
+
+def execution(state: str, parent: str | None = "parent") -> WorkflowExecution:
+    return WorkflowExecution(
+        id="child",
+        workflow_name="w",
+        spec_hash="h",
+        state=state,
+        attempt=2,
+        parent_execution_id=parent,
+        task_execution_id="task",
+        task_attempt=3,
+    )
+
+
+@pytest.mark.parametrize("state", ["IDLE", "RUNNING", "PAUSED"])
+def test_who_has_not_ended_tells_it(state: str) -> None:
+    event = news.of_deletion(execution(state), "new", NOW)
+    assert event is not None
+    assert (event.id, event.execution_id, event.source_id) == ("new", "parent", "child")
+    assert (event.task_id, event.attempt, event.next_look_at) == ("task", 3, NOW)
+    assert event.payload["attempt"] == 2
+    child = news.left_behind(event)
+    assert (child.id, child.task_attempt) == ("child", 3)
+    assert (child.state, child.state_info) == ("ERROR", TEXT)
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "ERROR", "CANCELLED"])
+def test_who_has_ended_has_told_it(state: str) -> None:
+    assert news.of_deletion(execution(state), "new", NOW) is None
+
+
+def test_without_a_parent_nobody_is_told() -> None:
+    assert news.of_deletion(execution("RUNNING", None), "new", NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "info", "seen"),
+    [
+        ("SUCCESS", None, ("ERROR", TEXT)),
+        ("ERROR", "no", ("ERROR", "no")),
+        ("CANCELLED", None, ("CANCELLED", None)),
+    ],
+)
+def test_an_end_that_is_heard_too_late(
+    state: str, info: str | None, seen: tuple[str, str | None]
+) -> None:
+    payload = {"attempt": 0, "state": state, "state_info": info}
+    event = ExecutionEvent(
+        id="e", execution_id="parent", kind="child-finished", source_id="child", payload=payload
+    )
+    child = news.left_behind(event)
+    assert (child.state, child.state_info) == seen
