@@ -24,6 +24,9 @@ from mistral.workflow.means import Means
 
 KEY_PREFIX = "rollback-"
 ORDER = "rollback_order"
+BEGUN = "undoes_attempt"
+UNDONE = "undone_attempt"
+"""The attempt of the task that a compensation is undoing, and the last one that it has undone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """The unique key of the compensation: nothing is undone twice."""
+        """The unique key of the compensation: there is one of each step."""
         part = self.child_id or (self.task_ex.id if self.index is None else "")
         return f"{KEY_PREFIX}{part or f'{self.task_ex.id}-{self.index}'}"
 
@@ -82,12 +85,41 @@ def _own_steps(
         return [Step(task_ex)]
     done = [a for a in actions if a.state == states.SUCCESS]
     done.sort(key=lambda a: (a.result_at or _LATEST, a.id), reverse=True)
-    return [Step(task_ex, index=a.idx) for a in done]
+    # a join that ran again has several results of an item
+    return [Step(task_ex, index=index) for index in dict.fromkeys(a.idx for a in done)]
 
 
 def turn(compensation: TaskExecution) -> tuple[int, str]:
     """The order in which compensations run: by the latest plan, whenever they were made."""
     return (compensation.runtime_context.get(ORDER, 0), compensation.id)
+
+
+def covers(compensation: TaskExecution, undone: TaskExecution) -> bool:
+    """Whether what a compensation has undone is all: a join may have run again since."""
+    return bool(compensation.runtime_context.get(UNDONE, undone.attempt) >= undone.attempt)
+
+
+def begun(compensation: TaskExecution, undone: TaskExecution) -> dict[str, Any]:
+    """The ``runtime_context`` of a compensation that begins."""
+    return {**compensation.runtime_context, BEGUN: undone.attempt}
+
+
+def ended(compensation: TaskExecution) -> dict[str, Any]:
+    """The ``runtime_context`` of a compensation that has succeeded."""
+    context = compensation.runtime_context
+    return {**context, UNDONE: context[BEGUN]} if BEGUN in context else dict(context)
+
+
+def _not_undone_yet(compensation: TaskExecution, undone: TaskExecution) -> TaskExecution:
+    """A task without the results that an earlier turn of its compensation has undone."""
+    last = compensation.runtime_context.get(UNDONE)
+    if last is None:
+        return undone
+    context = undone.runtime_context
+    base = max(context.get("base_attempt", 0), last + 1)
+    draft = undone.draft()
+    draft.apply({"runtime_context": {**context, "base_attempt": base}})
+    return draft
 
 
 def create(means: Means, wf_ex: WorkflowExecution, step: Step, order: int) -> CreateTask:
@@ -125,6 +157,7 @@ def schedule(
 ) -> list[Command]:
     """Create the action of a compensation, with the context and ``task()`` of what it undoes."""
     task_spec = spec.tasks[undone.name]
+    undone = _not_undone_yet(compensation, undone)
     index = compensation.runtime_context.get("index")
     item = None
     if index is not None:

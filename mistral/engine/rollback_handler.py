@@ -78,7 +78,7 @@ def _open_steps(unit: Unit) -> list[rollback.Step]:
             children[task_ex.id] = unit.store.children_of_task(task_ex.id)
         elif task_spec.rollback and task_spec.with_items:
             actions[task_ex.id] = unit.accepted_actions(task_ex)
-    done = {t.unique_key for t in unit.compensations(states.SUCCESS)}
+    done = {t.unique_key for t in unit.compensations(states.SUCCESS) if _is_whole(unit, t)}
     # a sub-workflow that has run again since it was undone is undone again
     done -= {
         rollback.Step(task_ex, child_id=child.id).key
@@ -87,6 +87,13 @@ def _open_steps(unit: Unit) -> list[rollback.Step]:
         if child.state != states.CANCELLED
     }
     return [s for s in rollback.plan(spec, tasks, actions, children) if s.key not in done]
+
+
+def _is_whole(unit: Unit, compensation: TaskExecution) -> bool:
+    """Whether its task has not run again since a compensation began."""
+    if compensation.runtime_context.get("child_id") is not None:
+        return True
+    return rollback.covers(compensation, unit.task(compensation.runtime_context["rollback_of"]))
 
 
 def _is_worth_it(unit: Unit, steps: list[rollback.Step]) -> bool:
@@ -121,14 +128,7 @@ def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None)
             place = {**old.runtime_context, rollback.ORDER: order}
             commands.append(UpdateTask(old.id, {"runtime_context": place}))
         else:
-            again = {
-                "runtime_context": {**old.runtime_context, rollback.ORDER: order},
-                "state": states.IDLE,
-                "state_info": None,
-                "attempt": old.attempt + 1,
-                "finished_at": None,
-            }
-            commands.append(UpdateTask(old.id, again))
+            commands.append(_again(old, {**old.runtime_context, rollback.ORDER: order}))
     planned = {step.key for step in steps}
     for key, old in known.items():
         if key not in planned and not states.is_completed(old.state):
@@ -146,6 +146,18 @@ def _begin(unit: Unit, steps: list[rollback.Step], asked: dict[str, Any] | None)
     }
     going_on = task_handler.awaited_again(unit, unit.compensations(states.RUNNING))
     return [*commands, *going_on, UpdateExecution(changes), NextCompensation()]
+
+
+def _again(compensation: TaskExecution, runtime_context: dict[str, Any]) -> Command:
+    """Let a compensation that was begun before wait for another turn."""
+    changes = {
+        "runtime_context": runtime_context,
+        "state": states.IDLE,
+        "state_info": None,
+        "attempt": compensation.attempt + 1,
+        "finished_at": None,
+    }
+    return UpdateTask(compensation.id, changes)
 
 
 def _abandon(unit: Unit) -> tuple[list[Command], list[str]]:
@@ -176,13 +188,15 @@ def proceed(unit: Unit) -> list[Command]:
         return _end(unit, states.CANCELLED, _summary(unit))
     compensation = waiting[0]
     started = {"state": states.RUNNING, "started_at": unit.now, "state_info": None}
+    child_id = compensation.runtime_context.get("child_id")
+    undone = unit.task(compensation.runtime_context["rollback_of"])
+    if child_id is None:
+        started["runtime_context"] = rollback.begun(compensation, undone)
     begun = UpdateTask(compensation.id, started)
     draft = compensation.draft()
     draft.apply(started)
-    child_id = compensation.runtime_context.get("child_id")
     if child_id is not None:
         return [begun, news.roll_back(unit, unit.wf_ex, child_id, draft)]
-    undone = unit.task(compensation.runtime_context["rollback_of"])
     try:
         return [begun, *rollback.schedule(unit, unit.wf_ex, unit.spec, draft, undone)]
     except exc.MistralException as error:
@@ -216,7 +230,11 @@ def on_child(unit: Unit, event: ExecutionEvent) -> list[Command]:
 
 
 def _done(unit: Unit, compensation: TaskExecution) -> list[Command]:
+    context = rollback.ended(compensation)
+    if unit.wf_ex.rollback is not None and _has_more(unit, compensation, context):
+        return [_again(compensation, context), NextCompensation()]
     changes = {
+        "runtime_context": context,
         "state": states.SUCCESS,
         "state_info": None,
         "processed": True,
@@ -224,6 +242,14 @@ def _done(unit: Unit, compensation: TaskExecution) -> list[Command]:
         "finished_at": unit.now,
     }
     return [UpdateTask(compensation.id, changes), NextCompensation()]
+
+
+def _has_more(unit: Unit, compensation: TaskExecution, context: dict[str, Any]) -> bool:
+    """Whether a task has run again while its compensation was under way."""
+    if rollback.UNDONE not in context:
+        return False
+    undone = unit.task(context["rollback_of"])
+    return undone.state == states.SUCCESS and undone.attempt > context[rollback.UNDONE]
 
 
 def _failed(unit: Unit, compensation: TaskExecution, cause: str) -> list[Command]:

@@ -241,11 +241,12 @@ main:
 """
 
 
-def open_compensation(run: Execution) -> dict[str, Any]:
+def open_compensation(run: Execution, task: str = "a", but: str = "") -> dict[str, Any]:
     """The action of the compensation that waits for its result."""
 
     def found() -> dict[str, Any] | None:
-        return next((a for a in run.actions("a") if a["state"] == "RUNNING"), None)
+        open_ones = (a for a in run.actions(task) if a["state"] == "RUNNING" and a["id"] != but)
+        return next(open_ones, None)
 
     action: dict[str, Any] = run.until(found, "the compensation")
     return action
@@ -288,3 +289,87 @@ def test_a_compensation_that_fails_after_its_rollback_was_stopped_changes_nothin
     assert flows.complete(action["id"], "no", "ERROR")[0] == 200
     run.until(lambda: "ERROR" in [t["state"] for t in run.tasks("a")], "the compensation's end")
     assert (run.state, run.info) == ("CANCELLED", "enough")
+
+
+AGAIN = """
+main:
+  tasks:
+    first: {action: std.noop, rollback: <% env().last %>, on-success: [a, c]}
+    a: {action: std.noop, on-success: j}
+    c: {action: <% env().last %>, on-success: j}
+    j:
+      join: 1
+      action: std.echo output=<% env().last %>
+      rollback: ROLLBACK
+"""
+
+
+def test_items_of_a_join_that_ran_twice_are_undone_once(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, on-success: j}
+            b: {action: std.async_noop, on-success: j}
+            j:
+              join: 1
+              with-items: i in [1, 2]
+              concurrency: 1
+              action: std.echo output=<% $.i %>
+              rollback: std.echo output=<% [$.i, task().result.len()] %>
+        """
+    )
+    run.wait_actions("b")
+    run.wait_task("j", "SUCCESS")
+    run.finish("b")
+    run.wait()
+    assert run.put(state="ROLLBACK")[0] == 200
+    run.wait("CANCELLED")
+    assert run.info == "Rolled back: j[1], j[0]."
+    assert compensations(run) == [
+        ("j", "SUCCESS", ['{"result": [2, 4]}']),
+        ("j", "SUCCESS", ['{"result": [1, 4]}']),
+    ]
+
+
+def undone_join(flows: Flows, compensation: str) -> Execution:
+    """An execution that failed after its join had run: the join is being rolled back."""
+    definition = AGAIN.replace("ROLLBACK", compensation)
+    run = flows.run(definition, ends="ERROR", env={"last": "std.fail"})
+    assert run.put(state="ROLLBACK")[0] == 200
+    return run
+
+
+def run_join_again(run: Execution) -> None:
+    """What had failed is run again and leads to the join once more."""
+    assert run.put_task("c", state="RUNNING", reset=True, env={"last": "std.noop"})[0] == 200
+    run.wait("SUCCESS")
+
+
+def test_a_join_that_ran_again_since_it_was_undone_is_undone_again(flows: Flows) -> None:
+    run = undone_join(flows, "std.echo output=<% task().result %>")
+    run.until(lambda: "Not rolled back: first." in run.info, "the failed rollback")
+    run_join_again(run)
+    assert run.put(state="ROLLBACK")[0] == 200
+    run.wait("CANCELLED")
+    assert run.info == "Rolled back: j, first."
+    _name, state, results = compensations(run)[0]
+    assert state == "SUCCESS"
+    # what was undone before is no result that is to be undone now
+    assert results == ['{"result": "std.fail"}', '{"result": "std.noop"}']
+    assert run.put(state="ROLLBACK")[0] == 400
+
+
+def test_a_join_that_ran_again_while_it_was_undone_is_undone_again(flows: Flows) -> None:
+    run = undone_join(flows, "std.async_noop")
+    first = open_compensation(run, "j")
+    assert run.put(state="ERROR")[0] == 200
+    run.wait("ERROR")
+    run_join_again(run)
+    assert run.put(state="ROLLBACK")[0] == 200
+    assert flows.complete(first["id"])[0] == 200
+    second = open_compensation(run, "j", but=first["id"])
+    assert flows.complete(second["id"])[0] == 200
+    run.wait("CANCELLED")
+    assert run.info == "Rolled back: j, first."
+    assert run.put(state="ROLLBACK")[0] == 400
