@@ -372,8 +372,9 @@ class Task:
 
     def rearm(self) -> list[Command]:
         """Let a join that has ended wait again: another inbound task has come (§9.11)."""
-        remembered = self._remembered("base_attempt", "join")
-        changes = self._rerun_changes(self.draft.attempt + 1, remembered)
+        attempt = self.draft.attempt + 1
+        remembered = {**self._remembered("base_attempt", "join"), "round_attempt": attempt}
+        changes = self._rerun_changes(attempt, remembered)
         return self._do(UpdateTask(self.draft.id, changes | {"state": states.WAITING}))
 
     def set_state(

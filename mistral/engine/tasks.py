@@ -255,7 +255,7 @@ class WithItemsTask(RegularTask):
         redo = [i for i in range(self._counts["count"]) if i not in done]
         kept: dict[str, Any] = {
             key: self.draft.runtime_context[key]
-            for key in ("triggered_by", "join", "base_attempt", "concurrency")
+            for key in ("triggered_by", "join", "base_attempt", "round_attempt", "concurrency")
             if key in self.draft.runtime_context
         }
         kept["with_items"] = {**self._counts, "redo": redo}
@@ -265,11 +265,14 @@ class WithItemsTask(RegularTask):
         )
 
     def _successful_indexes(self) -> set[int]:
+        # results of a join's earlier rounds count, but do not spare an item its own round
+        first = self.draft.runtime_context.get("round_attempt", 0)
+        done = states.SUCCESS
         if self.task_spec.workflow:
             children = self.means.children(self.draft)
-            return {c.idx for c in children if c.state == states.SUCCESS}
+            return {c.idx for c in children if c.state == done and c.task_attempt >= first}
         accepted = self.means.accepted_actions(self.draft)
-        return {a.idx for a in accepted if a.state == states.SUCCESS}
+        return {a.idx for a in accepted if a.state == done and a.attempt >= first}
 
 
 def build_task(

@@ -196,3 +196,30 @@ def test_a_skipped_join_runs_in_the_next_round_of_a_loop(flows: Flows) -> None:
     run.wait()
     assert run.states()["j"] == "SUCCESS"
     assert run.names() == ["a", "a", "b", "b", "entry", "j", "start", "start"]
+
+
+def test_an_item_that_failed_when_its_join_ran_again_is_run_again(flows: Flows) -> None:
+    run = flows.launch(
+        """
+        main:
+          tasks:
+            a: {action: std.noop, on-success: j}
+            b: {action: std.async_noop, on-success: j}
+            j:
+              join: 1
+              with-items: i in [1, 2]
+              action: std.async_noop
+        """
+    )
+    for index in range(2):
+        run.finish("j", index)
+    run.wait_task("j", "SUCCESS")
+    run.finish("b")
+    run.until(lambda: len(run.actions("j")) == 4, "another round")
+    run.finish("j", "no", "ERROR")
+    run.finish("j", 1)
+    run.wait("ERROR")
+    assert run.put_task("j", state="RUNNING", reset=False)[0] == 200
+    run.until(lambda: len(run.actions("j")) == 5, "the failed item")
+    run.finish("j", 0)
+    run.wait()
