@@ -1,7 +1,8 @@
 """The use cases of an engine: who asks, what is decided, and what the caller is told.
 
 Results, timers and news go through the mailbox of their execution; operators' commands too, each
-in a transaction of its own. ``mail_handler`` empties the mailboxes, ``transactions`` does the work.
+in a transaction of its own. ``mail_handler`` empties the mailboxes, ``starts`` begins what is new,
+``transactions`` does the work.
 """
 
 from __future__ import annotations
@@ -15,38 +16,31 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.context import RequestContext, system_context
 from mistral.db import actions as action_store
-from mistral.db import definitions, receipts
-from mistral.db import values as value_store
-from mistral.db.failures import is_duplicate
-from mistral.db.store import Store
+from mistral.db import receipts
 from mistral.db.transaction import Database
 from mistral.engine import (
     incoming,
     rollback_handler,
     single_actions,
     utils,
-    views,
     workflow_handler,
 )
-from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue, Relay
 from mistral.engine.base import Engine, Start
-from mistral.engine.dispatcher import dispatch
 from mistral.engine.mail_handler import MailHandler
 from mistral.engine.mailbox import Mail, Mailboxes
-from mistral.engine.transactions import Decide, Ready, Transactions
+from mistral.engine.starts import Starts
+from mistral.engine.transactions import Decide, Transactions
 from mistral.scheduler.timer_queue import TimerQueue
-from mistral.services.catalog import Catalog, unknown_workflow
+from mistral.services.catalog import Catalog
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
 from mistral.utils.faults import Faults
 from mistral.utils.gate import Gate
-from mistral.workflow.entities import Timer, WorkflowExecution
+from mistral.workflow.entities import Timer
 from mistral.workflow.means import Limits
 from mistral.workflow.results import Outcome
 
@@ -86,20 +80,21 @@ class DefaultEngine(Engine):
         self._catalog = catalog
         self._queue = queue
         self._options = options or EngineOptions()
-        self._faults = faults or Faults()
-        self._starts = Gate(
-            self._options.threads,
-            self._options.waiting_starts,
-            refusal="The engine has enough to start, try again.",
-        )
+        faults = faults or Faults()
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
         post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
         limits = self._options.limits
         trace_log = logging.getLogger(self._options.trace_log_name)
         self._transactions = Transactions(
-            database, catalog, queue, limits, post, self._timers.add, self._faults, trace_log
+            database, catalog, queue, limits, post, self._timers.add, faults, trace_log
         )
+        gate = Gate(
+            self._options.threads,
+            self._options.waiting_starts,
+            refusal="The engine has enough to start, try again.",
+        )
+        self._starts = Starts(database, catalog, queue, limits, self._transactions, gate, faults)
         self._mail = MailHandler(database, catalog, limits, self._transactions, post)
         self._relay = Relay(
             database,
@@ -144,73 +139,9 @@ class DefaultEngine(Engine):
         :raises UnavailableException: more starts than this process can do are waiting.
         """
         request = start or Start()
-        execution_id = request.execution_id or ids.new_id()
-        work = functools.partial(
-            self._start,
-            wf_identifier,
-            wf_input,
-            description,
-            request,
-            execution_id,
-            {**params, **request.params},
+        return self._starts.workflow(
+            wf_identifier, wf_input, description, request, {**params, **request.params}
         )
-        try:
-            with self._starts:
-                self._faults.point("engine.start")
-                view, ready = self._db.write(work)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            return self._db.read(lambda conn: self._existing(conn, execution_id, request.ctx))
-        except exc.UnavailableException:
-            raise
-        except exc.MistralException:
-            # the definition may have changed since this request has started it
-            if self._db.read(lambda conn: Store(conn).execution(execution_id)) is None:
-                raise
-            return self._db.read(lambda conn: self._existing(conn, execution_id, request.ctx))
-        self._transactions.ring(ready)
-        return view
-
-    def _start(
-        self,
-        identifier: str,
-        wf_input: Mapping[str, Any],
-        description: str,
-        request: Start,
-        execution_id: str,
-        params: Mapping[str, Any],
-        conn: sa.Connection,
-    ) -> tuple[JsonDict, Ready]:
-        project_id = request.ctx.project_id
-        row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
-        if row is None:
-            raise unknown_workflow(identifier, request.namespace)
-        definition = self._catalog.stored(conn, row)
-        given = dict(params)
-        given["env"] = utils.environment(conn, given.get("env"), project_id)
-        blank = WorkflowExecution(
-            id=execution_id,
-            workflow_name=definition.name,
-            spec_hash=definition.spec_hash,
-            project_id=project_id,
-        )
-        unit = self._transactions.unit(Store(conn), blank)
-        workflow = wf.Workflow(definition, None, unit)
-        dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
-        ready = self._transactions.flush(unit)
-        return views.execution(unit.wf_ex, unit.values), ready
-
-    def _existing(self, conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:
-        store = Store(conn)
-        wf_ex = store.execution(execution_id)
-        if (
-            wf_ex is None
-            or wf_ex.project_id != ctx.project_id
-            or store.is_being_deleted(execution_id)
-        ):
-            raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
-        return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
 
     def start_action(
         self,
@@ -238,20 +169,7 @@ class DefaultEngine(Engine):
             {**params, **(options or {})},
             call_id or ids.new_id(),
         )
-        prepare = functools.partial(
-            single_actions.prepare, self._catalog, self._queue, self._options.limits, request
-        )
-        try:
-            with self._starts:
-                answer, send = self._db.write(prepare)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            # this request has saved it before: not a second action
-            answer, send = self._db.read(functools.partial(prepare, is_saved=True))
-        if send is not None:
-            self._queue.send([send])
-        return answer
+        return self._starts.action(request)
 
     def transform_result(
         self, action_name: str, outcome: Outcome, namespace: str, ctx: RequestContext

@@ -14,7 +14,7 @@ from mistral import exceptions as exc
 from mistral.context import system_context
 from mistral.db import rows, tables
 from mistral.db.transaction import Database
-from mistral.engine import single_actions
+from mistral.engine import single_actions, starts
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
 from mistral.services.catalog import Catalog
@@ -81,7 +81,7 @@ def test_an_id_of_another_project_shows_nothing(database: Database, engine: Defa
     )
 
     with pytest.raises(exc.DBDuplicateEntryError):
-        database.read(lambda conn: engine._existing(conn, execution_id, ours))
-    shown = database.read(lambda conn: engine._existing(conn, execution_id, them))
+        database.read(lambda conn: starts.existing(conn, execution_id, ours))
+    shown = database.read(lambda conn: starts.existing(conn, execution_id, them))
 
     assert shown["id"] == execution_id

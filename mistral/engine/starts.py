@@ -1,0 +1,159 @@
+"""Starts of executions and of actions that belong to none: each happens once, few at a time.
+
+For the engine's use cases alone. A request that comes again, by whatever way, is told what it has
+started before; more requests than the process can do are refused instead of piling up.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.context import RequestContext
+from mistral.db import definitions
+from mistral.db import values as value_store
+from mistral.db.failures import is_duplicate
+from mistral.db.store import Store
+from mistral.db.transaction import Database
+from mistral.engine import single_actions, utils, views
+from mistral.engine import workflows as wf
+from mistral.engine.action_queue import ActionQueue
+from mistral.engine.base import Start
+from mistral.engine.dispatcher import dispatch
+from mistral.engine.transactions import Ready, Transactions
+from mistral.services.catalog import Catalog, unknown_workflow
+from mistral.utils import ids
+from mistral.utils.faults import Faults
+from mistral.utils.gate import Gate
+from mistral.workflow.entities import WorkflowExecution
+from mistral.workflow.means import Limits
+
+JsonDict = dict[str, Any]
+
+
+class Starts:
+    """The starts of one engine; safe to share between its threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        queue: ActionQueue,
+        limits: Limits,
+        transactions: Transactions,
+        gate: Gate,
+        faults: Faults,
+    ) -> None:
+        self._db = database
+        self._catalog = catalog
+        self._queue = queue
+        self._limits = limits
+        self._transactions = transactions
+        self._gate = gate
+        self._faults = faults
+
+    def workflow(
+        self,
+        identifier: str,
+        wf_input: Mapping[str, Any],
+        description: str,
+        request: Start,
+        params: Mapping[str, Any],
+    ) -> JsonDict:
+        """Start a workflow; the new execution, or that which this request has started before.
+
+        :raises NotFoundException: unknown workflow.
+        :raises InputException: missing or unexpected input.
+        :raises DBDuplicateEntryError: the id that was asked for belongs to somebody else.
+        :raises UnavailableException: more starts than this process can do are waiting.
+        """
+        execution_id = request.execution_id or ids.new_id()
+
+        work = functools.partial(
+            self._start, identifier, wf_input, description, request, execution_id, params
+        )
+        before = functools.partial(existing, execution_id=execution_id, ctx=request.ctx)
+        try:
+            with self._gate:
+                self._faults.point("engine.start")
+                view, ready = self._db.write(work)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            return self._db.read(before)
+        except exc.UnavailableException:
+            raise
+        except exc.MistralException:
+            # the definition may have changed since this request has started it
+            if self._db.read(lambda conn: Store(conn).execution(execution_id)) is None:
+                raise
+            return self._db.read(before)
+        self._transactions.ring(ready)
+        return view
+
+    def _start(
+        self,
+        identifier: str,
+        wf_input: Mapping[str, Any],
+        description: str,
+        request: Start,
+        execution_id: str,
+        params: Mapping[str, Any],
+        conn: sa.Connection,
+    ) -> tuple[JsonDict, Ready]:
+        project_id = request.ctx.project_id
+        row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
+        if row is None:
+            raise unknown_workflow(identifier, request.namespace)
+        definition = self._catalog.stored(conn, row)
+        given = dict(params)
+        given["env"] = utils.environment(conn, given.get("env"), project_id)
+        blank = WorkflowExecution(
+            id=execution_id,
+            workflow_name=definition.name,
+            spec_hash=definition.spec_hash,
+            project_id=project_id,
+        )
+        unit = self._transactions.unit(Store(conn), blank)
+        workflow = wf.Workflow(definition, None, unit)
+        dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
+        ready = self._transactions.flush(unit)
+        return views.execution(unit.wf_ex, unit.values), ready
+
+    def action(self, request: single_actions.Request) -> JsonDict:
+        """Check and describe an action that belongs to no workflow; schedule it if it is to be.
+
+        :raises InvalidActionException: unknown action.
+        :raises InputException: wrong parameters.
+        :raises UnavailableException: more starts than this process can do are waiting.
+        """
+        prepare = functools.partial(
+            single_actions.prepare, self._catalog, self._queue, self._limits, request
+        )
+        try:
+            with self._gate:
+                answer, send = self._db.write(prepare)
+        except sa.exc.IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            # this request has saved it before: not a second action
+            answer, send = self._db.read(functools.partial(prepare, is_saved=True))
+        if send is not None:
+            self._queue.send([send])
+        return answer
+
+
+def existing(conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:
+    """The execution that has this id already.
+
+    :raises DBDuplicateEntryError: it is not the caller's, or is being deleted.
+    """
+    store = Store(conn)
+    wf_ex = store.execution(execution_id)
+    if wf_ex is None or wf_ex.project_id != ctx.project_id or store.is_being_deleted(execution_id):
+        raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
+    return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
