@@ -30,7 +30,6 @@ from mistral.workflow.means import Means
 from mistral.workflow.values import EMPTY, Bag
 
 _COMMAND_STATES = {"fail": states.ERROR, "succeed": states.SUCCESS, "pause": states.PAUSED}
-_ENDING = ("fail", "succeed")
 
 
 class Task:
@@ -211,7 +210,7 @@ class Task:
         chosen = self._choose()
         is_held = self.wf_ex.state != states.RUNNING
         names = [c for c in chosen if c.name not in ENGINE_COMMANDS]
-        ends_all = any(c.name in _ENDING for c in chosen)
+        ends_all = any(c.name in direct.ENDS for c in chosen)
         commands = self._do(
             UpdateTask(
                 self.draft.id,
@@ -230,7 +229,7 @@ class Task:
         context = data_flow.outbound(self.draft, self.means.limits.versioning)
         following = [
             command
-            for item in chosen
+            for item in direct.up_to_end(chosen)
             if (command := self._command(item, context, resumed)) is not None
         ]
         return commands + following + [CheckWorkflow()]

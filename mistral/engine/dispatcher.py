@@ -7,7 +7,7 @@ handler with further commands; everything else is a row.
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ from mistral.workflow import states
 def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
     """Handle commands and all that they lead to.
 
-    Whether the workflow has ended is asked last: what still waits here may start something.
+    Whether the workflow has ended is asked last: what still waits here may start something. An end
+    that one task chose comes after what others have chosen: nothing of theirs would remember it.
     """
     todo = unit.pending = collections.deque(commands)
     while todo:
@@ -28,6 +29,9 @@ def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
         if isinstance(command, c.CheckWorkflow) and todo:
             if not isinstance(todo[-1], c.CheckWorkflow):
                 todo.append(command)
+            continue
+        if _is_end(command) and (place := _behind_choices(todo)):
+            todo.insert(place, command)
             continue
         further = _ANSWERS[type(command)](unit, command) or ()
         todo.extend(command for command in further if _is_forced(command))
@@ -37,6 +41,21 @@ def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
 def _is_forced(command: c.Command) -> bool:
     """Whether a task's start or end demands it: what was chosen beside the task goes first."""
     return isinstance(command, c.SetWorkflowState) and command.forced
+
+
+def _is_end(command: c.Command) -> bool:
+    """Whether a task has chosen ``fail`` or ``succeed``."""
+    return (
+        isinstance(command, c.SetWorkflowState)
+        and not command.forced
+        and states.is_completed(command.state)
+    )
+
+
+def _behind_choices(todo: Sequence[c.Command]) -> int:
+    """The place behind everything that tasks have chosen already; 0 when nothing of it is left."""
+    choices = (c.RunTask, c.TaskCompleted)
+    return max((i for i, other in enumerate(todo, 1) if isinstance(other, choices)), default=0)
 
 
 def _lock(unit: Unit, command: Any) -> None:

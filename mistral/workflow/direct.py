@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mistral.lang import Clause, Target, TaskSpec, WorkflowSpec
@@ -13,6 +13,8 @@ ON_SUCCESS = "on-success"
 ON_ERROR = "on-error"
 ON_COMPLETE = "on-complete"
 ON_SKIP = "on-skip"
+
+ENDS = ("fail", "succeed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +52,12 @@ def _chosen(clause: Clause | None, event: str, holds: Condition) -> Iterator[Cho
     for target in clause.targets if clause else ():
         if target.condition is None or holds(target):
             yield Chosen(target.name, event, target.params)
+
+
+def up_to_end(chosen: Sequence[Chosen]) -> Sequence[Chosen]:
+    """What is done of the targets that a task chose: nothing after the workflow's end (§7.2)."""
+    place = next((i for i, item in enumerate(chosen, 1) if item.name in ENDS), len(chosen))
+    return chosen[:place]
 
 
 def publish_clauses(task_spec: TaskSpec, state: str) -> list[Clause]:

@@ -156,3 +156,48 @@ def test_a_timeout_of_an_earlier_run_does_not_count(flows: Flows) -> None:
     newest = max(run.wait_actions("slow", 2))
     assert flows.complete(newest)[0] == 200
     run.wait()
+
+
+def test_what_a_task_chose_beside_a_join_that_ends_the_execution(flows: Flows) -> None:
+    run = flows.launch("""
+main:
+  tasks:
+    one: {action: std.noop, on-success: [strict, other]}
+    two: {action: std.async_noop, on-success: [other, plain], on-error: strict}
+    strict: {join: all, action: std.noop, on-error: fail}
+    other: {join: all, action: std.noop}
+    plain: {action: std.noop}
+""")
+    run.wait_task("other", "WAITING")
+    run.finish("two")
+    run.wait("ERROR")
+    assert run.put_task("strict", state="SKIPPED")[0] == 200
+    assert run.wait().states() == {
+        "one": "SUCCESS",
+        "two": "SUCCESS",
+        "strict": "SKIPPED",
+        "other": "SUCCESS",
+        "plain": "SUCCESS",
+    }
+
+
+def test_what_a_task_chose_after_one_that_ends_the_execution_at_once(flows: Flows) -> None:
+    run = flows.launch("""
+main:
+  tasks:
+    one: {action: std.noop, on-success: join}
+    two: {action: std.async_noop, on-success: [broken, join]}
+    broken: {workflow: nowhere, on-error: [fail, never]}
+    join: {join: all, action: std.noop}
+    never: {action: std.noop}
+""")
+    run.wait_task("join", "WAITING")
+    run.finish("two")
+    run.wait("ERROR")
+    assert run.put_task("broken", state="SKIPPED")[0] == 200
+    assert run.wait().states() == {
+        "one": "SUCCESS",
+        "two": "SUCCESS",
+        "broken": "SKIPPED",
+        "join": "SUCCESS",
+    }
