@@ -175,9 +175,10 @@ def _start_task(unit: Unit, command: Any) -> list[c.Command] | None:
 
 def _rerun_task(unit: Unit, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
+    open_again = join_handler.not_yet(unit, task_ex)
     if unit.spec.tasks[task_ex.name].join is not None:
-        return join_handler.rerun(unit, command)
-    return task_handler.rerun_task(unit, command)
+        return [*open_again, *join_handler.rerun(unit, command)]
+    return [*open_again, *task_handler.rerun_task(unit, command)]
 
 
 def _skip_task(unit: Unit, command: Any) -> list[c.Command]:

@@ -261,6 +261,24 @@ def record(unit: Unit, inbound: JoinInbound) -> None:
     unit.change_task(task_ex.id, {"runtime_context": context})
 
 
+def not_yet(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+    """An inbound task that had come runs again: joins that still wait do so for it, too (§9.4)."""
+    found = [
+        unit.task_by_key(join_key(name))
+        for name in unit.spec.outbound(task_ex.name)
+        if unit.spec.tasks[name].join is not None
+    ]
+    commands: list[Command] = []
+    for join in found:
+        if join is None or join.state != states.WAITING:
+            continue
+        row = unit.inbounds.one(join.id, task_ex.name)
+        if row is not None and row.state == joins.READY and row.source_task_id == task_ex.id:
+            waits = JoinInbound(join.id, task_ex.name, joins.WAITING, attempt=join.attempt)
+            commands.append(SetInbound(waits))
+    return commands
+
+
 def rerun(unit: Unit, command: Any) -> list[Command]:
     """Run a join again: its preconditions are checked again."""
     task = task_handler.existing(unit, unit.task(command.task_id))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import news, policies, rollback_handler, task_handler
+from mistral.engine import join_handler, news, policies, rollback_handler, task_handler
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
 from mistral.engine.unit import Unit
@@ -288,12 +288,12 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
         changed["cancelled"] = 0
         changed["capacity"] = counts["capacity"] - 1
         changes["runtime_context"] = {**task_ex.runtime_context, "with_items": changed}
-    runs_again = UpdateTask(task_ex.id, changes)
+    runs_again = [UpdateTask(task_ex.id, changes), *join_handler.not_yet(unit, task_ex)]
     if unit.wf_ex.state == states.PAUSED:
         _take_number(unit)
-        return [runs_again, *resume(unit, None, event.source_id)]
+        return [*runs_again, *resume(unit, None, event.source_id)]
     overdue, held = _overdue(unit), _held_by_the_end(unit)
-    return [*overdue, runs_again, *existing(unit).revive(), *held]
+    return [*overdue, *runs_again, *existing(unit).revive(), *held]
 
 
 def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:

@@ -223,3 +223,27 @@ def test_an_item_that_failed_when_its_join_ran_again_is_run_again(flows: Flows) 
     run.until(lambda: len(run.actions("j")) == 5, "the failed item")
     run.finish("j", 0)
     run.wait()
+
+
+@pytest.mark.parametrize(
+    ("result", "state"), [("SUCCESS", "ERROR"), ("ERROR", "SUCCESS")], ids=["otherwise", "again"]
+)
+def test_a_join_waits_for_an_inbound_task_that_runs_again(
+    flows: Flows, result: str, state: str
+) -> None:
+    run = flows.launch("""
+main:
+  tasks:
+    one: {action: std.async_noop, on-error: join}
+    two: {action: std.async_noop, on-success: [join, beside]}
+    join: {join: all, action: std.noop, on-error: noop}
+    beside: {action: std.noop}
+""")
+    run.finish("one", "no", "ERROR")
+    run.wait_task("join", "WAITING")
+    assert run.put_task("one", state="RUNNING", reset=True)[0] == 200
+    run.finish("two")
+    run.wait_task("beside", "SUCCESS")
+    assert run.states()["join"] == "WAITING"
+    run.finish("one", None, result)
+    assert run.wait().states()["join"] == state

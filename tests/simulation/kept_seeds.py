@@ -24,6 +24,7 @@ KEPT: dict[int, str] = {
     93614: "items that ended while their task waited after its end were missing when it went on",
     101679: "an action that nobody looked at after a cancel was not sent after a rerun",
     104342: "the same, without any message",
+    204696: "a join ran with the arrival of a task that was running again",
     231332: "what a task chose was lost when a join that failed by its end ended the execution",
     500871: "an old action that was resumed set a task going that had gone on to a new attempt",
     504442: "a join that stays failed was not seen as the last way to another",
