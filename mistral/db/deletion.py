@@ -32,13 +32,17 @@ _MARK = tables.deletions
 LEASE: Final = dt.timedelta(seconds=30)
 """How long nobody else goes on with what a process is deleting; it is renewed meanwhile."""
 
-Farewell = Callable[[WorkflowExecution], ExecutionEvent | None]
-"""What an execution's parent has to hear of its deletion."""
+Farewell = Callable[[WorkflowExecution, Sequence[ExecutionEvent]], Sequence[ExecutionEvent]]
+"""What others have to hear of an execution's deletion, given the news that it has not handled."""
 
 _LOCKED: Final = (
     sa.select(_WF.c.root_execution_id, _WF.c.state)
     .where(_WF.c.id == sa.bindparam("id"))
     .with_for_update(key_share=True)
+)
+_WHOLE: Final = sa.select(_WF).where(_WF.c.id == sa.bindparam("id"))
+_UNHEARD: Final = sa.select(tables.execution_events).where(
+    tables.execution_events.c.execution_id == sa.bindparam("id")
 )
 _CHILDREN: Final = sa.select(_WF.c.id).where(
     _WF.c.parent_execution_id.in_(sa.bindparam("ids", expanding=True))
@@ -57,8 +61,10 @@ def kept(execution_id: sa.Column[str]) -> sa.ColumnElement[bool]:
     return sa.or_(execution_id.is_(None), is_kept) if execution_id.nullable else is_kept
 
 
-def _tell_nobody(execution: WorkflowExecution) -> None:
-    """The farewell of an execution without a parent."""
+def _tell_nobody(
+    _execution: WorkflowExecution, _unheard: Sequence[ExecutionEvent]
+) -> Sequence[ExecutionEvent]:
+    return ()
 
 
 def delete_execution(
@@ -73,15 +79,15 @@ def delete_execution(
 def begin(conn: sa.Connection, execution_id: str, farewell: Farewell = _tell_nobody) -> bool:
     """Delete a small execution; mark and end another one. Whether there is more of it.
 
-    Its parent is told in the same transaction: nobody could do that later.
+    Who waits for it is told in the same transaction: nobody could do that later.
     """
     found = conn.execute(_LOCKED, {"id": execution_id}).first()
     if found is None:
         return False
-    whole = sa.select(_WF).where(_WF.c.id == sa.bindparam("id"))
-    for wf_ex in rows.load(conn, WorkflowExecution, whole, {"id": execution_id}):
-        event = farewell(wf_ex)
-        rows.insert(conn, [event] if event else [])
+    own = {"id": execution_id}
+    unheard = rows.load(conn, ExecutionEvent, _UNHEARD, own)
+    for wf_ex in rows.load(conn, WorkflowExecution, _WHOLE, own):
+        rows.insert(conn, farewell(wf_ex, unheard))
     look_at = clock.utc_now() + LEASE
     # only its own transactions make more of them, and they wait for the lock
     if conn.execute(_CHILDREN.limit(1), {"ids": [execution_id]}).first() is not None:

@@ -16,6 +16,7 @@ from mistral.engine import (
     action_handler,
     dispatcher,
     join_handler,
+    news,
     policies,
     task_handler,
     workflow_handler,
@@ -24,6 +25,8 @@ from mistral.engine import workflows as wf
 from mistral.engine.liveness import PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
 from mistral.engine.unit import Unit
+from mistral.utils.clock import utc_now
+from mistral.utils.ids import new_id
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command, SetWorkflowState, UpdateTask
 from mistral.workflow.entities import ExecutionEvent, Timer
@@ -264,6 +267,9 @@ def set_aside(store: Store, mails: Sequence[Mail]) -> int:
     events = store.events(ids["event"]) if ids["event"] else []
     for event in events:
         event.next_look_at = None
+    now = utc_now()
+    asked = [event for event in events if event.kind == news.ROLLBACK]
+    store.insert([news.not_rolled_back(event, new_id(), now) for event in asked])
     timers = store.timers(ids["timer"]) if ids["timer"] else []
     for timer in timers:
         timer.claimed_until = NEVER

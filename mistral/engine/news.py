@@ -7,7 +7,7 @@ its own. ``workflows`` and ``rollback_handler`` tell, ``workflow_handler`` hears
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral.workflow import states
@@ -24,7 +24,7 @@ RESUME = "resume"
 CANCEL = "cancel"
 ROLLBACK = "rollback"
 CHILD_ROLLED_BACK = "child-rolled-back"
-_DELETED = "The sub-workflow execution was deleted [execution_id={0.id}]"
+_DELETED = "The sub-workflow execution was deleted [execution_id={}]"
 
 
 def to_parent(
@@ -48,16 +48,59 @@ def to_parent(
     ]
 
 
-def of_deletion(own: WorkflowExecution, new_id: str, now: dt.datetime) -> ExecutionEvent | None:
-    """What the parent has to hear when this execution is deleted before it has ended.
+def of_deletion(
+    own: WorkflowExecution,
+    unheard: Sequence[ExecutionEvent],
+    new_id: Callable[[], str],
+    now: dt.datetime,
+) -> list[ExecutionEvent]:
+    """What others have to hear when this execution is deleted: those who wait for it.
 
     One that has ended has told its parent already, who may hear it when nothing is left of it.
+
+    :param unheard: news for this execution that it did not handle any more.
     """
-    if own.parent_execution_id is None or states.is_completed(own.state):
-        return None
+    asked = [not_rolled_back(event, new_id(), now) for event in unheard if event.kind == ROLLBACK]
+    rolling_back = (own.rollback or {}).get("asked")
+    if rolling_back is not None:
+        asked.append(_not_undone(own.id, rolling_back, new_id(), now))
+    elif own.parent_execution_id is not None and not states.is_completed(own.state):
+        asked.append(_deleted(own, own.parent_execution_id, new_id(), now))
+    return asked
+
+
+def not_rolled_back(event: ExecutionEvent, new_id: str, now: dt.datetime) -> ExecutionEvent:
+    """The answer to a parent that asks an execution to roll back of which nothing is left."""
+    asked = {
+        "execution_id": event.source_id,
+        "task_id": event.task_id,
+        "attempt": event.attempt,
+    }
+    return _not_undone(event.execution_id, asked, new_id, now)
+
+
+def _not_undone(
+    own_id: str, asked: Mapping[str, Any], new_id: str, now: dt.datetime
+) -> ExecutionEvent:
     return ExecutionEvent(
         id=new_id,
-        execution_id=own.parent_execution_id,
+        execution_id=asked["execution_id"],
+        kind=CHILD_ROLLED_BACK,
+        source_id=own_id,
+        task_id=asked["task_id"],
+        attempt=asked["attempt"],
+        payload={"done": False, "message": _DELETED.format(own_id)},
+        next_look_at=now,
+        created_at=now,
+    )
+
+
+def _deleted(
+    own: WorkflowExecution, parent_id: str, new_id: str, now: dt.datetime
+) -> ExecutionEvent:
+    return ExecutionEvent(
+        id=new_id,
+        execution_id=parent_id,
         kind=CHILD_FINISHED,
         source_id=own.id,
         task_id=own.task_execution_id,
@@ -65,7 +108,7 @@ def of_deletion(own: WorkflowExecution, new_id: str, now: dt.datetime) -> Execut
         payload={
             "attempt": own.attempt,
             "state": states.ERROR,
-            "state_info": _DELETED.format(own),
+            "state_info": _DELETED.format(own.id),
             "deleted": True,
         },
         next_look_at=now,
@@ -89,7 +132,7 @@ def left_behind(event: ExecutionEvent) -> WorkflowExecution:
         state_info=info,
     )
     if state == states.SUCCESS:
-        child.apply({"state": states.ERROR, "state_info": _DELETED.format(child)})
+        child.apply({"state": states.ERROR, "state_info": _DELETED.format(child.id)})
     return child
 
 

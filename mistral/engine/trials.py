@@ -55,7 +55,7 @@ class Trials:
 
         def work(conn: sa.Connection) -> dict[handlings.Key, int]:
             known = handlings.begun(conn, execution_id, keys)
-            handlings.begin(conn, execution_id, [key for key in keys if key not in known])
+            handlings.begin(conn, execution_id, [key for key in keys if not known.get(key)])
             return known
 
         known = self._locked(execution_id, work) or {}

@@ -16,6 +16,7 @@ from mistral.workflow.commands import (
     Command,
     ContinueTask,
     EvaluateJoin,
+    SendEvent,
     SetWorkflowState,
     SkipTask,
     StartItems,
@@ -344,6 +345,8 @@ def _cancelled_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
 
 
 def _told_to_roll_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    if unit.store.is_being_deleted(unit.wf_ex.id):
+        return [SendEvent(news.not_rolled_back(event, unit.new_id(), unit.now))]
     return rollback_handler.begin_for_parent(unit, event)
 
 

@@ -26,10 +26,13 @@ def execution(state: str, parent: str | None = "parent") -> WorkflowExecution:
     )
 
 
+def told(own: WorkflowExecution, *unheard: ExecutionEvent) -> list[ExecutionEvent]:
+    return news.of_deletion(own, unheard, lambda: "new", NOW)
+
+
 @pytest.mark.parametrize("state", ["IDLE", "RUNNING", "PAUSED"])
 def test_who_has_not_ended_tells_it(state: str) -> None:
-    event = news.of_deletion(execution(state), "new", NOW)
-    assert event is not None
+    (event,) = told(execution(state))
     assert (event.id, event.execution_id, event.source_id) == ("new", "parent", "child")
     assert (event.task_id, event.attempt, event.next_look_at) == ("task", 3, NOW)
     assert event.payload["attempt"] == 2
@@ -40,11 +43,11 @@ def test_who_has_not_ended_tells_it(state: str) -> None:
 
 @pytest.mark.parametrize("state", ["SUCCESS", "ERROR", "CANCELLED"])
 def test_who_has_ended_has_told_it(state: str) -> None:
-    assert news.of_deletion(execution(state), "new", NOW) is None
+    assert told(execution(state)) == []
 
 
 def test_without_a_parent_nobody_is_told() -> None:
-    assert news.of_deletion(execution("RUNNING", None), "new", NOW) is None
+    assert told(execution("RUNNING", None)) == []
 
 
 @pytest.mark.parametrize(
@@ -64,3 +67,18 @@ def test_an_end_that_is_heard_too_late(
     )
     child = news.left_behind(event)
     assert (child.state, child.state_info) == seen
+
+
+def test_who_asked_it_to_roll_back_is_told() -> None:
+    own = execution("RUNNING")
+    own.rollback = {"asked": {"execution_id": "above", "task_id": "undo", "attempt": 1}}
+    asked = ExecutionEvent(
+        id="e", execution_id="child", kind="rollback", source_id="other", task_id="t", attempt=4
+    )
+    paused = ExecutionEvent(id="p", execution_id="child", kind="pause", source_id="other")
+    answers = told(own, asked, paused)
+    assert [(a.kind, a.execution_id, a.task_id, a.attempt) for a in answers] == [
+        ("child-rolled-back", "other", "t", 4),
+        ("child-rolled-back", "above", "undo", 1),
+    ]
+    assert all(a.payload == {"done": False, "message": TEXT} for a in answers)

@@ -219,6 +219,26 @@ def test_a_database_that_is_away_is_no_try(site: Any, monkeypatch: pytest.Monkey
     assert site.execution(execution_id).state == "SUCCESS"
 
 
+@pytest.mark.parametrize("kills", [True, False])
+def test_tries_count_after_the_database_was_away(
+    site: Any, monkeypatch: pytest.MonkeyPatch, kills: bool
+) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    poisoned, _ = _deliver(site, execution_id)
+    with monkeypatch.context() as away:
+        fails = MagicMock(side_effect=exc.UnavailableException("away"))
+        away.setitem(incoming._KINDS, "delivered", fails)  # type: ignore[arg-type]
+        _live(site, 3)
+    assert set(_begun(site).values()) == {0}
+    if kills:
+        _kills(monkeypatch, "delivered", {poisoned})
+    else:
+        fails = MagicMock(side_effect=IndexError("bug"))
+        monkeypatch.setitem(incoming._KINDS, "delivered", fails)  # type: ignore[arg-type]
+    _live(site, 3 * MAX_TRIES)
+    assert site.execution(execution_id).state == "ERROR"
+
+
 def test_only_what_is_found_twice_is_noted(site: Any) -> None:
     life = Life(site)
     key: handlings.Key = ("event", "e")

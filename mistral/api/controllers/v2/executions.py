@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -219,8 +219,10 @@ class ExecutionsController:
                 f"Execution {execution_id} is in {state} state."
             )
 
-        def farewell(own: WorkflowExecution) -> ExecutionEvent | None:
-            return news.of_deletion(own, ids.new_id(), clock.utc_now())
+        def farewell(
+            own: WorkflowExecution, unheard: Sequence[ExecutionEvent]
+        ) -> list[ExecutionEvent]:
+            return news.of_deletion(own, unheard, ids.new_id, clock.utc_now())
 
         deletion.delete_execution(self._database, execution_id, farewell)
         return empty()
