@@ -78,10 +78,17 @@ def _leave(conn: sa.Connection, key: str) -> bool:
     return conn.execute(statement, row).rowcount == 1
 
 
-def forget(conn: sa.Connection, before: dt.datetime) -> bool:
-    """Delete some of the receipts that are older; whether there may be more of them."""
+def is_any_old(conn: sa.Connection, before: dt.datetime) -> bool:
+    """Whether there are receipts that are older."""
+    return (
+        conn.execute(sa.select(_R.c.id).where(_R.c.created_at < before).limit(1)).first()
+        is not None
+    )
+
+
+def forget(conn: sa.Connection, before: dt.datetime) -> None:
+    """Delete some of the receipts that are older."""
     old = sa.select(_R.c.id).where(_R.c.created_at < before).limit(_FORGOTTEN_AT_ONCE)
     found = conn.scalars(old.with_for_update(skip_locked=True)).all()
     if found:
         conn.execute(sa.delete(_R).where(_R.c.id.in_(found)))
-    return len(found) == _FORGOTTEN_AT_ONCE

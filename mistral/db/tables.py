@@ -355,6 +355,7 @@ receipts = sa.Table(
     sa.Column("id", IDENTIFIER, primary_key=True),
     sa.Column("answer", Json),
     sa.Column("created_at", MOMENT, nullable=False),
+    sa.Index(None, "created_at"),
     **_OPTIONS,
 )
 """Of committed transactions that must not be repeated, see :mod:`mistral.db.receipts`."""

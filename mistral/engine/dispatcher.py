@@ -156,6 +156,10 @@ def _evaluate_join(unit: Unit, command: Any) -> list[c.Command]:
     return join_handler.evaluate(unit, command.task_id)
 
 
+def _review_joins(unit: Unit, command: Any) -> list[c.Command]:
+    return join_handler.review(unit)
+
+
 def _next_compensation(unit: Unit, command: Any) -> list[c.Command]:
     return rollback_handler.proceed(unit)
 
@@ -219,6 +223,7 @@ _ANSWERS: Final[Mapping[type[c.Command], Callable[[Unit, Any], list[c.Command] |
             c.StartItems: _start_items,
             c.ContinueTask: _continue_task,
             c.EvaluateJoin: _evaluate_join,
+            c.ReviewJoins: _review_joins,
             c.TaskCompleted: _task_completed,
             c.ActionCompleted: _action_completed,
             c.SetWorkflowState: _set_workflow_state,

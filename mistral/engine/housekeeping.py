@@ -59,11 +59,14 @@ class Housekeeping(MistralService):
                 break
             LOG.info("The deletion of an execution is finished [id=%s]", found)
             deletion.finish(self._db, found)
-        while not self._stop.is_set() and self._db.write(self._forget_receipts):
-            continue
+        while not self._stop.is_set() and self._db.read(self._is_any_receipt_old):
+            self._db.write(self._forget_receipts)
 
     def _take_over(self, conn: sa.Connection) -> str | None:
         return deletion.take_over(conn, utc_now())
 
-    def _forget_receipts(self, conn: sa.Connection) -> bool:
-        return receipts.forget(conn, utc_now() - receipts.KEPT)
+    def _is_any_receipt_old(self, conn: sa.Connection) -> bool:
+        return receipts.is_any_old(conn, utc_now() - receipts.KEPT)
+
+    def _forget_receipts(self, conn: sa.Connection) -> None:
+        receipts.forget(conn, utc_now() - receipts.KEPT)

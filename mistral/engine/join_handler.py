@@ -12,6 +12,7 @@ from mistral.workflow import data_flow, joins, states
 from mistral.workflow.commands import (
     Command,
     EvaluateJoin,
+    ReviewJoins,
     RunTask,
     SetInbound,
     TaskCompleted,
@@ -251,6 +252,34 @@ def _fail(unit: Unit, join: TaskExecution, command: TaskCompleted, dead: set[str
             JoinInbound(join.id, ended.name, joins.READY, ended.id, events[join.name], join.attempt)
         )
     return [*found.values(), EvaluateJoin(join.id)]
+
+
+def review(unit: Unit) -> list[Command]:
+    """What waiting joins have lost by the end of an execution that runs again."""
+    if states.is_completed(unit.wf_ex.state):
+        return []
+    sure, waits = on_the_way.unfinished(unit)
+    coming = sure | on_the_way.about_to_come(unit)
+    found = [task_ex for task_ex in unit.tasks_in(states.WAITING) if task_ex.name in waits]
+    # a join that waits may still fail and lead on
+    for alive in (coming | waits, coming):
+        lost = [command for join in found for command in _given_up(unit, join, alive)]
+        if lost:
+            return [*lost, ReviewJoins()]
+    return []
+
+
+def _given_up(unit: Unit, join: TaskExecution, alive: set[str]) -> list[Command]:
+    decided = unit.inbounds.of(join.id)
+    undecided = [
+        name
+        for name in unit.spec.inbound(join.name)
+        if name not in decided or decided[name].state == joins.WAITING
+    ]
+    dead = joins.dead_inbound(unit.spec, join.name, undecided, alive)
+    dead -= on_the_way.chosen_by(unit, join.name)
+    failed = [_failed(join, name) for name in sorted(dead)]
+    return [*failed, EvaluateJoin(join.id)] if failed else []
 
 
 def record(unit: Unit, inbound: JoinInbound) -> None:

@@ -16,6 +16,7 @@ from mistral.workflow.commands import (
     Command,
     ContinueTask,
     EvaluateJoin,
+    ReviewJoins,
     SendEvent,
     SetWorkflowState,
     SkipTask,
@@ -132,7 +133,8 @@ def _held_by_the_end(unit: Unit) -> list[Command]:
         return []
     delayed = unit.tasks_in(states.IDLE)
     waiting = task_handler.awaited_again(unit, unit.tasks_in(states.RUNNING))
-    return [*waiting, *(StartTask(t.id) for t in delayed), *_held_back(unit)]
+    starts = (StartTask(t.id) for t in delayed)
+    return [*waiting, *starts, *_held_back(unit), ReviewJoins()]
 
 
 def _overdue(unit: Unit) -> list[Command]:

@@ -173,6 +173,11 @@ class EvaluateJoin(Command):
 
 
 @dataclasses.dataclass(frozen=True)
+class ReviewJoins(Command):
+    """See which waiting joins have inbound tasks that can't come after the end of the workflow."""
+
+
+@dataclasses.dataclass(frozen=True)
 class TaskCompleted(Command):
     """A task has ended: joins learn of the edges it took and did not take.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from flows import Execution, Flows
 
 WITH_A_BRANCH = """
@@ -201,3 +202,27 @@ main:
         "broken": "SKIPPED",
         "join": "SUCCESS",
     }
+
+
+@pytest.mark.parametrize(
+    "lost",
+    ["on-success: join, publish: {x: '<% $.no.thing %>'}", "on-success: [fail, join]"],
+    ids=["a fatal error", "fail"],
+)
+def test_a_join_whose_branch_the_end_has_cut_off(flows: Flows, lost: str) -> None:
+    run = flows.launch(f"""
+main:
+  tasks:
+    one: {{action: std.noop, on-success: join}}
+    two: {{action: std.async_noop, {lost}}}
+    three: {{action: std.async_noop}}
+    join: {{join: all, action: std.noop}}
+""")
+    run.wait_task("join", "WAITING")
+    run.finish("three", "no", "ERROR")
+    run.wait_task("three", "ERROR")
+    run.finish("two")
+    run.wait("ERROR")
+    assert run.put_task("three", state="RUNNING", reset=True)[0] == 200
+    run.finish("three")
+    assert run.wait("ERROR").states()["join"] == "ERROR"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 from sqlalchemy.dialects import mysql
 
 revision = "0004"
@@ -35,6 +35,14 @@ def upgrade() -> None:
         if_not_exists=True,
         **OPTIONS,
     )
+    name = "ix_receipts_created_at"
+    if context.is_offline_mode() or not _exists(name):
+        op.create_index(name, "receipts", ["created_at"])
+
+
+def _exists(name: str) -> bool:
+    # an upgrade that was interrupted is repeated
+    return any(i["name"] == name for i in sa.inspect(op.get_bind()).get_indexes("receipts"))
 
 
 def downgrade() -> None:
