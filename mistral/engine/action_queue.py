@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -29,6 +28,7 @@ from mistral.engine.notices import TIMER_CLAIM
 from mistral.engine.turns import Turns
 from mistral.rpc.clients import ExecutorClient
 from mistral.scheduler.timer_queue import HORIZON
+from mistral.service.repetition import Repetition
 from mistral.services.catalog import Catalog
 from mistral.utils.clock import utc_now
 from mistral.workflow import results, states
@@ -155,36 +155,21 @@ class Relay:
         self._queue = queue
         self._post = post
         self._add_timers = add_timers
-        self._interval = interval
         self._is_busy = is_busy
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._repetition = Repetition("relay", interval, self.look)
         self._turns = {kind: Turns(SWEEP_SIZE) for kind in due.OWNERS}
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
-        self._thread.start()
+        self._repetition.start()
 
     def stop(self) -> None:
         """Look no more."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval):
-            try:
-                self.look()
-            except exc.UnavailableException as error:
-                LOG.warning("The relay could not look: %s", error)
-            # the edge of a thread: without it nothing that gets lost would ever be found
-            except Exception:
-                LOG.exception("The relay failed, it looks again in %s s", self._interval)
+        self._repetition.stop()
 
     def look(self) -> None:
         """Look until little is left, but find no more than can be handled."""
-        while self.sweep() >= SWEEP_SIZE and not (self._stop.is_set() or self._is_busy()):
+        while self.sweep() >= SWEEP_SIZE and not (self._repetition.is_stopping or self._is_busy()):
             continue
 
     def sweep(self) -> int:

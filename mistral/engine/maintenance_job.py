@@ -12,7 +12,6 @@ import dataclasses
 import datetime as dt
 import functools
 import logging
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from mistral.db.maintenance import Maintenance
 from mistral.db.transaction import Database
 from mistral.engine.base import Engine
 from mistral.service.base import MistralService
+from mistral.service.repetition import STOP_PATIENCE, Repetition
 from mistral.utils.clock import utc_now
 
 LOG = logging.getLogger(__name__)
@@ -57,31 +57,20 @@ class MaintenanceJob(MistralService):
     def __init__(self, database: Database, engine: Engine, interval: float) -> None:
         self._db = database
         self._engine = engine
-        self._interval = interval
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="maintenance", daemon=True)
+        self._repetition = Repetition("maintenance", interval, self._take_turns)
         self._pass = _Pass()
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread.start()
+        self._repetition.start()
 
     def stop(self, graceful: bool = False) -> None:
         """End after the present turn."""
-        self._stop.set()
-        if graceful and self._thread.ident is not None:
-            self._thread.join(timeout=10)
+        self._repetition.stop(STOP_PATIENCE if graceful else 0.0)
 
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval):
-            try:
-                while self.take_turn() and not self._stop.is_set():
-                    continue
-            except exc.UnavailableException as error:
-                LOG.warning("Maintenance waits: %s", error)
-            # the edge of a thread: without it nothing would ever be resumed
-            except Exception:
-                LOG.exception("Maintenance failed, it goes on in %s s", self._interval)
+    def _take_turns(self) -> None:
+        while self.take_turn() and not self._repetition.is_stopping:
+            continue
 
     def take_turn(self) -> bool:
         """Do a part of what is to be done; whether there may be more of it now."""
