@@ -61,7 +61,7 @@ def reports_of(mail: Mail) -> Sequence[Mapping[str, Any]]:
         return reports
     if mail.kind == "lost":
         state, value = mail.content.state, mail.content.value
-        return [{"id": mail.id, "kind": "result", "state": state, "result": value}]
+        return [{"id": mail.id, "kind": "lost", "state": state, "result": value}]
     return []
 
 

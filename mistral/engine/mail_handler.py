@@ -142,12 +142,15 @@ class MailHandler:
                 error,
                 exc_info=not away,
             )
-            if len(mails) > 1 and not away:
+            if away:
+                for mail in mails:
+                    self._tell(mail, error)
+                self._trials.take_back(execution_id, mails)
+            elif len(mails) > 1:
                 for mail in mails:
                     self._handle_together(execution_id, [mail])
             else:
-                for mail in mails:
-                    self._failed(execution_id, mail, error)
+                self._failed(execution_id, mails[0], error)
             return
         for mail in mails:
             self._tell(mail)
@@ -175,12 +178,9 @@ class MailHandler:
         """An event could not be handled: what it brings is kept, its row stays due."""
         is_kept = False
         try:
-            if is_transient(error):
-                self._trials.take_back(execution_id, mail)
-            else:
-                is_kept = self._keep_results(execution_id, mail)
-                if self._trials.failed(execution_id, mail) >= trials.MAX_TRIES:
-                    self._give_up_on(execution_id, mail, f"{type(error).__name__}: {error}")
+            is_kept = self._keep_results(execution_id, mail)
+            if self._trials.failed(execution_id, mail) >= trials.MAX_TRIES:
+                self._give_up_on(execution_id, mail, f"{type(error).__name__}: {error}")
         # neither must this hold up the other events
         except Exception:
             LOG.exception("It stays as it was [execution_id=%s]", execution_id)
@@ -202,7 +202,7 @@ class MailHandler:
         for group in [reports] if together else [[report] for report in reports]:
             keep = functools.partial(single_actions.store_reports, reports=group, now=utc_now())
             self._db.write(keep)
-        delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] == "result"]
+        delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] != "signalled"]
         if delivered:
             self._post(execution_id, delivered)
         return bool(reports)

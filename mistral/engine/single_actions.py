@@ -141,14 +141,14 @@ def store_reports(
     now: dt.datetime,
     limit_kb: int = -1,
 ) -> None:
-    """Store what an executor reports of such actions.
+    """Store what an executor reports of actions, or that it is lost with what it held.
 
     :param limit_kb: what is larger becomes an error; without it whoever handles it will judge.
     """
     for report in reports:
         if report["kind"] == "signalled":
             _signalled(conn, report["id"], now)
-        else:
+        elif report["kind"] != "lost" or not _is_signalled(conn, report["id"]):
             outcome = results.Outcome(report["state"], report.get("result")).fitting(limit_kb)
             action_store.deliver(conn, report["id"], outcome, now)
 
@@ -158,6 +158,11 @@ def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
         if results.is_live(action_ex):
             action_ex.signalled_at, action_ex.next_look_at = now, None
             rows.update(conn, [action_ex])
+
+
+def _is_signalled(conn: sa.Connection, action_id: str) -> bool:
+    """Whether its executor was heard of after all: the third party knows."""
+    return any(row.signalled_at is not None for row in action_store.locked(conn, [action_id]))
 
 
 def set_state(conn: sa.Connection, action_id: str, state: str) -> dict[str, Any]:
@@ -192,9 +197,7 @@ def finish(
 
 
 def _deliver(conn: sa.Connection, limits: Limits, action_id: str, mail: Mail) -> None:
-    found = action_store.locked(conn, [action_id])
-    if mail.kind == "lost" and any(row.signalled_at is not None for row in found):
-        # its executor was heard of after all: the third party knows
+    if mail.kind == "lost" and _is_signalled(conn, action_id):
         return
     outcome = mail.content.fitting(limits.field_size_kb)
     action_store.deliver(conn, action_id, outcome, utc_now())

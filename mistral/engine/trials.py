@@ -79,16 +79,15 @@ class Trials:
         found = self._db.read(lambda conn: handlings.begun(conn, execution_id, [mail.key]))
         return found.get(mail.key, 0)
 
-    def take_back(self, execution_id: str, mail: Mail) -> None:
-        """It was not its fault: the database was away."""
-        if not is_watched(mail):
+    def take_back(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        """It was not their fault: the database was away."""
+        keys = [mail.key for mail in mails if is_watched(mail)]
+        if not keys:
             return
         try:
-            self._locked(
-                execution_id, lambda conn: handlings.take_back(conn, execution_id, [mail.key])
-            )
+            self._locked(execution_id, lambda conn: handlings.take_back(conn, execution_id, keys))
         except exc.UnavailableException as error:
-            LOG.info("It counts as a try: %s", error)
+            LOG.info("These count as tries: %s", error)
 
     def handled(self, conn: sa.Connection, execution_id: str, mails: Sequence[Mail]) -> None:
         """It is handled by this transaction."""

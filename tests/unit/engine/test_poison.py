@@ -128,18 +128,22 @@ def test_a_result_that_cannot_be_handled_is_stored(
     assert not around.row(poison).processed
 
 
-def test_an_absent_database_is_no_reason_to_give_up(around: Surroundings) -> None:
+def test_an_absent_database_is_no_reason_to_give_up(
+    around: Surroundings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     action_id = around.action(around.task.id)
     outcome = results.Outcome(states.SUCCESS, "x")
     around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
-    gone = sa.exc.OperationalError(None, None, Exception("connection refused"))  # type: ignore[arg-type]
     mail = incoming.Mail("delivered", action_id, looks=trials.MAX_TRIES)
     counted = trials.Trials(around.database)
-    for _ in range(trials.MAX_TRIES):
+    for _ in range(trials.MAX_TRIES - 1):
         counted.begin_again(around.execution_id, mail)
+    away = MagicMock(side_effect=exc.UnavailableException("connection refused"))
+    monkeypatch.setattr(around.engine._mail._transactions, "handle", away)
 
-    around.engine._mail._failed(around.execution_id, mail, gone)
+    around.engine._mail.handle(around.execution_id, [mail])
 
+    assert away.call_count == 1
     assert not around.row(action_id).processed
     assert counted.failed(around.execution_id, mail) == trials.MAX_TRIES - 1
 

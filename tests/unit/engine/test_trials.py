@@ -239,6 +239,42 @@ def test_tries_count_after_the_database_was_away(
     assert site.execution(execution_id).state == "ERROR"
 
 
+def test_what_was_signalled_meanwhile_is_not_lost(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    lost = site.action(execution_id).id
+    outcome = Outcome("ERROR", "Heartbeat wasn't received.")
+
+    def find(looks: int) -> bool:
+        life = Life(site)
+        life.engine._mailboxes.post(execution_id, [Mail("lost", lost, outcome, looks=looks)])
+        return life.work()
+
+    with monkeypatch.context() as killing:
+        _kills(killing, "lost", {lost})
+        assert [find(1), find(2)] == [False, False]
+    signalled = [{"id": lost, "kind": "signalled", "attempt": 0}]
+    Life(site).engine._mail.handle(execution_id, [Mail("reports", "x", signalled)])
+    assert find(3)
+    assert site.action(execution_id).state == "RUNNING"
+
+
+def test_an_outage_takes_back_the_tries_of_a_batch_at_once(
+    site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    both = [Mail("delivered", a.id, looks=2) for a in site.actions(execution_id)]
+    life = Life(site)
+    taken = MagicMock(wraps=handlings.take_back)
+    monkeypatch.setattr(handlings, "take_back", taken)
+    fails = MagicMock(side_effect=exc.UnavailableException("away"))
+    monkeypatch.setitem(incoming._KINDS, "delivered", fails)  # type: ignore[arg-type]
+    life.engine._mail.handle(execution_id, both)
+    assert len(both) == 2 and taken.call_count == 1
+    assert set(_begun(site).values()) == {0}
+
+
 def test_only_what_is_found_twice_is_noted(site: Any) -> None:
     life = Life(site)
     key: handlings.Key = ("event", "e")

@@ -186,6 +186,7 @@ def _outcome(target: str, value: Any) -> Outcome | None:
 
 
 def _delete(conn: sa.Connection, action_id: str) -> None:
-    values = tables.execution_values
+    values, handlings = tables.execution_values, tables.handlings
+    conn.execute(sa.delete(handlings).where(handlings.c.execution_id == action_id))
     conn.execute(sa.delete(_T).where(_T.c.id == action_id))
     conn.execute(sa.delete(values).where(values.c.root_execution_id == action_id))
