@@ -48,15 +48,40 @@ with_progress() {
 }
 
 # ensure_venv DIR STAMP PIP-ARGUMENTS...: makes DIR a virtual environment with these packages, unless one
-# with the same stamp is there already. Stale or half-made environments are made anew.
+# with the same stamp is there already. Stale or half-made environments are made anew; not while another
+# tool works in them: each holds a shared lock on DIR.lock until it ends.
 ensure_venv() {
     local venv=$1 stamp=$2 python
     shift 2
     python=$(find_python) || exit 1
     stamp="$ROOT $("$python" --version) $* $stamp"
-    if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/installed" 2>/dev/null)" = "$stamp" ]; then
+    exec 9>"$venv.lock"
+    lock_venv "$python" LOCK_SH
+    if is_made "$venv" "$stamp"; then
         return
     fi
+    lock_venv "$python" 'LOCK_EX | fcntl.LOCK_NB' ||
+        { printf 'Waiting for the other tools that use %s ...\n' "$(basename "$venv")"
+          lock_venv "$python" LOCK_EX; }
+    if ! is_made "$venv" "$stamp"; then
+        make_venv "$venv" "$python" "$@"
+        printf '%s\n' "$stamp" >"$venv/installed"
+    fi
+    lock_venv "$python" LOCK_SH
+}
+
+# The lock belongs to the open file, so it stays with this shell, and with the command that replaces it.
+lock_venv() {
+    "$1" -c "import fcntl; fcntl.flock(9, fcntl.$2)" 2>/dev/null
+}
+
+is_made() {
+    [ -x "$1/bin/python" ] && [ "$(cat "$1/installed" 2>/dev/null)" = "$2" ]
+}
+
+make_venv() {
+    local venv=$1 python=$2
+    shift 2
     mkdir -p "$venv"
     rm -f "$venv/installed"
     with_progress "Making a virtual environment in $(basename "$venv")" "$venv.log" \
@@ -64,7 +89,6 @@ ensure_venv() {
     with_progress "Installing the project and what it needs" "$venv.log" \
         "$venv/bin/python" -m pip install --disable-pip-version-check "$@"
     rm -f "$venv.log"
-    printf '%s\n' "$stamp" >"$venv/installed"
 }
 
 # A number that changes when what is packaged changes: a file's content for declarations only, or all sources.
