@@ -5,15 +5,18 @@ from __future__ import annotations
 import abc
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.actions import secrets
+from mistral.actions import failures
 from mistral.actions.signatures import Parameter, Signature
 from mistral.lang import AdHocActionSpec
-from mistral_lib.actions import Action, ActionException, Result
+from mistral_lib.actions import Action, Result
 from mistral_lib.serialization import class_path, with_attributes
+
+LOG = logging.getLogger(__name__)
 
 MAX_NESTING = 100
 
@@ -89,13 +92,15 @@ class PythonActionDescriptor(ActionDescriptor):
 
 
 def build_action(action_class: type[Action], name: str, input_dict: Mapping[str, Any]) -> Action:
-    """Call a class's constructor; what it raises is told without quoting the input."""
+    """Call a class's constructor; what it raises is told without secrets of the input."""
     try:
         return action_class(**input_dict)
     except Exception as error:  # noqa: BLE001  (a plug-in's code may raise anything)
+        raised = failures.describe(error, input_dict)
+        LOG.error("An action can't be built [action=%s]\n%s", name, raised.trace)
         facts = f"name={name}, class={class_path(action_class)}, cause={type(error).__name__}"
-        if isinstance(error, ActionException):
-            facts += f": {secrets.mask_all(str(error), input_dict)}"
+        if raised.message != type(error).__name__:
+            facts += f": {raised.message}"
         raise exc.InvalidActionException(f"Failed to build the action [{facts}]") from None
 
 

@@ -1,4 +1,4 @@
-"""Keeping an action's secrets out of error texts and logs (law 9)."""
+"""Keeping an action's secrets out of error texts and logs (law 9): which values those are."""
 
 from __future__ import annotations
 
@@ -6,42 +6,54 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-MASK = "***"
+from mistral.actions.masking import MASK, Secret
+from mistral.actions.masking import mask as mask_secrets
+
+__all__ = ["MASK", "mask"]
+
 #: Parameters whose values are nobody else's business: contract language §23.7.
 _SECRET_NAME = re.compile(
-    r"passw|passphrase|secret|token|auth|credential|private|api_?key|cookie|^body$|^json$|^key$",
+    r"passw|passphrase|pwd|secret|token|credential|(api|private|access)[_-]?key|cookie"
+    r"|authorization|(^|[_-])auth$",
+    re.I,
+)
+#: Parameters that may hold secrets between other things.
+_CONFIDENTIAL_NAME = re.compile(r"^(body|json|key)$|private", re.I)
+#: What only speaks of a secret: ``token_url``, ``password_policy``.
+_DESCRIPTION = re.compile(
+    r"[_-](ur[il]|type|kind|name|policy|length|ttl|expir\w*|count|limit|method|file(name)?|path"
+    r"|endpoint)$",
     re.I,
 )
 
 
 def mask(text: str, parameters: Mapping[str, Any]) -> str:
     """A text without the values of secret parameters that it may quote."""
-    values = {value for value in _secret_values(parameters, False) if len(value) > 2}
-    for value in sorted(values, key=len, reverse=True):
-        text = text.replace(value, MASK)
-    return text
+    secrets: list[Secret] = []
+    open_values: set[str] = set()
+    for value, is_sure in _leaves(parameters, None):
+        if is_sure is None:
+            open_values.add(value)
+        else:
+            secrets.append(Secret(value, is_sure))
+    return mask_secrets(text, secrets, open_values)
 
 
-def mask_all(text: str, parameters: Mapping[str, Any]) -> str:
-    """A text without the values of any parameter; very short ones count where they stand alone."""
-    for value in sorted(set(_secret_values(parameters, True)), key=len, reverse=True):
-        if len(value) > 2:
-            text = text.replace(value, MASK)
-        elif value:
-            text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASK, text)
-    return text
-
-
-def _secret_values(value: Any, secret: bool) -> Iterator[str]:
+def _leaves(value: Any, is_sure: bool | None) -> Iterator[tuple[str, bool | None]]:
+    """All values as texts, and whether they are surely secret; None for those that are not."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _secret_values(inner, secret or bool(_SECRET_NAME.search(str(name))))
+            yield from _leaves(inner, _sureness(str(name), is_sure))
     elif isinstance(value, (list, tuple)):
         for inner in value:
-            yield from _secret_values(inner, secret)
-    elif secret and value is not None and not isinstance(value, bool):
-        text = str(value)
-        yield text
-        if ":" in text:
-            # "user:password"
-            yield text.split(":", 1)[1]
+            yield from _leaves(inner, is_sure)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value), is_sure
+
+
+def _sureness(name: str, outer: bool | None) -> bool | None:
+    if outer or _DESCRIPTION.search(name):
+        return outer
+    if _SECRET_NAME.search(name):
+        return True
+    return False if _CONFIDENTIAL_NAME.search(name) else outer

@@ -16,6 +16,7 @@ from mistral import config
 from mistral.cmd import assembly
 from mistral.exceptions import ConfigurationError, UnavailableException
 from mistral.service import base, logs
+from mistral.utils import origin
 
 LOG = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         conf = config.load(sys.argv[1:] if argv is None else argv)
         logs.set_up(conf)
+        origin.label_prints()
         service = assembly.build_service(conf)
         print(banner(conf), flush=True)
         _warn(conf)

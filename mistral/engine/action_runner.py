@@ -13,9 +13,10 @@ from typing import Any
 
 import orjson
 
-from mistral.actions import secrets
+from mistral.actions import failures
 from mistral.actions.base import InstantAction, ServicedAction
 from mistral.actions.services import ActionServices
+from mistral.utils import origin
 from mistral_lib.actions import (
     Action,
     ActionContext,
@@ -30,7 +31,6 @@ LOG = logging.getLogger(__name__)
 
 SUCCESS, ERROR, CANCELLED = "SUCCESS", "ERROR", "CANCELLED"
 KIND_RESULT, KIND_SIGNALLED = "result", "signalled"
-MAX_MESSAGE = 65_000
 _PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
@@ -114,10 +114,12 @@ class ActionRunner:
     def prepare(self, call: ActionCall) -> Prepared:
         """Build the action; never raises."""
         try:
-            action = with_attributes(self._class(call.action_class), call.attributes)(**call.input)
-            if isinstance(action, ServicedAction):
-                action.equip(self._services)
-            return Prepared(call, action, is_sync=bool(action.is_sync()) or call.dry_run)
+            with origin.acting_for(call.title, call.id):
+                made = with_attributes(self._class(call.action_class), call.attributes)
+                action = made(**call.input)
+                if isinstance(action, ServicedAction):
+                    action.equip(self._services)
+                return Prepared(call, action, is_sync=bool(action.is_sync()) or call.dry_run)
         # an action is foreign code and may raise anything, even SystemExit or a cancellation:
         # what passes here ends a thread, and nobody ever hears of the action again
         except BaseException as error:  # noqa: BLE001
@@ -130,7 +132,8 @@ class ActionRunner:
             return prepared.failure or failed(call, "The action could not be built")
         context = context_of(call)
         try:
-            value = action.test(context) if call.dry_run else action.run(context)
+            with origin.acting_for(call.title, call.id):
+                value = action.test(context) if call.dry_run else action.run(context)
         except BaseException as error:  # noqa: BLE001
             return raised(call, error)
         if prepared.is_sync:
@@ -178,19 +181,22 @@ def failed(call: ActionCall, error: Any) -> Report:
 
 
 def raised(call: ActionCall, error: BaseException) -> Report:
-    """The report of an exception (language §18.9): its text without secrets, never its trace."""
-    LOG.warning(
-        "An action raised an exception [action=%s, action_ex_id=%s, cause=%s]",
+    """The report of an exception (language §18.9): its text without secrets, never its trace.
+
+    The trace is for the author of the action, who finds it in the log.
+    """
+    known = {"input": call.input, "context": call.context}
+    told = failures.describe(error, known)
+    LOG.error(
+        "An action raised an exception [action=%s, action_ex_id=%s]\n%s",
         call.title,
         call.id,
-        type(error).__name__,
+        told.trace,
     )
-    known = {"input": call.input, "context": call.context}
-    message = secrets.mask(_text_of(error), known)[:MAX_MESSAGE]
     return failed(
         call,
         f"The action raised an exception [action={call.title}, action_ex_id={call.id}, "
-        f"msg='{message}']",
+        f"msg='{told.message}']",
     )
 
 
@@ -228,13 +234,6 @@ def _text(value: Any) -> str | bytes:
     except TypeError:
         # integers over 64 bits and lone surrogates
         return strict_json.dumps(value)
-
-
-def _text_of(error: BaseException) -> str:
-    try:
-        return str(error) or type(error).__name__
-    except Exception:  # noqa: BLE001  (foreign code again)
-        return type(error).__name__
 
 
 _SECURITY = frozenset(f.name for f in dataclasses.fields(SecurityContext))

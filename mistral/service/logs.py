@@ -7,6 +7,8 @@ import logging
 from oslo_config import cfg
 from oslo_log import log
 
+from mistral.utils import origin
+
 _FORMAT_OPTIONS = ("logging_context_format_string", "logging_default_format_string")
 #: What oslo.log writes by default when there is no context.
 _PLAIN_FORMAT = "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s [-] %(message)s"
@@ -15,6 +17,7 @@ _PLAIN_FORMAT = "%(asctime)s.%(msecs)03d %(process)d %(levelname)s %(name)s [-] 
 def set_up(conf: cfg.ConfigOpts) -> None:
     """Send logs where the options say."""
     log.setup(conf, "mistral")
+    origin.label_records()
     # the records that tell an operator what a workflow did are INFO by contract
     trace = logging.getLogger(conf.workflow_trace_log_name)
     if trace.level == logging.NOTSET:

@@ -55,9 +55,17 @@ def test_an_exception_is_an_error_with_the_contract_text(
     assert report["result"] == (
         "The action raised an exception [action=my.Raises, action_ex_id=a1, msg='said ***']"
     )
-    assert "a1" in caplog.text
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "action_ex_id=a1" in caplog.text
+    assert "Traceback" in caplog.text
+    assert "raise ValueError(self.error)" in caplog.text
     assert "hidden-word" not in caplog.text
-    assert "Traceback" not in caplog.text
+
+
+def test_what_is_no_secret_stays(run: Any) -> None:
+    text = "size must be small or large, not medium"
+    report = run("Raises", input={"error": text, "password": "a"})
+    assert f"msg='{text}'" in report["result"]
 
 
 @pytest.mark.parametrize(
