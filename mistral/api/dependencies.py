@@ -28,7 +28,6 @@ class ApiOptions:
     validation_mode: str = "mandatory"
     execution_field_size_limit_kb: int = 1024
     proxy_headers: bool = False
-    first_heartbeat_timeout: float = 3600.0
     info_file: str | None = None
     """The JSON file that ``/info`` answers with; without one there is no such document."""
 

@@ -212,7 +212,6 @@ class Components:
             allow_action_execution_deletion=conf.api.allow_action_execution_deletion,
             validation_mode=conf.api.validation_mode,
             execution_field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
-            first_heartbeat_timeout=conf.action_heartbeat.first_heartbeat_timeout,
             proxy_headers=conf.oslo_middleware.enable_proxy_headers_parsing,
             info_file=conf.api.info_json_file_path if conf.api.enable_info_endpoint else None,
         )

@@ -56,13 +56,13 @@ _TASKS: Final = (
     .where(_any_of(_TASK.c.workflow_execution_id))
     .order_by(_TASK.c.created_at, _TASK.c.id)
 )
-_FAILED_TASKS: Final = _TASKS.where(_TASK.c.state == states.ERROR)
 _ACTIONS: Final = (
     sa.select(
         *[_ACTION.c[name] for name in _SHORT],
         _ACTION.c.task_execution_id,
         _ACTION.c.accepted,
-        _ACTION.c.last_heartbeat,
+        # a claim is a sign of life, too
+        sa.func.coalesce(_ACTION.c.last_heartbeat, _ACTION.c.started_at).label("last_heartbeat"),
     )
     .where(_any_of(_ACTION.c.task_execution_id))
     .order_by(_ACTION.c.created_at, _ACTION.c.id)
@@ -122,7 +122,10 @@ class ReportRows:
 def report_rows(
     conn: sa.Connection, execution_id: str, max_depth: int, errors_only: bool, with_actions: bool
 ) -> ReportRows | None:
-    """What a report tells of an execution; None when it doesn't exist."""
+    """What a report tells of an execution; None when it doesn't exist.
+
+    :param errors_only: only tasks in ERROR are to be shown; all are counted.
+    """
     top = conn.execute(_EXECUTIONS.where(_WF.c.id == execution_id)).mappings().first()
     if top is None:
         return None
@@ -130,12 +133,13 @@ def report_rows(
     level, depth = [execution_id], 0
     while level and (max_depth < 0 or depth <= max_depth):
         report.tasks |= {each: [] for each in level}
-        tasks = _in_batches(conn, _FAILED_TASKS if errors_only else _TASKS, level)
+        tasks = _in_batches(conn, _TASKS, level)
         for task in tasks:
             report.tasks[task.workflow_execution_id].append(task._mapping)
         task_ids = [task.id for task in tasks]
         if with_actions:
-            for action in _in_batches(conn, _ACTIONS, task_ids):
+            shown = [t.id for t in tasks if t.state == states.ERROR or not errors_only]
+            for action in _in_batches(conn, _ACTIONS, shown):
                 report.actions.setdefault(action.task_execution_id, []).append(action._mapping)
         below = _in_batches(conn, _EXECUTIONS.where(_any_of(_WF.c.task_execution_id)), task_ids)
         for child in below:

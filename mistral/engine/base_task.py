@@ -25,7 +25,12 @@ from mistral.workflow.commands import (
     UpdateExecution,
     UpdateTask,
 )
-from mistral.workflow.entities import RESULT_ERASED, TaskExecution, WorkflowExecution
+from mistral.workflow.entities import (
+    DELAY_OVER,
+    RESULT_ERASED,
+    TaskExecution,
+    WorkflowExecution,
+)
 from mistral.workflow.means import Means
 from mistral.workflow.values import EMPTY, Bag
 
@@ -126,6 +131,9 @@ class Task:
     def resume(self) -> list[Command]:
         """Go on after a delay or a pause: policies before the start are done."""
         commands = self.set_state(states.RUNNING)
+        if DELAY_OVER in self.draft.runtime_context:
+            kept = {k: v for k, v in self.draft.runtime_context.items() if k != DELAY_OVER}
+            commands += self._do(UpdateTask(self.draft.id, {"runtime_context": kept}))
         # who runs already was resumed by somebody else
         return commands + self._schedule_or_fail() if self.is_state_changed() else []
 

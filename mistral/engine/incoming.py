@@ -145,7 +145,7 @@ def _wait_is_over(unit: Unit, timer: Timer) -> list[Command]:
     if task_ex.attempt != timer.attempt or task_ex.state != states.DELAYED:
         return []
     if unit.wf_ex.state != states.RUNNING:
-        return task_handler.hold(task_ex, timer.kind)
+        return task_handler.hold(task_ex)
     return task_handler.start_task(unit, task_ex.id)
 
 

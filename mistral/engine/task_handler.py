@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine.policies import RETRY
 from mistral.engine.tasks import RegularTask, WithItemsTask, build_task
 from mistral.engine.unit import Unit
 from mistral.workflow import data_flow, results, reverse, states
@@ -17,7 +16,7 @@ from mistral.workflow.commands import (
     UpdateAction,
     UpdateTask,
 )
-from mistral.workflow.entities import TaskExecution
+from mistral.workflow.entities import DELAY_OVER, TaskExecution
 
 BEFORE = "Failed to run task"
 AFTER = "Failed to handle action completion"
@@ -138,14 +137,24 @@ def awaited_again(unit: Unit, tasks: Iterable[TaskExecution]) -> list[Command]:
 def retry_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     """The delay of a retry is over."""
     if unit.wf_ex.state != states.RUNNING:
-        return hold(task_ex, RETRY)
+        return hold(task_ex)
     return start_task(unit, task_ex.id)
 
 
-def hold(task_ex: TaskExecution, reason: str) -> list[Command]:
-    """A delay ended while the workflow did not run: its resume or revival starts the task."""
-    info = f"Held after '{reason}' until the workflow runs"
-    return [UpdateTask(task_ex.id, {"state": states.IDLE, "state_info": info})]
+def hold(task_ex: TaskExecution) -> list[Command]:
+    """A delay ended while the workflow did not run: the task keeps its state until it does."""
+    context = {**task_ex.runtime_context, DELAY_OVER: task_ex.attempt}
+    return [UpdateTask(task_ex.id, {"runtime_context": context})]
+
+
+def held(unit: Unit) -> list[TaskExecution]:
+    """Tasks that a resume or revival of the workflow starts."""
+    return [
+        task_ex
+        for task_ex in unit.tasks_in(states.IDLE, states.DELAYED)
+        if task_ex.state == states.IDLE
+        or task_ex.runtime_context.get(DELAY_OVER) == task_ex.attempt
+    ]
 
 
 def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:

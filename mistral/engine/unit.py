@@ -35,6 +35,11 @@ from mistral.workflow.entities import (
 from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
 from mistral.workflow.values import Values
 
+_BOOKKEEPING = frozenset(
+    {"version", "command_number", "unfinished", "unhandled_errors", "cancelled"}
+)
+"""Columns of an execution that nobody sees."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Bell:
@@ -389,7 +394,8 @@ class Unit:
         if self.is_new:
             store.insert([wf_ex])
         else:
-            wf_ex.updated_at = self.now
+            if self._is_news(wf_ex):
+                wf_ex.updated_at = self.now
             store.update([wf_ex])
         store.insert(self.new_executions)
         store.insert(list(self.new_tasks.values()))
@@ -397,3 +403,9 @@ class Unit:
         store.insert(list(self.new_actions.values()))
         store.update([a for a in self._actions.values() if a.id not in self.new_actions])
         self.inbounds.write()
+
+    @staticmethod
+    def _is_news(wf_ex: WorkflowExecution) -> bool:
+        """Whether an execution has changed as others see it: one that has ended rarely does."""
+        changed: set[str] = wf_ex.__dict__["changed"]
+        return not states.is_completed(wf_ex.state) or not changed <= _BOOKKEEPING

@@ -111,7 +111,7 @@ def resume(
         return []
     if came_from is None:
         _take_number(unit)
-    held = unit.tasks_in(states.IDLE)
+    held = task_handler.held(unit)
     commands = existing(unit).resume(env, unit.wf_ex.command_number, came_from, held)
     paused = unit.tasks_in(states.PAUSED)
     commands += [UpdateTask(t.id, {"state": states.RUNNING}) for t in paused]
@@ -131,7 +131,7 @@ def _held_by_the_end(unit: Unit) -> list[Command]:
     """What an execution that has ended goes on with when it runs again."""
     if not states.is_completed(unit.wf_ex.state):
         return []
-    delayed = unit.tasks_in(states.IDLE)
+    delayed = task_handler.held(unit)
     waiting = task_handler.awaited_again(unit, unit.tasks_in(states.RUNNING))
     starts = (StartTask(t.id) for t in delayed)
     return [*waiting, *starts, *_held_back(unit), ReviewJoins()]

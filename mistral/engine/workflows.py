@@ -285,7 +285,7 @@ class Workflow:
     ) -> list[Command]:
         """Go on: held tasks, undecided followers, the backlog (§20.3).
 
-        :param held: tasks in IDLE, in order of creation.
+        :param held: tasks that waited for this, in order of creation.
         """
         if self.draft.state not in (states.PAUSED, states.IDLE):
             return []

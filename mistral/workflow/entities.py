@@ -13,6 +13,9 @@ from mistral.workflow.values import EMPTY, Bag
 RESULT_ERASED = "result_erased"
 """Key in a task's ``runtime_context``: its attempt's result was only kept until publishing."""
 
+DELAY_OVER = "delay_over"
+"""Key in a task's ``runtime_context``: the attempt whose delay ended while nothing could start."""
+
 
 class Entity:
     """Base of the entities: attributes changed since loading are listed in ``changed``.

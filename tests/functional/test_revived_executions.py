@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import sqlalchemy as sa
 from flows import Execution, Flows
+
+from mistral.db import tables
+from mistral.db.transaction import Database
 
 WITH_A_BRANCH = """
 main:
@@ -55,9 +59,13 @@ def test_delays_that_end_after_the_execution(flows: Flows) -> None:
     run.wait_task("again", "DELAYED")
     run.wait_task("after", "DELAYED")
     fail(run)
-    run.wait_task("before", "IDLE")
-    run.wait_task("again", "IDLE")
     run.wait_task("after", "SUCCESS")
+    run.until(
+        lambda: all("delay_over" in run.task(n)["runtime_context"] for n in ("before", "again")),
+        "the delays are over",
+    )
+    # tasks of an execution that has ended keep their states
+    assert {run.task(name)["state"] for name in ("before", "again")} == {"DELAYED"}
     assert run.names() == ["after", "again", "before", "doomed"]
     repair(run)
     assert run.wait().states() == {
@@ -226,3 +234,37 @@ main:
     assert run.put_task("three", state="RUNNING", reset=True)[0] == 200
     run.finish("three")
     assert run.wait("ERROR").states()["join"] == "ERROR"
+
+
+def test_nothing_moves_in_a_cancelled_loop(flows: Flows) -> None:
+    run = flows.launch("""
+    main:
+      tasks:
+        begin: {action: std.noop, on-success: again}
+        again: {action: std.noop, wait-before: 1, timeout: 2, on-success: again}
+        other: {action: std.fail, retry: {count: 100, delay: 1}}
+    """)
+    run.wait_task("again", "DELAYED")
+    run.wait_task("other", "DELAYED")
+    assert run.put(state="CANCELLED")[0] == 200
+    before = run.row
+
+    def is_over() -> bool:
+        again, other = (run.task(name)["runtime_context"] for name in ("again", "other"))
+        return {"delay_over", "timed_out"} <= again.keys() and "delay_over" in other
+
+    run.until(is_over, "the delays and the timeout")
+    assert run.states() == {"begin": "SUCCESS", "again": "DELAYED", "other": "DELAYED"}
+    assert run.row == before
+
+
+def test_a_timeout_that_nobody_needs_any_more(flows: Flows, embedded_database: Database) -> None:
+    run = flows.run("main: {tasks: {t: {action: std.noop, timeout: 1}}}")
+    before = run.row
+    timers = tables.timers
+    left = sa.select(timers.c.id).where(timers.c.execution_id == run.id)
+    run.until(
+        lambda: embedded_database.read(lambda conn: conn.execute(left).first()) is None,
+        "the timer has fired",
+    )
+    assert run.row == before

@@ -33,7 +33,6 @@ class ExecutionTreesController:
         self._database = deps.database
         self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
         self._tasks = Lists(deps.database, TASK, deps.options.max_limit)
-        self._grace = dt.timedelta(seconds=deps.options.first_heartbeat_timeout)
 
     def of_execution(self, request: ApiRequest, execution_id: str) -> Response:
         """An execution and all below it."""
@@ -89,7 +88,8 @@ class ExecutionTreesController:
                 raise queries.not_found(EXECUTION.reader.listing, execution_id)
             document: dict[str, Any] = {"statistics": _statistics(conn, rows)}
             if not statistics_only:
-                document["root_workflow_execution"] = _execution(rows, rows.top, self._grace)
+                shown = _Shown(rows, errors_only)
+                document["root_workflow_execution"] = shown.execution(rows.top)
             return document
 
         return answer(self._database.read(read))
@@ -126,30 +126,37 @@ def _common(row: sa.RowMapping) -> dict[str, Any]:
     }
 
 
-def _execution(rows: trees.ReportRows, row: sa.RowMapping, grace: dt.timedelta) -> dict[str, Any]:
-    shown = _common(row)
-    if row["id"] in rows.tasks:
-        shown["task_executions"] = [_task(rows, task, grace) for task in rows.tasks[row["id"]]]
-    return shown
+class _Shown:
+    """The tree of a report, with all tasks or only those in ERROR."""
 
+    def __init__(self, rows: trees.ReportRows, errors_only: bool) -> None:
+        self._rows = rows
+        self._errors_only = errors_only
 
-def _task(rows: trees.ReportRows, row: sa.RowMapping, grace: dt.timedelta) -> dict[str, Any]:
-    shown = _common(row)
-    shown["action_executions"] = [
-        {
-            **_common(action),
-            "accepted": bool(action["accepted"]),
-            "last_heartbeat": clock.render(
-                # until the first one it is the end of the time in which it has to come
-                action["last_heartbeat"] or action["created_at"] + grace
-            ),
-        }
-        for action in rows.actions.get(row["id"], [])
-    ]
-    shown["workflow_executions"] = [
-        _execution(rows, child, grace) for child in rows.executions.get(row["id"], [])
-    ]
-    retry = (row["runtime_context"] or {}).get("retry_task_policy") or {}
-    if "retry_no" in retry:
-        shown["retry_count"] = retry["retry_no"]
-    return shown
+    def execution(self, row: sa.RowMapping) -> dict[str, Any]:
+        """An execution with its tasks, unless it lies too deep."""
+        shown = _common(row)
+        if row["id"] in self._rows.tasks:
+            shown["task_executions"] = [
+                self._task(task)
+                for task in self._rows.tasks[row["id"]]
+                if task["state"] == states.ERROR or not self._errors_only
+            ]
+        return shown
+
+    def _task(self, row: sa.RowMapping) -> dict[str, Any]:
+        shown = _common(row)
+        shown["action_executions"] = [
+            {
+                **_common(action),
+                "accepted": bool(action["accepted"]),
+                "last_heartbeat": clock.render(action["last_heartbeat"]),
+            }
+            for action in self._rows.actions.get(row["id"], [])
+        ]
+        children = self._rows.executions.get(row["id"], [])
+        shown["workflow_executions"] = [self.execution(child) for child in children]
+        retry = (row["runtime_context"] or {}).get("retry_task_policy") or {}
+        if "retry_no" in retry:
+            shown["retry_count"] = retry["retry_no"]
+        return shown
