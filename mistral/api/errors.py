@@ -25,6 +25,13 @@ class UnsupportedMediaTypeException(exc.MistralException):
     message = "Unsupported media type."
 
 
+class NotBuiltException(exc.MistralException):
+    """The path belongs to the API, but this version has nothing behind it."""
+
+    http_code = 501
+    message = "Not implemented."
+
+
 class NotTextException(exc.InputException):
     """A document that is not UTF-8 text."""
 

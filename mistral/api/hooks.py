@@ -8,6 +8,7 @@ from typing import Any
 from pecan import hooks
 
 from mistral import exceptions as exc
+from mistral.api.errors import NotBuiltException
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, fault
 
@@ -21,7 +22,7 @@ class ErrorHook(hooks.PecanHook):
         """The answer for an error that a controller raised."""
         request: ApiRequest = state.request
         if isinstance(error, exc.MistralError):
-            if error.http_code >= 500:
+            if error.http_code >= 500 and not isinstance(error, NotBuiltException):
                 LOG.warning("%s %s: %s", request.method, request.path_info, error)
             return fault(error, request.is_text)
         LOG.error("%s %s failed", request.method, request.path_info, exc_info=error)

@@ -18,6 +18,8 @@ from mistral.utils import ids, json
 
 _CHUNK = 65536
 _NUMBERS = ("limit", "max_depth")
+_NOT_GIVEN = "None"
+"""What openstacksdk sends as ``scope`` when its caller has given none; it is no scope."""
 _DECIMAL = re.compile("[+-]?[0-9]+")
 
 
@@ -46,6 +48,8 @@ class ApiRequest(webob.BaseRequest):
         for name, value in query.items():
             if "\0" in name or "\0" in value:
                 raise exc.InputException(f"Argument {name!r} contains the character NUL.")
+        if query.get("scope") == _NOT_GIVEN:
+            del query["scope"]
         return query
 
     def allow_query(self, *names: str) -> dict[str, str]:

@@ -166,8 +166,13 @@ class Repository:
         return after
 
     def delete(self, conn: sa.Connection, row: Row) -> None:
-        """Delete a row."""
-        conn.execute(sa.delete(self.table).where(self.table.c.id == row["id"]))
+        """Delete a row.
+
+        :raises DBEntityNotFoundError: somebody else has deleted it meanwhile.
+        """
+        deleted = conn.execute(sa.delete(self.table).where(self.table.c.id == row["id"]))
+        if deleted.rowcount == 0:
+            raise self.not_found(row["name"], row.get("namespace", ""))
 
     def _write(self, conn: sa.Connection, statement: Any, rows: Sequence[Row]) -> None:
         try:

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mistral.db import rows, tables
+from mistral import exceptions as exc
+from mistral.db import receipts, rows, tables
 from mistral.db.base import insert_absent
 from mistral.db.transaction import Database
 from mistral.utils import clock
@@ -70,20 +71,28 @@ def _tell_nobody(
 def delete_execution(
     database: Database, execution_id: str, farewell: Farewell = _tell_nobody
 ) -> None:
-    """Delete an execution and its sub-executions; those that appear meanwhile go, too."""
-    work = functools.partial(begin, execution_id=execution_id, farewell=farewell)
-    if database.write(work):
+    """Delete an execution and its sub-executions; those that appear meanwhile go, too.
+
+    :raises NotFoundException: there is none, or somebody else deletes it.
+    """
+    if begin(database, execution_id, farewell):
         finish(database, execution_id)
 
 
-def begin(conn: sa.Connection, execution_id: str, farewell: Farewell = _tell_nobody) -> bool:
+def begin(database: Database, execution_id: str, farewell: Farewell = _tell_nobody) -> bool:
     """Delete a small execution; mark and end another one. Whether there is more of it.
 
-    Who waits for it is told in the same transaction: nobody could do that later.
+    :raises NotFoundException: there is none, or somebody else deletes it.
     """
+    work = functools.partial(_begin, execution_id=execution_id, farewell=farewell)
+    return database.write(receipts.once(work))
+
+
+def _begin(conn: sa.Connection, execution_id: str, farewell: Farewell) -> bool:
+    """The first transaction; who waits for the execution is told here, nobody could do it later."""
     found = conn.execute(_LOCKED, {"id": execution_id}).first()
-    if found is None:
-        return False
+    if found is None or is_marked(conn, execution_id):
+        raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
     own = {"id": execution_id}
     unheard = rows.load(conn, ExecutionEvent, _UNHEARD, own)
     for wf_ex in rows.load(conn, WorkflowExecution, _WHOLE, own):
@@ -211,6 +220,12 @@ def _delete_some(
     found = key.in_(ids) if key.name == "id" else sa.and_(owned, key.in_(ids))
     conn.execute(sa.delete(table).where(found))
     return len(ids) == _BATCH
+
+
+def is_marked(conn: sa.Connection, execution_id: str) -> bool:
+    """Whether parts of an execution may be gone already."""
+    own = _MARK.c.execution_id == execution_id
+    return conn.execute(sa.select(_MARK.c.execution_id).where(own)).first() is not None
 
 
 def _mark(conn: sa.Connection, execution_id: str, state: str, look_at: dt.datetime | None) -> bool:

@@ -55,7 +55,9 @@ class Condition:
     """The filter in a form that a ``next`` link may repeat."""
 
     def matches(self, value: Any) -> bool:
-        """Whether a plain value (not of a row) passes."""
+        """Whether a plain value (not of a row) passes; moments are texts, as the API shows them."""
+        if self.kind is Kind.MOMENT and self.op != "has":
+            return value is not None and _moment_matches(self, dt.datetime.fromisoformat(value))
         return _IN_MEMORY[self.op](value, self.values)
 
 
@@ -210,6 +212,16 @@ _IN_MEMORY: Mapping[str, Callable[[Any, tuple[Any, ...]], bool]] = {
     "tags": lambda value, wanted: set(wanted) <= set(value or ()),
     "folded tags": lambda value, wanted: set(wanted) <= {tag.lower() for tag in value or ()},
 }
+
+
+def _moment_matches(condition: Condition, moment: dt.datetime) -> bool:
+    op, first = condition.op, condition.values[0]
+    if op in ("gte", "lt"):
+        return (moment >= first.start) == (op == "gte")
+    if op in ("gt", "lte"):
+        return (moment >= first.end) == (op == "gt")
+    within = any(s.start <= moment < s.end for s in condition.values)
+    return within == (op in ("eq", "in"))
 
 
 # SQL ------------------------------------------------------------------------

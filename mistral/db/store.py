@@ -167,8 +167,7 @@ class Store:
 
     def is_being_deleted(self, execution_id: str) -> bool:
         """Whether parts of an execution may be gone already."""
-        found = sa.select(_W.c.id).where(_W.c.id == execution_id, ~deletion.kept(_W.c.id))
-        return self.conn.execute(found).first() is not None
+        return deletion.is_marked(self.conn, execution_id)
 
     def children_in(self, execution_id: str, in_states: Iterable[str]) -> list[str]:
         """Ids of the direct sub-executions in one of some states."""

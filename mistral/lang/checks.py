@@ -107,6 +107,14 @@ def text(value: Any, rules: Rules | None = None) -> None:
         raise Violation("contains the character NUL")
 
 
+def free_text(value: Any, rules: Rules | None = None) -> None:
+    """A text that only people read; there may be none."""
+    if value is not None and not isinstance(value, str):
+        raise Violation("must be a text")
+    if value:
+        text(value)
+
+
 def unique_texts(value: Any, rules: Rules | None = None) -> None:
     """A list of different texts, at least one."""
     if not isinstance(value, list) or not value:

@@ -104,7 +104,7 @@ def _output(value: Any, rules: Rules) -> None:
 
 
 _WORKFLOW: dict[str, Check] = {
-    "description": checks.text,
+    "description": checks.free_text,
     "tags": checks.unique_texts,
     "input": checks.parameters,
     "output": checks.variables,

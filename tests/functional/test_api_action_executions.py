@@ -298,9 +298,23 @@ def test_parameters_of_a_single_run_are_read_as_others_are(
     assert sent["params"] == {"save_result": False, "run_sync": True, "namespace": "ns"}
 
 
+@pytest.mark.parametrize("sent", [{"output": 1}, '{"output": 1}', r'"{\"output\": 1}"'])
+def test_the_input_may_be_encoded_once_more(
+    api: Any, engine: Any, executor: Any, sent: Any
+) -> None:
+    engine.answers["start_action"] = _described(ROW, saved=False, runs=True)
+    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 1}
+    body = {"name": "std.echo", "input": sent}
+    assert api("POST", "/v2/action_executions", body).status_int == 201
+    ((_, asked),) = engine.sent
+    assert asked["action_input"] == {"output": 1}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"input": '"x"'},
+        {"input": '"[1]"'},
         {"params": {"save_result": "perhaps"}},
         {"params": {"run_sync": [1]}},
         {"params": {"target": 5}},

@@ -18,8 +18,8 @@ from mistral.context import RequestContext
 
 @pytest.mark.parametrize("path", ["/v2", "/v2/"])
 def test_service_documents(api: Any, path: str) -> None:
-    assert api.get(path) == {"uri": "http://api.example:8989/v2"}
     (version,) = api.get("/")["versions"]
+    assert api.get(path) == {"uri": "http://api.example:8989/v2", "version": version}
     assert (version["id"], version["status"]) == ("v2.0", "CURRENT")
     assert version["links"][0]["href"] == "http://api.example:8989/v2"
 
@@ -47,6 +47,27 @@ def test_health_is_life_and_readiness_more(api: Any, engine: Any) -> None:
 )
 def test_unknown_paths(api: Any, path: str) -> None:
     assert api.get(path, status=404)["faultstring"]
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("cron_triggers", ["GET POST /cron_triggers", "GET DELETE /cron_triggers/c"]),
+        ("event_triggers", ["GET POST /event_triggers", "GET PUT DELETE /event_triggers/e"]),
+        ("code_sources", ["GET POST PUT /code_sources", "GET DELETE /code_sources/s"]),
+        ("dynamic_actions", ["GET POST PUT /dynamic_actions", "GET DELETE /dynamic_actions/d"]),
+        ("members", ["GET POST /workflows/w/members", "GET PUT DELETE /workflows/w/members/p"]),
+        ("services", ["GET /services"]),
+    ],
+)
+def test_what_this_version_does_not_have_says_so(api: Any, name: str, paths: list[str]) -> None:
+    for each in paths:
+        *verbs, path = each.split()
+        for spelling in {path, path.replace("_", "-"), f"{path}/"}:
+            for verb in verbs:
+                response = api(verb, f"/v2{spelling}?limit=1")
+                assert response.status_int == 501, (verb, spelling)
+                assert f"'{name}'" in response.json["faultstring"]
 
 
 @pytest.mark.parametrize("method", ["PATCH", "HEAD"])
@@ -154,8 +175,8 @@ def test_callers_without_credentials(dependencies: ApiDependencies, api: Any) ->
 def test_addresses_behind_a_proxy(make_api: Callable[..., Any]) -> None:
     headers = {"X_Forwarded_Proto": "https", "X_Forwarded_Host": "mistral.example"}
     api = make_api(proxy_headers=True)
-    assert api("GET", "/v2", None, **headers).json == {"uri": "https://mistral.example/v2"}
-    assert make_api()("GET", "/v2", None, **headers).json == {"uri": "http://api.example:8989/v2"}
+    assert api("GET", "/v2", None, **headers).json["uri"] == "https://mistral.example/v2"
+    assert make_api()("GET", "/v2", None, **headers).json["uri"] == "http://api.example:8989/v2"
 
 
 @pytest.mark.parametrize(

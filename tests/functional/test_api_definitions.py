@@ -69,6 +69,15 @@ def test_documents_are_taken_verbatim(api: Any, definitions: Any) -> None:
     assert "spec_hash" not in shown
 
 
+def test_the_scope_none_is_none(api: Any, definitions: Any) -> None:
+    """openstacksdk sends it when its caller has not given any."""
+    definitions.create_workflows.return_value = [ROW]
+    assert api("POST", "/v2/workflows?scope=None", "x").status_int == 201
+    assert definitions.create_workflows.call_args[0][2] == "private"
+    assert api("GET", "/v2/workflows?scope=None&limit=1").status_int == 200
+    assert api("POST", "/v2/workflows?scope=none", "x").status_int == 400
+
+
 def test_a_bad_document_is_a_plain_fault(api: Any, definitions: Any) -> None:
     definitions.create_workflows.side_effect = exc.DSLParsingException("line 1: bad")
     response = api("POST", "/v2/workflows", "x")
@@ -186,12 +195,15 @@ def test_environments(api: Any, definitions: Any) -> None:
     definitions.find_environment.return_value = row
     response = api("POST", "/v2/environments", {"name": "e", "variables": '{"a": 1}'})
     assert (response.status_int, response.json["variables"]) == (201, '{"a": 1}')
+    assert response.json.keys().isdisjoint({"description", "updated_at"})
     assert definitions.create_environment.call_args[0][0] == {
         "name": "e",
         "variables": {"a": 1},
         "scope": "private",
     }
-    api("PUT", "/v2/environments", {"name": "e", "description": "d"})
+    changed = api("PUT", "/v2/environments", {"name": "e", "description": "d"}).json
+    shown = api.get("/v2/environments/e")
+    assert changed["updated_at"] is shown["description"] is None
     assert definitions.update_environment.call_args[0][0] == {"name": "e", "description": "d"}
     for body in (
         {"variables": {}},
@@ -243,6 +255,12 @@ def with_actions(dependencies: ApiDependencies, api: Any, stored: Any) -> Any:
         ("?name=neq:mine&sort_dirs=desc", ["std.noop", "std.echo", "other"]),
         ("?sort_keys=created_at,name&sort_dirs=desc", ["mine", "other", "std.echo", "std.noop"]),
         ("?created_at=gt:2026", ["mine", "other"]),
+        ("?created_at=2026-01-02T03:04:05Z", ["mine", "other"]),
+        ("?created_at=in:2026-01-02 03:04:05,2027", ["mine", "other"]),
+        ("?created_at=neq:2026-01-02 03:04:05", []),
+        ("?created_at=lte:2026-01-02 03:04:05", ["mine", "other"]),
+        ("?created_at=gt:2026-01-02 03:04:05", []),
+        ("?created_at=has:03:04", ["mine", "other"]),
         ("?limit=1&marker=mine", ["other"]),
         ("?marker=std.echo", ["std.noop"]),
     ],
@@ -254,7 +272,14 @@ def test_lists_of_actions(with_actions: Any, query: str, expected: list[str]) ->
 
 
 def test_actions_are_refused_what_makes_no_sense(with_actions: Any) -> None:
-    for query in ("is_system%3CFalse", "is_system=maybe", "fields=nothing", "limit=0"):
+    for query in (
+        "is_system%3CFalse",
+        "is_system=maybe",
+        "fields=nothing",
+        "limit=0",
+        "created_at=gt:yesterday",
+        "updated_at=2026-13",
+    ):
         with_actions.get(f"/v2/actions?{query}", status=400)
     with_actions.get("/v2/actions?marker=nothing", status=404)
 
@@ -271,6 +296,9 @@ def test_one_action(with_actions: Any, definitions: Any) -> None:
     definitions.find_action.return_value = {**ROW, "description": "d"}
     assert with_actions.get("/v2/actions/mine/n")["is_system"] is False
     assert definitions.find_action.call_args[0][:2] == ("mine", "n")
+    for row, shown in (({"input": ""}, None), ({"input": "a"}, "a")):
+        definitions.find_action.return_value = {**ROW, **row}
+        assert with_actions.get("/v2/actions/mine")["input"] == shown
     for method in ("PUT", "DELETE"):
         assert with_actions(method, "/v2/actions/std.echo", "x").status_int == 400
     assert with_actions("DELETE", "/v2/actions/mine/n").status_int == 204

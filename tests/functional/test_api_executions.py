@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime as dt
+import threading
 from typing import Any
 
 import pytest
 
 from mistral import exceptions as exc
+from mistral.api.controllers.v2.executions import ExecutionsController
 from mistral.db import definitions, deletion, tables
 from mistral.db.transaction import Database
 from mistral.utils import clock, ids, json
@@ -225,6 +228,29 @@ def test_deleting_takes_everything_along(api: Any, stored: Any) -> None:
     ):
         assert stored.database.read(lambda conn, t=table: conn.execute(t.select()).all()) == []
     assert api("DELETE", path).status_int == 404
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_of_parallel_deletions_one_succeeds(
+    api: Any, stored: Any, monkeypatch: pytest.MonkeyPatch, in_parts: bool
+) -> None:
+    top = stored.execution(state="ERROR")
+    if in_parts:
+        stored.execution(parent_execution_id=top.id, root_execution_id=top.id)
+    everybody = threading.Barrier(6)
+    show = ExecutionsController._show
+
+    def show_to_all(*arguments: Any) -> Any:
+        try:
+            return show(*arguments)
+        finally:
+            everybody.wait(10)
+
+    monkeypatch.setattr(ExecutionsController, "_show", show_to_all)
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        found = pool.map(lambda _: api("DELETE", f"/v2/executions/{top.id}"), range(6))
+        assert sorted(response.status_int for response in found) == [204] + [404] * 5
 
 
 def test_deleting_that_was_interrupted(

@@ -1,4 +1,4 @@
-"""The unmodified command line client against the service: it prints what it should."""
+"""Unmodified clients against the service: the command line's, its library's, openstacksdk's."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ import subprocess
 import textwrap
 from pathlib import Path
 
+import openstack.connection
+import openstack.exceptions
 import processes
 import pytest
 from flows import Execution, Flows
+from mistralclient.api.v2.client import Client as Library
 
 pytestmark = pytest.mark.usefixtures("embedded")
 
 
 class Client:
-    """The installed ``mistral`` command."""
+    """An installed command, with the options that lead it to the service."""
 
-    def __init__(self, url: str, directory: Path) -> None:
-        self._url = url
+    def __init__(self, directory: Path, *command: str) -> None:
+        self._command = [processes.command_path(command[0]), *command[1:]]
         self._directory = directory
 
     def file(self, name: str, text: str) -> str:
@@ -30,7 +33,7 @@ class Client:
     def __call__(self, *arguments: str, status: int = 0) -> str:
         """What a command prints."""
         done = subprocess.run(
-            [processes.command_path("mistral"), "--os-mistral-url", f"{self._url}/v2", *arguments],
+            [*self._command, *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=processes.clean_environment(),
@@ -52,7 +55,7 @@ class Client:
 @pytest.fixture
 def client(flows: Flows, tmp_path: Path) -> Client:
     """The client of the embedded service."""
-    return Client(flows.url, tmp_path)
+    return Client(tmp_path, "mistral", "--os-mistral-url", f"{flows.url}/v2")
 
 
 def test_the_life_of_an_execution(client: Client, flows: Flows) -> None:
@@ -112,3 +115,53 @@ def test_steering_and_single_actions(client: Client, flows: Flows) -> None:
     run.wait("ERROR")
     client("task-rerun", run.tasks("t")[0]["id"])
     run.until(lambda: run.state == "SUCCESS", "the rerun succeeds")
+
+
+def test_the_library_encodes_twice_what_is_encoded(flows: Flows) -> None:
+    library = Library(mistral_url=f"{flows.url}/v2")
+    ran = library.action_executions.create("std.echo", '{"output": 1}')
+    assert (ran.state, json.loads(ran.output)) == ("SUCCESS", {"result": 1})
+    flows.define("main: {input: [a], output: {a: <% $.a %>}, tasks: {t: {action: std.noop}}}")
+    started = library.executions.create(
+        wf_identifier="main", namespace=flows.namespace, workflow_input='{"a": 7}'
+    )
+    assert Execution(flows, started.id).wait().row["output"] == {"a": 7}
+
+
+def test_the_plugin_of_the_openstack_command(flows: Flows, tmp_path: Path) -> None:
+    endpoint = ("--os-auth-type", "none", "--os-endpoint", f"{flows.url}/v2")
+    client = Client(tmp_path, "openstack", *endpoint)
+    name = f"osc_{flows.namespace.replace('-', '_')}"
+    path = client.file(
+        "wf.yaml", f"{{version: '2.0', {name}: {{tasks: {{t: {{action: std.noop}}}}}}}}"
+    )
+    (created,) = client.rows("workflow", "create", path)
+    assert created["Name"] == name
+    assert name in [row["Name"] for row in client.rows("workflow", "list")]
+    (started,) = client.rows("workflow", "execution", "create", name)
+    Execution(flows, started["ID"]).wait()
+
+
+@pytest.mark.parametrize("ending", ["/v2", "/v2/"])
+def test_openstacksdk_finds_the_service_and_drives_it(flows: Flows, ending: str) -> None:
+    connection = openstack.connection.Connection(
+        auth_type="none", endpoint=flows.url + ending, workflow_endpoint_override=flows.url + ending
+    )
+    proxy = connection.workflow
+    name = f"sdk_{flows.namespace.replace('-', '_')}"
+    text = f"{{version: '2.0', {name}: {{input: [a], tasks: {{t: {{action: std.noop}}}}}}}}"
+    proxy.create_workflow(definition=text)
+    found = proxy.find_workflow(name)
+    assert (found.name, found.scope) == (name, "private")
+    assert name in [each.name for each in proxy.workflows()]
+    proxy.update_workflow(found.id, definition=text.replace("[a]", "[b]"))
+    assert proxy.get_workflow(found.id).input == "b"
+    started = proxy.create_execution(workflow_name=name, input={"b": 1}, description="d")
+    ended = proxy.wait_for_status(started, "SUCCESS", failures=["ERROR"], interval=0.1, wait=20)
+    assert (ended.status, json.loads(ended.input)) == ("SUCCESS", {"b": 1})
+    assert started.id in [each.id for each in proxy.executions()]
+    proxy.delete_execution(started.id, ignore_missing=False)
+    assert proxy.find_execution(started.id) is None
+    proxy.delete_workflow(name, ignore_missing=False)
+    with pytest.raises(openstack.exceptions.HttpException, match="'cron_triggers'"):
+        list(proxy.cron_triggers())

@@ -261,7 +261,7 @@ def test_an_execution_is_deleted_whatever_became_of_a_commit(
     place.database.write(lambda conn: rows.insert(conn, executions))
     place.database.write(lambda conn: rows.insert(conn, tasks))
     place.proxy.cut_next_commit(carried_out)
-    assert place.database.write(lambda conn: deletion.begin(conn, "w"))
+    assert deletion.begin(place.database, "w")
     Housekeeping(place.database).look()
     assert place.rows(tables.deletions) == 1
     monkeypatch.setattr(housekeeping, "utc_now", lambda: now + 2 * deletion.LEASE)

@@ -9,6 +9,7 @@ from mistral.api.controllers.v2.actions import ActionsController
 from mistral.api.controllers.v2.environments import EnvironmentsController
 from mistral.api.controllers.v2.execution_trees import ExecutionTreesController
 from mistral.api.controllers.v2.executions import ExecutionsController
+from mistral.api.controllers.v2.not_built import not_built
 from mistral.api.controllers.v2.tasks import TasksController
 from mistral.api.controllers.v2.workbooks import WorkbooksController
 from mistral.api.controllers.v2.workflows import WorkflowsController
@@ -20,7 +21,7 @@ _DOCUMENTS = frozenset({"POST", "PUT"})
 
 def all_routes(deps: ApiDependencies) -> list[Route]:
     """The whole URL map."""
-    return [*_service(deps), *_definitions(deps), *_executions(deps)]
+    return [*_service(deps), *_definitions(deps), *_executions(deps), *_not_built()]
 
 
 def _service(deps: ApiDependencies) -> list[Route]:
@@ -110,4 +111,32 @@ def _executions(deps: ApiDependencies) -> list[Route]:
                 "DELETE": actions.delete,
             },
         ),
+    ]
+
+
+def _not_built() -> list[Route]:
+    triggers = not_built("cron_triggers")
+    events = not_built("event_triggers")
+    sources = not_built("code_sources")
+    dynamic = not_built("dynamic_actions")
+    members = not_built("members")
+    return [
+        Route("/v2/cron_triggers", {"GET": triggers, "POST": triggers}),
+        Route("/v2/cron_triggers/{identifier}", {"GET": triggers, "DELETE": triggers}),
+        Route("/v2/event_triggers", {"GET": events, "POST": events}),
+        Route("/v2/event_triggers/{id}", {"GET": events, "PUT": events, "DELETE": events}),
+        Route(
+            "/v2/code_sources",
+            {"GET": sources, "POST": sources, "PUT": sources},
+            text=_DOCUMENTS,
+        ),
+        Route("/v2/code_sources/{identifier}", {"GET": sources, "DELETE": sources}),
+        Route("/v2/dynamic_actions", {"GET": dynamic, "POST": dynamic, "PUT": dynamic}),
+        Route("/v2/dynamic_actions/{identifier}", {"GET": dynamic, "DELETE": dynamic}),
+        Route("/v2/workflows/{id}/members", {"GET": members, "POST": members}),
+        Route(
+            "/v2/workflows/{id}/members/{project}",
+            {"GET": members, "PUT": members, "DELETE": members},
+        ),
+        Route("/v2/services", {"GET": not_built("services")}),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
 from mistral import context
 from mistral import exceptions as exc
@@ -26,12 +27,12 @@ class ServiceController:
 
     def versions(self, request: ApiRequest) -> Response:
         """The versions of the API."""
-        link = {"href": f"{request.host_url}/v2", "target": "v2", "rel": "self"}
-        return answer({"versions": [{"id": "v2.0", "status": "CURRENT", "links": [link]}]})
+        return answer({"versions": [_version_2(_address(request))]})
 
     def version(self, request: ApiRequest) -> Response:
-        """Where version 2 is."""
-        return answer({"uri": f"{request.host_url}/v2"})
+        """Where version 2 is, also in the form in which libraries of OpenStack discover it."""
+        address = _address(request)
+        return answer({"uri": address, "version": _version_2(address)})
 
     def info(self, request: ApiRequest) -> Response:
         """What the operator tells about this installation, read anew each time."""
@@ -78,3 +79,12 @@ class ServiceController:
         except exc.MistralError as error:
             return str(error)
         return None
+
+
+def _address(request: ApiRequest) -> str:
+    return f"{request.host_url}/v2"
+
+
+def _version_2(address: str) -> dict[str, Any]:
+    link = {"href": address, "target": "v2", "rel": "self"}
+    return {"id": "v2.0", "status": "CURRENT", "links": [link]}

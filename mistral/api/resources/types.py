@@ -164,15 +164,21 @@ class JsonText(AttributeType):
     def validate(self, value: Any) -> dict[str, Any]:
         """An object or a string with the JSON text of one."""
         if isinstance(value, str):
-            try:
-                value = json.parse(value)
-            except ValueError as error:
-                raise ValueError(f"a JSON object is expected, this is not JSON: {error}") from None
+            value = self._decoded(value)
+            if isinstance(value, str):
+                # the client's library encodes anew what its caller has encoded already
+                value = self._decoded(value)
         if not value and not isinstance(value, str):
             return {}
         if not isinstance(value, dict):
             raise ValueError("a JSON object is expected")
         return value
+
+    def _decoded(self, text: str) -> Any:
+        try:
+            return json.parse(text)
+        except ValueError as error:
+            raise ValueError(f"a JSON object is expected, this is not JSON: {error}") from None
 
     def render(self, value: Any) -> str | None:
         """The text that a row holds, or the text of an engine's answer."""

@@ -94,8 +94,8 @@ class ActionDefinitions(DefinitionService):
         return is_valid(lambda document: self._parse_actions(document, True), text)
 
     def find_action(self, identifier: str, namespace: str, ctx: RequestContext) -> Row:
-        """One ad-hoc action, by id or by name in exactly this namespace."""
-        return self._database.read(lambda conn: store.actions.get(conn, identifier, ctx, namespace))
+        """One ad-hoc action, by id or name; one that the namespace lacks is the default one's."""
+        return self._database.read(lambda conn: _find(conn, identifier, namespace, ctx))
 
     def delete_action(self, identifier: str, namespace: str, ctx: RequestContext) -> None:
         """Delete one ad-hoc action; a name that the namespace lacks is that of the default one."""
@@ -127,14 +127,21 @@ def refuse_system(registry: ActionFinder, names: Iterable[str]) -> None:
             raise exc.InvalidActionException(f"Attempt to modify or delete a system action: {name}")
 
 
+def _find(
+    conn: sa.Connection, identifier: str, namespace: str, ctx: RequestContext, lock: bool = False
+) -> Row:
+    row = store.actions.find(conn, identifier, ctx, namespace, lock=lock)
+    if row is None and namespace:
+        row = store.actions.find(conn, identifier, ctx, lock=lock)
+    if row is None:
+        raise store.actions.not_found(identifier, namespace)
+    return row
+
+
 def _find_for_change(
     conn: sa.Connection, identifier: str, namespace: str, ctx: RequestContext
 ) -> Row:
-    row = store.actions.find(conn, identifier, ctx, namespace, lock=True)
-    if row is None and namespace:
-        row = store.actions.find(conn, identifier, ctx, lock=True)
-    if row is None:
-        raise store.actions.not_found(identifier, namespace)
+    row = _find(conn, identifier, namespace, ctx, lock=True)
     check_may_change("action", row, ctx)
     return row
 

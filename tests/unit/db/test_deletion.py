@@ -94,14 +94,15 @@ def left(database: Database) -> list[int]:
 def test_everything_of_it_goes_and_nothing_else(database: Database) -> None:
     deletion.delete_execution(database, "w")
     assert left(database) == [1, 3, 3, 3, 3, 3]
-    deletion.delete_execution(database, "w")
+    with pytest.raises(exc.NotFoundException):
+        deletion.delete_execution(database, "w")
     deletion.delete_execution(database, "o")
     assert left(database) == [0] * 6
 
 
 def begin(database: Database, execution_id: str) -> bool:
     """All that a process does that dies between the parts."""
-    return database.write(lambda conn: deletion.begin(conn, execution_id))
+    return deletion.begin(database, execution_id)
 
 
 def shown(database: Database, listing: queries.Listing) -> set[str]:
@@ -137,7 +138,8 @@ def test_a_small_one_goes_at_once(database: Database) -> None:
     assert not begin(database, "o")
     assert left(database)[0] == 2
     assert not database.read(deletion.is_any_left)
-    assert not begin(database, "o")
+    with pytest.raises(exc.NotFoundException):
+        begin(database, "o")
 
 
 def test_what_nobody_finished_is_finished_after_a_while(

@@ -98,7 +98,7 @@ def test_while_it_is_deleted_in_parts(
 ) -> None:
     engine, _, child = family
     monkeypatch.setattr(deletion, "_BATCH", 1)
-    assert site.database.write(lambda conn: deletion.begin(conn, child, farewell))
+    assert deletion.begin(site.database, child, farewell)
     asked = dataclasses.replace(ASKED, execution_id=child)
     site.database.write(lambda conn: rows.insert(conn, [asked]))
     engine._mail.handle(child, [Mail("event", asked.id)])

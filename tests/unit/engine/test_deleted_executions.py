@@ -37,7 +37,7 @@ def deleted(site: Any) -> tuple[DefaultEngine, str]:
     execution_id = site.start(engine, NESTED)
     child = site.child(execution_id)
     site.wait(child, "RUNNING")
-    assert site.database.write(lambda conn: deletion.begin(conn, execution_id))
+    assert deletion.begin(site.database, execution_id)
     return engine, execution_id
 
 

@@ -291,6 +291,11 @@ def test_good_task_names(name: str, tasks: Parse) -> None:
     assert list(tasks(f"'{name}': {{action: b}}").tasks) == [name]
 
 
+@pytest.mark.parametrize("description", ["", "''", "null", "two words"])
+def test_a_workflow_needs_no_description(description: str, workflow: Parse) -> None:
+    workflow(f"description: {description}\ntasks: {{t: {{action: std.noop}}}}")
+
+
 def test_unknown_attributes_of_workflows_are_tolerated(workflow: Parse) -> None:
     assert workflow("bogus: 1\ntasks: {a: {action: b}}").raw["bogus"] == 1
 

@@ -6,6 +6,7 @@ import pytest
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
+from mistral.db import definitions as store
 from mistral.db.transaction import Database
 from mistral.services.adhoc import AdHocCache, DefinedActions
 from mistral.services.definitions import Definitions
@@ -41,6 +42,22 @@ def test_create(definitions: Definitions) -> None:
     assert definitions.find_action(rows[1]["id"], "", ME) == rows[1]
     with pytest.raises(exc.DBEntityNotFoundError, match="act1"):
         definitions.find_action("act1", "", ME)
+
+
+def test_what_a_namespace_lacks_is_that_of_the_default_one(definitions: Definitions) -> None:
+    definitions.create_actions(ONE, ME)
+    assert definitions.find_action("act1", "ns", ME)["namespace"] == ""
+    definitions.create_actions(ONE, ME, namespace="ns")
+    assert definitions.find_action("act1", "ns", ME)["namespace"] == "ns"
+
+
+def test_a_row_that_somebody_else_has_deleted_is_not_found(
+    definitions: Definitions, database: Database
+) -> None:
+    (row,) = definitions.create_actions(ONE, ME)
+    database.write(lambda conn: store.actions.delete(conn, row))
+    with pytest.raises(exc.DBEntityNotFoundError, match="act1"):
+        database.write(lambda conn: store.actions.delete(conn, row))
 
 
 def test_names_that_are_taken(definitions: Definitions) -> None:

@@ -19,7 +19,7 @@ from mistral.api.lists import Lists, Within
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
-from mistral.db import actions, tables
+from mistral.db import actions, receipts, tables
 from mistral.db.queries import not_found
 from mistral.utils import clock
 from mistral.workflow import states
@@ -164,7 +164,7 @@ class ActionExecutionsController:
             raise exc.NotAllowedException("Only ad-hoc action execution can be deleted.")
         if not states.is_completed(current["state"]):
             raise exc.NotAllowedException("Only completed action execution can be deleted.")
-        self._database.write(lambda conn: _delete(conn, action_id))
+        self._database.write(receipts.once(lambda conn: _delete(conn, action_id)))
         return empty()
 
 
@@ -188,5 +188,7 @@ def _outcome(target: str, value: Any) -> Outcome | None:
 def _delete(conn: sa.Connection, action_id: str) -> None:
     values, handlings = tables.execution_values, tables.handlings
     conn.execute(sa.delete(handlings).where(handlings.c.execution_id == action_id))
-    conn.execute(sa.delete(_T).where(_T.c.id == action_id))
+    if conn.execute(sa.delete(_T).where(_T.c.id == action_id)).rowcount == 0:
+        # somebody else was faster
+        raise not_found(ACTION_EXECUTION.reader.listing, action_id)
     conn.execute(sa.delete(values).where(values.c.root_execution_id == action_id))

@@ -20,10 +20,8 @@ from mistral.utils import json
 _KINDS: Mapping[str, Kind] = {
     **{name: column.kind for name, column in ACTION.reader.listing.columns.items()},
     "is_system": Kind.FLAG,
-    "created_at": Kind.TEXT,
-    "updated_at": Kind.TEXT,
 }
-"""Kinds of what this list sorts and filters in memory, where dates are texts."""
+"""Kinds of what this list sorts and filters in memory."""
 
 _STORED = tuple(name for name in ACTION.shown if name != "is_system")
 
@@ -72,7 +70,7 @@ class ActionsController:
         if found is None:
             namespace = namespace or namespace_of(request)
             row = self._definitions.find_action(identifier, namespace, request.caller)
-            found = ACTION.render({**row, "is_system": False})
+            found = _stored(row)
         return answer({name: found[name] for name in names})
 
     def _find_system(self, name: str) -> dict[str, Any] | None:
@@ -130,12 +128,13 @@ _UNLIMITED = 1_000_000
 
 
 def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
-    return ACTION.render({**row, "is_system": False})
+    # a user's action without parameters has null, one that is shipped an empty text (contract §8)
+    return ACTION.render({**row, "input": row["input"] or None, "is_system": False})
 
 
 def _decoded(row: Mapping[str, Any]) -> dict[str, Any]:
     tags = json.loads(row["tags"]) if row["tags"] else row["tags"]
-    return ACTION.render({**row, "tags": tags, "is_system": False})
+    return _stored({**row, "tags": tags})
 
 
 def _system_action(descriptor: ActionDescriptor) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mistral.api.resources.definitions import ENVIRONMENT
 from mistral.api.responses import Response, answer, empty
 
 _KEYS = ("name", "description", "variables", "scope")
+_ABSENT = ("description", "updated_at")
 
 
 class EnvironmentsController:
@@ -36,9 +37,10 @@ class EnvironmentsController:
     def post(self, request: ApiRequest) -> Response:
         """Store an environment."""
         values = {"variables": {}, "scope": "private", **_values(request)}
-        return answer(
-            ENVIRONMENT.render(self._definitions.create_environment(values, request.caller)), 201
-        )
+        row = self._definitions.create_environment(values, request.caller)
+        # the client shows what is absent here otherwise than null (contract §13)
+        names = [n for n in ENVIRONMENT.shown if n not in _ABSENT or row.get(n) is not None]
+        return answer(ENVIRONMENT.render(row, names), 201)
 
     def put(self, request: ApiRequest) -> Response:
         """Change the environment that the body names; variables are replaced as a whole."""
