@@ -186,7 +186,10 @@ def _rerun_task(unit: Unit, command: Any) -> list[c.Command]:
 
 
 def _skip_task(unit: Unit, command: Any) -> list[c.Command]:
-    return task_handler.skip_task(unit, command.task_id)
+    task_ex = unit.task(command.task_id)
+    if unit.spec.tasks[task_ex.name].join is not None:
+        return join_handler.skip(unit, task_ex.id)
+    return task_handler.skip_task(unit, task_ex)
 
 
 def _start_items(unit: Unit, command: Any) -> list[c.Command]:

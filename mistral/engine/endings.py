@@ -11,7 +11,7 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.lang import WorkflowSpec
 from mistral.utils import json
-from mistral.workflow import data_flow, reverse, states
+from mistral.workflow import data_flow, joins, reverse, states
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import WorkflowMeans
 from mistral.workflow.values import EMPTY, Bag
@@ -60,7 +60,20 @@ def _final_context(spec: WorkflowSpec, means: WorkflowMeans, wf_ex: WorkflowExec
     if spec.type == "reverse":
         target = reverse.target(wf_ex, means.values)
         ends = [t for t in ends if t.name == target]
+    ends = [_with_latecomers(means, t) for t in ends]
     return data_flow.merge(ends, means.values, means.limits.versioning).versioned()
+
+
+def _with_latecomers(means: WorkflowMeans, task_ex: TaskExecution) -> TaskExecution:
+    """A join that was not run knows of the branches that came later, too: nothing else does."""
+    came = joins.counts(task_ex)[0]
+    known = len(task_ex.runtime_context.get("triggered_by") or ())
+    if task_ex.state not in (states.ERROR, states.SKIPPED) or came <= known:
+        return task_ex
+    draft = task_ex.draft()
+    arrived = means.arrived(task_ex)
+    draft.in_context = data_flow.merge(arrived, means.values, means.limits.versioning)
+    return draft
 
 
 def _evaluated(

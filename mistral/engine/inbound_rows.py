@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mistral.db.store import Store
+from mistral.workflow import joins
 from mistral.workflow.entities import JoinInbound
 
 
@@ -38,6 +39,10 @@ class InboundRows:
             for row in self._store.inbounds(join_id, names):
                 known.setdefault(row.name, row)
         return known
+
+    def ready(self, join_id: str) -> list[JoinInbound]:
+        """The inbound tasks that have led to a join so far."""
+        return [r for r in self.of(join_id).values() if r.state == joins.READY]
 
     def put(self, inbound: JoinInbound) -> str | None:
         """Record what is decided; returns what was decided before."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mistral.engine import on_the_way, task_handler
 from mistral.engine.tasks import build_task
@@ -12,6 +11,7 @@ from mistral.workflow import data_flow, joins, states
 from mistral.workflow.commands import (
     Command,
     EvaluateJoin,
+    RerunTask,
     ReviewJoins,
     RunTask,
     SetInbound,
@@ -51,12 +51,16 @@ def arrive(unit: Unit, command: RunTask) -> list[Command]:
 
 
 def _is_decided(unit: Unit, task_ex: TaskExecution, command: RunTask) -> bool:
-    """Whether an operator has skipped a join without the inbound task that arrives now.
+    """Whether an operator has skipped or run a join without the inbound task that arrives now.
 
     One that had arrived before belongs to the next round of a loop.
     """
+    if task_ex.state != states.SKIPPED and not (
+        task_ex.state == states.SUCCESS and joins.runs_anyway(task_ex)
+    ):
+        return False
     inbound = unit.inbounds.one(task_ex.id, command.source_name or "")
-    return task_ex.state == states.SKIPPED and (inbound is None or inbound.state != joins.READY)
+    return inbound is None or inbound.state != joins.READY
 
 
 def _create(unit: Unit, name: str) -> tuple[list[Command], TaskExecution]:
@@ -125,36 +129,53 @@ def evaluate(unit: Unit, task_id: str) -> list[Command]:
         return []
     if unit.wf_ex.state != states.RUNNING:
         return []
+    verdict = _verdict(unit, task_ex)
+    if verdict == joins.READY or joins.runs_anyway(task_ex):
+        return _run(unit, task_ex)
+    return _fail_now(unit, task_ex) if verdict == joins.FAILED else []
+
+
+def _verdict(unit: Unit, task_ex: TaskExecution) -> str:
     ready, failed = joins.counts(task_ex)
     total = len(unit.spec.inbound(task_ex.name))
-    verdict = joins.verdict(unit.spec.tasks[task_ex.name], total, ready, failed)
-    if verdict == joins.READY:
-        return _run(unit, task_ex)
-    if verdict == joins.FAILED:
-        blamed = [r.name for r in unit.inbounds.of(task_ex.id).values() if r.state == joins.FAILED]
-        info = f"Failed by tasks: {sorted(blamed)}"
-        return task_handler.complete_task(unit, task_id, states.ERROR, info)
-    return []
+    return joins.verdict(unit.spec.tasks[task_ex.name], total, ready, failed)
 
 
 def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
-    """The join's context is that of the branches which have arrived so far."""
-    ready = [r for r in unit.inbounds.of(task_ex.id).values() if r.state == joins.READY]
-    sources = unit.tasks([r.source_task_id for r in ready if r.source_task_id])
-    triggers = [{"task_id": r.source_task_id, "event": r.event} for r in ready]
-    changes: dict[str, Any] = {
-        "in_context": data_flow.merge(sources, unit.values, unit.limits.versioning),
-        "runtime_context": {**task_ex.runtime_context, "triggered_by": triggers},
-    }
-    draft = task_ex.draft()
-    draft.apply(changes)
-    task = task_handler.existing(unit, draft)
+    gathered = _gathered(unit, task_ex)
+    task = task_handler.existing(unit, _with(task_ex, gathered))
     is_retry = "retry_task_policy" in task_ex.runtime_context
     decide = task.resume if is_retry else task.run
-    return [
-        UpdateTask(task_ex.id, changes),
-        *task_handler.guarded(task, decide, task_handler.BEFORE),
-    ]
+    return [gathered, *task_handler.guarded(task, decide, task_handler.BEFORE)]
+
+
+def _fail_now(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+    """A join that fails knows what its branches found, as one that runs does (§9.8, §9.10)."""
+    blamed = [r.name for r in unit.inbounds.of(task_ex.id).values() if r.state == joins.FAILED]
+    info = f"Failed by tasks: {sorted(blamed)}"
+    gathered = _gathered(unit, task_ex)
+    ended = task_handler.complete(unit, _with(task_ex, gathered), states.ERROR, info)
+    return [gathered, *ended]
+
+
+def _gathered(unit: Unit, task_ex: TaskExecution) -> UpdateTask:
+    """The join's context is that of the branches which have arrived so far."""
+    arrived = unit.arrived(task_ex)
+    ready = unit.inbounds.ready(task_ex.id)
+    triggers = [{"task_id": r.source_task_id, "event": r.event} for r in ready]
+    return UpdateTask(
+        task_ex.id,
+        {
+            "in_context": data_flow.merge(arrived, unit.values, unit.limits.versioning),
+            "runtime_context": {**task_ex.runtime_context, "triggered_by": triggers},
+        },
+    )
+
+
+def _with(task_ex: TaskExecution, update: UpdateTask) -> TaskExecution:
+    draft = task_ex.draft()
+    draft.apply(update.changes)
+    return draft
 
 
 def edges_not_taken(unit: Unit, command: TaskCompleted) -> list[Command]:
@@ -308,11 +329,25 @@ def not_yet(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     return commands
 
 
-def rerun(unit: Unit, command: Any) -> list[Command]:
-    """Run a join again: its preconditions are checked again."""
+def rerun(unit: Unit, command: RerunTask) -> list[Command]:
+    """Run a join again; one that failed by its precondition runs, too: the operator decides."""
     task = task_handler.existing(unit, unit.task(command.task_id))
-    waits = UpdateTask(command.task_id, {"state": states.WAITING})
-    return [*task.renew(command.reset), waits, EvaluateJoin(command.task_id)]
+    renewed = task.renew(command.reset)
+    gathered = _gathered(unit, task.draft)
+    draft = _with(task.draft, gathered)
+    if _verdict(unit, draft) != joins.READY:
+        # a retry of this run does not ask for the inbound tasks again
+        gathered = UpdateTask(draft.id, {**gathered.changes, **joins.run_anyway(draft)})
+        draft = _with(draft, gathered)
+    task = task_handler.existing(unit, draft)
+    return [*renewed, gathered, *task_handler.guarded(task, task.run, task_handler.BEFORE)]
+
+
+def skip(unit: Unit, task_id: str) -> list[Command]:
+    """Skip a join that has failed: behind it everything is known that led to it (§31.3)."""
+    task_ex = unit.task(task_id)
+    gathered = _gathered(unit, task_ex)
+    return [gathered, *task_handler.skip_task(unit, _with(task_ex, gathered))]
 
 
 def retry(unit: Unit, task_ex: TaskExecution) -> list[Command]:

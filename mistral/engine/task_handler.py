@@ -73,11 +73,10 @@ def rerun_task(unit: Unit, command: Any) -> list[Command]:
     return guarded(task, lambda: task.rerun(command.reset), BEFORE)
 
 
-def skip_task(unit: Unit, task_id: str) -> list[Command]:
+def skip_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     """Put a failed task into SKIPPED and go on behind it (§21.14)."""
-    task_ex = unit.task(task_id)
     reopened = UpdateTask(
-        task_id, {"state": states.RUNNING, "error_handled": False, "processed": False}
+        task_ex.id, {"state": states.RUNNING, "error_handled": False, "processed": False}
     )
     draft = task_ex.draft()
     draft.apply(reopened.changes)
@@ -105,7 +104,14 @@ def complete_task(
     unit: Unit, task_id: str, state: str, state_info: str | None, published: bool = False
 ) -> list[Command]:
     """End a task for a reason other than its action."""
-    task = existing(unit, unit.task(task_id))
+    return complete(unit, unit.task(task_id), state, state_info, published)
+
+
+def complete(
+    unit: Unit, task_ex: TaskExecution, state: str, state_info: str | None, published: bool = False
+) -> list[Command]:
+    """The same for a task as earlier commands will leave it."""
+    task = existing(unit, task_ex)
     return guarded(task, lambda: task.complete(state, state_info, published), AFTER)
 
 

@@ -174,6 +174,11 @@ class Unit:
             lambda t: states.is_completed(t.state) and not t.has_next_tasks,
         )
 
+    def arrived(self, task_ex: TaskExecution) -> list[TaskExecution]:
+        """Tasks that have led to a join so far."""
+        sources = [row.source_task_id for row in self.inbounds.ready(task_ex.id)]
+        return self.tasks([task_id for task_id in sources if task_id is not None])
+
     def failed_tasks(self) -> list[TaskExecution]:
         """Tasks in ERROR that nothing handled."""
         return self._seen(

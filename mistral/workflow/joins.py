@@ -12,6 +12,8 @@ READY = "ready"
 FAILED = "failed"
 WAITING = "waiting"
 
+_RUNS_ANYWAY = "runs_anyway"
+
 
 def counts(task_ex: TaskExecution) -> tuple[int, int]:
     """How many inbound tasks of a join are ready and how many have failed."""
@@ -37,6 +39,16 @@ def verdict(task_spec: TaskSpec, total: int, ready: int, failed: int) -> str:
     if ready >= needed:
         return READY
     return FAILED if failed > total - needed else WAITING
+
+
+def runs_anyway(task_ex: TaskExecution) -> bool:
+    """Whether an operator has run a join although its inbound tasks had failed it."""
+    return bool(task_ex.runtime_context.get(_RUNS_ANYWAY))
+
+
+def run_anyway(task_ex: TaskExecution) -> dict[str, Any]:
+    """The change of a join that an operator runs although its inbound tasks have failed it."""
+    return {"runtime_context": {**task_ex.runtime_context, _RUNS_ANYWAY: True}}
 
 
 def origins(spec: WorkflowSpec, join_name: str, name: str) -> set[str]:

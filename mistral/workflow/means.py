@@ -97,6 +97,9 @@ class WorkflowMeans(Means, Protocol):
     def end_tasks(self) -> list[TaskExecution]:
         """Finished tasks that nothing followed."""
 
+    def arrived(self, task_ex: TaskExecution) -> list[TaskExecution]:
+        """Tasks that have led to a join so far."""
+
     def failed_tasks(self) -> list[TaskExecution]:
         """Tasks in ERROR that nothing handled."""
 
