@@ -10,28 +10,19 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from mistral.actions import addresses
+from mistral.actions.addresses import Address, Network
 from mistral_lib.exceptions import ActionException
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 Resolver = Callable[[str, int], Sequence[AddressInfo]]
 
 DEFAULT_DENIED = ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")
-PRIVATE_NETWORKS = (
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "100.64.0.0/10",
-    "fc00::/7",
-    "fec0::/10",
-)
-_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-_THIS_HOST = (ipaddress.ip_network("0.0.0.0/8"), ipaddress.ip_network("::/128"))
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+_SECTION = "[action_std_http]"
 
 
 class EgressDeniedError(ActionException):
@@ -42,12 +33,17 @@ class EgressDeniedError(ActionException):
 class EgressOptions:
     """What the operator allows (contract config §2.14).
 
+    Without ``denied_cidrs`` no address is denied at all. With them, metadata services and what
+    is no single machine's address are, too; with a part of the loopback network among them, also
+    whatever else reaches this machine. ``allowed_cidrs`` win over all of that.
+
     ``default_timeout`` bounds each wait for the other side, ``total_timeout`` the whole answer;
     0 lifts either.
     """
 
     allowed_hosts: tuple[str, ...] = ()
     denied_cidrs: tuple[str, ...] = DEFAULT_DENIED
+    allowed_cidrs: tuple[str, ...] = ()
     deny_private: bool = False
     default_timeout: float = 60.0
     total_timeout: float = 900.0
@@ -60,14 +56,51 @@ def resolve(host: str, port: int) -> Sequence[AddressInfo]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
+class AddressPolicy:
+    """Which addresses may be connected to."""
+
+    def __init__(
+        self,
+        options: EgressOptions,
+        own_addresses: Callable[[], Iterable[Address]] = addresses.own_addresses,
+    ) -> None:
+        listed = addresses.networks(*options.denied_cidrs)
+        self._allowed = addresses.networks(*options.allowed_cidrs)
+        self._rules: list[tuple[tuple[Network, ...], str]] = [(listed, "denied_cidrs")]
+        self._own_addresses: Callable[[], Iterable[Address]] = tuple
+        if any(addresses.overlap(one, loop) for one in listed for loop in addresses.LOOPBACK):
+            self._rules.append((addresses.THIS_HOST, "denied_cidrs"))
+            self._own_addresses = own_addresses
+        if listed:
+            self._rules.append((addresses.METADATA + addresses.SPECIAL, "denied_cidrs"))
+        if options.deny_private:
+            self._rules.append((addresses.PRIVATE, "deny_private"))
+
+    def denying_option(self, text: str) -> str | None:
+        """The option that forbids an address; None when it may be connected to."""
+        readings = addresses.readings(ipaddress.ip_address(text.partition("%")[0]))
+        judged = [one for one in readings if not addresses.is_in(one, self._allowed)]
+        for networks, option in self._rules:
+            if any(addresses.is_in(address, networks) for address in judged):
+                return option
+        # the loopback network has rules of its own
+        own = {a for a in self._own_addresses() if not addresses.is_in(a, addresses.LOOPBACK)}
+        return "denied_cidrs" if own.intersection(judged) else None
+
+
 class EgressGuard:
     """Judges hosts and addresses, and opens connections to judged addresses only."""
 
-    def __init__(self, options: EgressOptions | None = None, resolver: Resolver = resolve) -> None:
+    def __init__(
+        self,
+        options: EgressOptions | None = None,
+        resolver: Resolver = resolve,
+        policy: AddressPolicy | None = None,
+    ) -> None:
         self.options = options or EgressOptions()
         self._resolve = resolver
+        self._policy = policy or AddressPolicy(self.options)
         self._allowed = frozenset(_host_key(host) for host in self.options.allowed_hosts)
-        self._denied = _denied_networks(self.options)
 
     def check_url(self, scheme: str | None, host: str | None) -> None:
         """Refuse a URL by what can be seen before resolving its host."""
@@ -80,22 +113,24 @@ class EgressGuard:
     def check_host(self, host: str) -> None:
         """Refuse a host that is not on the list of allowed ones, if there is such a list."""
         if self._allowed and _host_key(host) not in self._allowed:
-            raise EgressDeniedError(f"the host is not allowed [host={host}]")
+            raise EgressDeniedError(
+                f"the host is not allowed [host={host}, option={_SECTION} allowed_hosts]"
+            )
 
     def is_denied(self, text: str) -> bool:
         """Whether an address may not be connected to."""
-        return any(
-            address.version == network.version and address in network
-            for address in _readings(ipaddress.ip_address(text.partition("%")[0]))
-            for network in self._denied
-        )
+        return self._policy.denying_option(text) is not None
 
     def addresses(self, host: str, port: int) -> Sequence[AddressInfo]:
         """Resolve a host; one forbidden address among several forbids them all."""
         self.check_host(host)
         found = self._resolve(host, port)
-        if any(self.is_denied(info[4][0]) for info in found):
-            raise EgressDeniedError(f"the host's address is not allowed [host={host}]")
+        for address in dict.fromkeys(info[4][0] for info in found):
+            option = self._policy.denying_option(address)
+            if option:
+                raise EgressDeniedError(
+                    f"the host's address is not allowed [host={host}, option={_SECTION} {option}]"
+                )
         return found
 
     def connect(
@@ -124,32 +159,3 @@ class EgressGuard:
 
 def _host_key(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
-
-
-def _denied_networks(options: EgressOptions) -> tuple[Network, ...]:
-    """The networks to refuse; an empty list of the operator switches the check off."""
-    denied: list[Network] = [ipaddress.ip_network(cidr) for cidr in options.denied_cidrs]
-    if options.deny_private:
-        denied += [ipaddress.ip_network(cidr) for cidr in PRIVATE_NETWORKS]
-    if any(_overlap(network, loopback) for network in denied for loopback in _LOOPBACK):
-        # connecting to the unspecified address reaches the machine itself
-        denied += _THIS_HOST
-    return tuple(denied)
-
-
-def _overlap(one: Network, other: Network) -> bool:
-    return one.version == other.version and one.overlaps(other)
-
-
-def _readings(address: Address) -> list[Address]:
-    """The address and the IPv4 addresses that it may be a spelling of."""
-    readings: list[Address] = [address]
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped:
-            readings.append(address.ipv4_mapped)
-        if address.sixtofour:
-            readings.append(address.sixtofour)
-        if address in _NAT64 or int(address) >> 32 == 0:
-            # the second form is the old "IPv4-compatible" one; ::1 and :: stay covered as IPv6
-            readings.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return readings

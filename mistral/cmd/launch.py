@@ -73,6 +73,11 @@ def _warn(conf: cfg.ConfigOpts) -> None:
     for group, name in _LIMITS:
         if conf[group][name] < 0:
             LOG.warning("[%s] %s = -1 lifts a limit that protects the service", group, name)
+    if not conf.action_std_http.denied_cidrs:
+        LOG.warning(
+            "[action_std_http] denied_cidrs is empty: actions may connect to any address, also to "
+            "this host's own"
+        )
 
 
 def _hush_libraries() -> None:

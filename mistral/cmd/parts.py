@@ -133,16 +133,26 @@ class Parts:
     @functools.cached_property
     def action_services(self) -> ActionServices:
         """What standard actions may use."""
+        try:
+            return ActionServices.with_egress(
+                self._egress_options(),
+                self._ssh_options(),
+                load_engine(self.conf.js_implementation),
+            )
+        except ValueError as error:
+            raise ConfigurationError(
+                f"[action_std_http] denied_cidrs, allowed_cidrs: {error}"
+            ) from error
+
+    def _egress_options(self) -> EgressOptions:
         options = self.conf.action_std_http
-        return ActionServices.with_egress(
-            EgressOptions(
-                allowed_hosts=tuple(options.allowed_hosts),
-                denied_cidrs=tuple(options.denied_cidrs),
-                default_timeout=options.default_timeout,
-                max_response_size=options.max_response_size_bytes,
-            ),
-            self._ssh_options(),
-            load_engine(self.conf.js_implementation),
+        return EgressOptions(
+            allowed_hosts=tuple(options.allowed_hosts),
+            denied_cidrs=tuple(options.denied_cidrs),
+            allowed_cidrs=tuple(options.allowed_cidrs),
+            deny_private=options.deny_private,
+            default_timeout=options.default_timeout,
+            max_response_size=options.max_response_size_bytes,
         )
 
     def _ssh_options(self) -> SshOptions:

@@ -109,12 +109,25 @@ ACTION_LOGGING_OPTS: list[cfg.Opt] = [
 ]
 
 STD_HTTP_OPTS: list[cfg.Opt] = [
-    cfg.ListOpt("allowed_hosts", default=[], help="Only these hosts; empty: any not denied."),
+    cfg.ListOpt(
+        "allowed_hosts",
+        default=[],
+        help="Only these hosts, for whatever actions connect to; empty: any not denied.",
+    ),
     cfg.ListOpt(
         "denied_cidrs",
         default=["127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10"],
-        help="Networks that requests never go to; empty switches the check off.",
+        help="Networks that actions never connect to; empty switches the check off. Unless it is "
+        "empty, metadata services of clouds, multicast, reserved and translated (NAT64) addresses "
+        "are denied, too; with a loopback network, so are this machine's own addresses.",
     ),
+    cfg.ListOpt(
+        "allowed_cidrs",
+        default=[],
+        help="Networks that actions may connect to although denied_cidrs or deny_private forbids "
+        "them, for example 127.0.0.1/32 for a mail server on this machine.",
+    ),
+    cfg.BoolOpt("deny_private", default=False, help="Also deny private networks (10/8 etc.)."),
     cfg.FloatOpt("default_timeout", default=60, min=0, help="Seconds; 0 = none."),
     cfg.IntOpt("max_response_size_bytes", default=5 * 1024 * 1024, min=0, help="0 = off."),
 ]

@@ -9,6 +9,7 @@ import pytest
 from mistral import config
 from mistral.actions.services import SshOptions
 from mistral.cmd.parts import Parts
+from mistral.exceptions import ConfigurationError
 
 
 def _parts(tmp_path: Path, text: str = "") -> Parts:
@@ -35,3 +36,13 @@ def test_http_as_the_operator_allows_it(tmp_path: Path, given: str, expected: in
     text = f"[action_std_http]\nmax_response_size_bytes = {given}\n" if given else ""
     guard = _parts(tmp_path, text).action_services.http.guard
     assert guard.options.max_response_size == expected
+
+
+def test_networks_as_the_operator_denies_them(tmp_path: Path) -> None:
+    text = "[action_std_http]\ndeny_private = true\nallowed_cidrs = 10.1.0.0/16, 127.0.0.1/32\n"
+    guard = _parts(tmp_path, text).action_services.http.guard
+    denied = [a for a in ("10.1.1.1", "10.2.1.1", "127.0.0.1", "::1") if guard.is_denied(a)]
+    assert denied == ["10.2.1.1", "::1"]
+    for wrong in ("denied_cidrs = 10.0.0.1/8", "allowed_cidrs = somewhere"):
+        with pytest.raises(ConfigurationError, match="denied_cidrs, allowed_cidrs: "):
+            _ = _parts(tmp_path, f"[action_std_http]\n{wrong}\n").action_services
