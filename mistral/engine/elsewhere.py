@@ -30,6 +30,10 @@ class Elsewhere:
             self._executions[execution_id] = self._store.execution(execution_id)
         return self._executions[execution_id]
 
+    def task(self, task_id: str) -> TaskExecution | None:
+        """A task by id."""
+        return next(iter(self._store.tasks([task_id])), None)
+
     def spec_of(self, execution_id: str) -> WorkflowSpec | None:
         """The specification that an execution keeps."""
         found = self.execution(execution_id)

@@ -155,6 +155,20 @@ def to_children(
     ]
 
 
+def refuse(
+    means: WorkflowMeans, own: WorkflowExecution, event: ExecutionEvent, reason: str
+) -> Command:
+    """End a child that runs again although nobody waits for it any more."""
+    return _told(
+        means,
+        own,
+        str(event.source_id),
+        CANCEL,
+        number=means.command_number(),
+        payload={"message": f"The rerun or skip came too late: {reason}"},
+    )
+
+
 def roll_back(
     means: WorkflowMeans, own: WorkflowExecution, child_id: str, compensation: TaskExecution
 ) -> Command:

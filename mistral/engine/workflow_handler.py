@@ -10,7 +10,7 @@ from mistral.engine import join_handler, news, policies, rollback_handler, task_
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
 from mistral.engine.unit import Unit
-from mistral.workflow import states
+from mistral.workflow import ancestry, states
 from mistral.workflow.commands import (
     CheckWorkflow,
     Command,
@@ -192,12 +192,33 @@ def rerun(
         )
     if not states.is_valid_transition(unit.wf_ex.state, states.RUNNING):
         existing(unit).set_state(states.RUNNING)
+    _check_ancestors(unit)
     workflow = existing(unit)
     overdue, held = _overdue(unit), _held_by_the_end(unit)
     if not skip:
         return [*overdue, *workflow.rerun(task_ex, reset, env), *held]
     commands = workflow.update_env(env) if env else []
     return [*overdue, *commands, *workflow.revive(), SkipTask(task_id), *held]
+
+
+def _check_ancestors(unit: Unit) -> None:
+    """Refuse to run again what no parent would go on with.
+
+    They are seen as they were last committed; one that changes later refuses by itself.
+    """
+    child = unit.wf_ex
+    while child.parent_execution_id and child.task_execution_id:
+        parent = unit.elsewhere.execution(child.parent_execution_id)
+        task_ex = unit.elsewhere.task(child.task_execution_id)
+        if parent is None or task_ex is None:
+            raise exc.NotFoundException(f"Execution not found [id={child.parent_execution_id}]")
+        reason = ancestry.refusal(parent, task_ex, child.task_attempt)
+        if reason is not None:
+            raise exc.WorkflowException(
+                f"Nothing can be rerun or skipped in this sub-workflow execution: {reason}. "
+                f"Start the workflow by itself instead [execution_id={unit.wf_ex.id}]"
+            )
+        child = parent
 
 
 # news from relatives --------------------------------------------------------
@@ -269,13 +290,12 @@ def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
 def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
     """A child that had ended runs again: so do its task and this execution (§21.4)."""
     found = unit.tasks([event.task_id] if event.task_id else [])
-    if not found or found[0].attempt != event.attempt or unit.wf_ex.state == states.SUCCESS:
-        return []
-    if unit.wf_ex.rollback is not None:
+    if not found:
         return []
     task_ex = found[0]
-    if task_ex.state in (states.SUCCESS, states.SKIPPED):
-        return []
+    reason = ancestry.refusal(unit.wf_ex, task_ex, event.attempt)
+    if reason is not None:
+        return [news.refuse(unit, unit.wf_ex, event, reason)]
     changes: dict[str, Any] = {
         "state": states.RUNNING,
         "state_info": None,
