@@ -105,6 +105,8 @@ class Parts:
         return Expressions.from_plugins(
             ExpressionOptions(
                 allowed_languages=tuple(self.conf.expressions.allowed_languages),
+                time_limit=self.conf.expressions.time_limit,
+                max_length=self.conf.expressions.max_length,
                 limit_iterators=options.limit_iterators,
                 memory_quota=options.memory_quota,
                 convert_input_data=options.convert_input_data,

@@ -200,6 +200,18 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
         item_type=_LANGUAGE,
         help="Languages of expressions that definitions may use.",
     ),
+    cfg.FloatOpt(
+        "time_limit",
+        default=2.0,
+        min=-1,
+        help="Seconds that the evaluation of one expression may take; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "max_length",
+        default=65536,
+        min=-1,
+        help="Characters of one YAQL expression, or of a text with Jinja; -1 lifts the limit.",
+    ),
 ]
 
 CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import abc
-import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 from mistral.expressions.context import DataContext
+from mistral.expressions.scan import Bracket, Scan, scan
 
 #: a compiled text: gives its value in a context
 Compiled = Callable[[DataContext], Any]
@@ -18,18 +18,24 @@ class Evaluator(abc.ABC):
 
     #: the word by which the operator allows it
     language: ClassVar[str]
-    #: finds the expressions of this language within a text
-    pattern: ClassVar[re.Pattern[str]]
-    #: texts without any of these contain no expression
-    marks: ClassVar[tuple[str, ...]]
+    #: what its expressions stand between; they are searched for with these
+    brackets: ClassVar[tuple[Bracket, ...]]
+
+    def scan(self, text: str) -> Scan:
+        """Where expressions of this language stand in a text."""
+        return scan(text, self.brackets)
+
+    def has_marks(self, text: str) -> bool:
+        """Whether an opening mark stands in a text; without one there is no expression."""
+        return any(opener in text for opener, _ in self.brackets)
 
     def is_expression(self, text: Any) -> bool:
         """Whether a text contains an expression of this language."""
-        return (
-            isinstance(text, str)
-            and any(mark in text for mark in self.marks)
-            and self.pattern.search(text) is not None
-        )
+        return isinstance(text, str) and self.has_marks(text) and bool(self.scan(text).spans)
+
+    def unclosed(self, text: str) -> tuple[tuple[int, str], ...]:
+        """Opening marks that nothing closes, with their places."""
+        return self.scan(text).unclosed
 
     @abc.abstractmethod
     def is_whole(self, text: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -37,7 +38,7 @@ class Expressions:
         options = options or ExpressionOptions()
         self._evaluators = tuple(evaluators)
         self._allowed = _allowed(options, self._evaluators)
-        self._marks = tuple(mark for e in self._evaluators for mark in e.marks)
+        self._marks = tuple(opener for e in self._evaluators for opener, _ in e.brackets)
         self._compiled = functools.lru_cache(options.cache_size)(self._compile)
 
     @classmethod
@@ -68,9 +69,10 @@ class Expressions:
 
     def validate(self, text: Any) -> None:
         """Check the grammar; raises :class:`ExpressionGrammarException`."""
-        if not isinstance(text, str):
+        if not isinstance(text, str) or not any(mark in text for mark in self._marks):
             return
         evaluator = self._speaker(text)
+        self._check_closed(text)
         if evaluator is None:
             return
         if evaluator.language not in self._allowed:
@@ -112,6 +114,18 @@ class Expressions:
             raise EvaluationException(_disabled(evaluator, text))
         return evaluator.compile(text)
 
+    def _check_closed(self, text: str) -> None:
+        """No opening mark may stand alone, unless within another language's expression."""
+        for evaluator in self._evaluators:
+            found = evaluator.unclosed(text) if evaluator.has_marks(text) else ()
+            others = sorted(
+                span for e in self._evaluators if e is not evaluator for span in e.scan(text).spans
+            )
+            for at, opener in found:
+                before = bisect.bisect(others, (at,)) - 1
+                if before < 0 or others[before][1] <= at:
+                    raise ExpressionGrammarException(_unclosed(evaluator, text, at, opener))
+
     def _speakers(self, text: str) -> list[Evaluator]:
         return [evaluator for evaluator in self._evaluators if evaluator.is_expression(text)]
 
@@ -139,6 +153,15 @@ def _disabled(evaluator: Evaluator, text: str) -> str:
     return (
         f"The expression language '{evaluator.language}' is not allowed here "
         f"[expression={quote(text)}]"
+    )
+
+
+def _unclosed(evaluator: Evaluator, text: str, at: int, opener: str) -> str:
+    closer = dict(evaluator.brackets)[opener]
+    return (
+        f"Unclosed expression: no '{closer}' follows '{opener}' in the same line "
+        f"[text={quote(text[at:])}]. If YAML cut the text off, at a comma between {{ }} or [ ], "
+        "at ': ' or at ' #', then put it in quotes"
     )
 
 

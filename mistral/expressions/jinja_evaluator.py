@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through,
 from mistral.expressions.context import DataContext
 from mistral.expressions.functions import ANSWERS_JSON, Function
 from mistral.expressions.jinja_sandbox import EVALUATION, Sandbox
-from mistral.expressions.options import ExpressionOptions
+from mistral.expressions.options import ExpressionOptions, check_length
 from mistral.expressions.plain import JSON_TYPES, json_shallow, to_plain
 
 _RESULT = "result"
@@ -26,8 +25,7 @@ class JinjaEvaluator(Evaluator):
     """Texts are compiled into templates, a whole expression into one that keeps the value."""
 
     language = "jinja"
-    pattern = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
-    marks = ("{{", "{%")
+    brackets = (("{{", "}}"), ("{%", "%}"))
 
     def __init__(self, options: ExpressionOptions, functions: Mapping[str, Function]) -> None:
         self._options = options
@@ -38,7 +36,12 @@ class JinjaEvaluator(Evaluator):
 
     def is_whole(self, text: str) -> bool:
         """One ``{{ }}`` from the first character to the last."""
-        return _whole(text, self._parse(text)) is not None
+        return text.startswith("{{") and _whole(text, self._parse(text)) is not None
+
+    def unclosed(self, text: str) -> tuple[tuple[int, str], ...]:
+        """Where there is an expression, the parser knows best: marks may stand in comments."""
+        found = self.scan(text)
+        return () if found.spans else found.unclosed
 
     def validate(self, text: str) -> None:
         """Parse a text; names are looked up only when it runs."""
@@ -57,6 +60,7 @@ class JinjaEvaluator(Evaluator):
         return self._guarded(text, nodes.Template(body, lineno=1), extract)
 
     def _parse(self, text: str) -> nodes.Template:
+        check_length(text, self._options)
         try:
             return self._sandbox.parse(text)
         except jinja2.TemplateSyntaxError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from mistral.exceptions import ExpressionGrammarException
+
 LANGUAGES = ("yaql", "jinja")
 
 
@@ -21,10 +23,21 @@ class ExpressionOptions:
     #: bytes that one intermediate value of an expression may take, and the rendered text
     memory_quota: int = 64 * 1024 * 1024
     #: seconds that one expression may take
-    time_limit: float = 30.0
+    time_limit: float = 2.0
+    #: characters of one YAQL expression, or of one text with Jinja
+    max_length: int = 65536
     convert_input_data: bool = True
     iterable_dicts: bool = False
     keyword_operator: str = "=>"
     allow_delegates: bool = False
     #: compiled texts and expressions that are kept
     cache_size: int = 4096
+
+
+def check_length(text: str, options: ExpressionOptions) -> None:
+    """Refuse an expression that would take long only to read."""
+    if 0 <= options.max_length < len(text):
+        raise ExpressionGrammarException(
+            f"An expression of {len(text)} characters is longer than "
+            f"[expressions] max_length = {options.max_length} [expression={text[:100]}...]"
+        )

@@ -17,20 +17,21 @@ from mistral.expressions.budget import Evaluation
 from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through, quote
 from mistral.expressions.context import DataContext
 from mistral.expressions.functions import Function
-from mistral.expressions.options import ExpressionOptions
+from mistral.expressions.options import ExpressionOptions, check_length
 from mistral.expressions.plain import to_plain
 from mistral.expressions.yaql_context import EvaluationContext, convert, create_context
 from mistral.expressions.yaql_fast import compile_fast
 
 _MEMO = "yaql"
+#: the pattern by which YAQL's lexer reads numbers takes quadratic time
+_LONG_NUMBER = re.compile(r"\d{2500}")
 
 
 class YaqlEvaluator(Evaluator):
     """Common expressions run as compiled closures, all others in YAQL itself."""
 
     language = "yaql"
-    pattern = re.compile(r"<%.*?%>")
-    marks = ("<%",)
+    brackets = (("<%", "%>"),)
 
     def __init__(
         self,
@@ -57,13 +58,12 @@ class YaqlEvaluator(Evaluator):
 
     def is_whole(self, text: str) -> bool:
         """One expression from the first character to the last."""
-        found = self.pattern.match(text)
-        return found is not None and found.end() == len(text)
+        return text.startswith("<%") and self.scan(text).spans == ((0, len(text)),)
 
     def validate(self, text: str) -> None:
         """Parse every expression in a text."""
-        for found in self.pattern.findall(text):
-            self._parse(found[2:-2].strip())
+        for start, end in self.scan(text).spans:
+            self._parse(text[start + 2 : end - 2].strip())
 
     def compile(self, text: str) -> Compiled:
         """A closure for the whole expression, or one that pastes several into the text."""
@@ -73,12 +73,12 @@ class YaqlEvaluator(Evaluator):
 
     def _compile_mixed(self, text: str) -> Compiled:
         pieces: list[str | Compiled] = []
-        end = 0
-        for found in self.pattern.finditer(text):
-            pieces.append(text[end : found.start()])
-            pieces.append(self._compile_expression(found.group()[2:-2].strip()))
-            end = found.end()
-        pieces.append(text[end:])
+        done = 0
+        for start, end in self.scan(text).spans:
+            pieces.append(text[done:start])
+            pieces.append(self._compile_expression(text[start + 2 : end - 2].strip()))
+            done = end
+        pieces.append(text[done:])
 
         def run(context: DataContext) -> str:
             return "".join(p if isinstance(p, str) else str(p(context)) for p in pieces)
@@ -110,6 +110,12 @@ class YaqlEvaluator(Evaluator):
         return run
 
     def _parse(self, source: str) -> Any:
+        check_length(source, self._options)
+        if _LONG_NUMBER.search(source):
+            raise YaqlGrammarException(
+                "Syntax error in YAQL expression "
+                f"[expression={quote(source)}, error=a number has too many digits]"
+            )
         try:
             with self._lock:
                 return self._engine(source)

@@ -5,7 +5,7 @@ Each takes the value (and the rules that are in force) and raises a violation or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from mistral import exceptions as exc
@@ -43,16 +43,20 @@ class Rules:
         return isinstance(text, str) and self._expressions.is_whole(text)
 
     def syntax(self, value: Any) -> None:
-        """Check the expressions in a text, or in the texts directly within a mapping (§3.15)."""
+        """Check the expressions in a text, or in the texts at any depth of a value."""
         if isinstance(value, str):
             self._text(value)
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                if isinstance(item, str):
-                    try:
-                        self._text(item)
-                    except Violation as fault:
-                        raise fault.under(str(key)) from None
+            return
+        items: Iterable[tuple[Any, Any]] = ()
+        if isinstance(value, dict):
+            items = value.items()
+        elif isinstance(value, list):
+            items = enumerate(value)
+        for key, item in items:
+            try:
+                self.syntax(item)
+            except Violation as fault:
+                raise fault.under(key if isinstance(key, int) else str(key)) from None
 
     def _text(self, text: str) -> None:
         if not self._syntax or text in self._known:

@@ -99,9 +99,10 @@ def _item(text: str, rules: Rules) -> str:
     variable, source = parts
     if source.startswith("["):
         try:
-            json.loads(source)
+            items = json.loads(source)
         except (ValueError, RecursionError):
             raise Violation(f"{source!r} is not a list in JSON") from None
+        rules.syntax(items)
     elif rules.is_whole(source):
         rules.syntax(source)
     else:

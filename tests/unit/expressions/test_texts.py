@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from mistral.exceptions import (
     EvaluationException,
     ExpressionGrammarException,
     JinjaGrammarException,
+    MistralException,
     YaqlGrammarException,
 )
 from mistral.expressions import DataContext, Expressions
@@ -91,6 +94,17 @@ def test_recognition(
         ("{{ 1 + }}", JinjaGrammarException),
         ("{% for x in y %}", JinjaGrammarException),
         ("<% 1 %>{{ 2 }}", ExpressionGrammarException),
+        ("<% not closed", ExpressionGrammarException),
+        ("a <% 1 %> b <% 2", ExpressionGrammarException),
+        ("{{ not closed", ExpressionGrammarException),
+        ("{% not closed", ExpressionGrammarException),
+        ("{{ 1 }} {{ 2", ExpressionGrammarException),
+        ("{{ 1 }} <% 2", ExpressionGrammarException),
+        ("<% 1\n%>", ExpressionGrammarException),
+        ("{{ 1\n}}", ExpressionGrammarException),
+        ("<% " + "1" * 2500 + "a %>", ExpressionGrammarException),
+        ("<% " + "1 + " * 20_000 + "1 %>", ExpressionGrammarException),
+        ("{{ 1 }}" + "a" * 70_000, ExpressionGrammarException),
         ("<% " + "(" * 5000 + " %>", ExpressionGrammarException),
         ("{{ " + "(" * 5000 + " }}", ExpressionGrammarException),
     ],
@@ -98,6 +112,56 @@ def test_recognition(
 def test_validate(expressions: Expressions, text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         expressions.validate(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<% {a => {b => 1}} %>",
+        "<% '{{' %>",
+        "<% '{%' %>",
+        "{{ '<%' }}",
+        "{{ '{%' }}",
+        "{{ 1 }}{# {{ #}",
+        "{{ 1 }}{{\n2 }}",
+        "}} %> %}",
+        "a" * 70_000 + "<% 1 %>" + "a" * 70_000,
+    ],
+)
+def test_marks_that_need_no_other(expressions: Expressions, text: str) -> None:
+    expressions.validate(text)
+
+
+HOSTILE = [
+    "{{",
+    "{%",
+    "<%",
+    "{{ ",
+    "{{<%",
+    "<%{{{%",
+    "{{%",
+    "{{ '",
+    "<%\n",
+    "{{{%}}",
+    "<% 1",
+    "{#{{",
+    "=<%",
+    " x=[{{",
+]
+
+
+@pytest.mark.parametrize("end", ["", " %>", " }}", " %}", "}} %} %>"])
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_no_text_takes_long(expressions: Expressions, piece: str, end: str) -> None:
+    """80 kB of marks in any mix, with closing ones or without."""
+    text = piece * (80_000 // len(piece)) + end
+    started = time.process_time()
+    for look in (expressions.is_expression, expressions.is_whole, expressions.validate):
+        with contextlib.suppress(MistralException):
+            look(text)
+    with contextlib.suppress(MistralException):
+        expressions.evaluate(text, DataContext({}))
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize("text", ["<% nobody(1) %>", "{{ 1 | nobody }}", "{{ nobody() }}"])
