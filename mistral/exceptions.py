@@ -97,6 +97,10 @@ class InvalidActionException(MistralException):
     message = "Invalid action."
 
 
+class SealedException(MistralException):
+    """What is stored encrypted can't be decrypted here."""
+
+
 class InvalidResultException(MistralException):
     """A result that can't be accepted as delivered."""
 

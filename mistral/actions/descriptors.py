@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.actions import failures
+from mistral.actions import failures, secret_inputs
+from mistral.actions.secret_inputs import Hidden
 from mistral.actions.signatures import Parameter, Signature
 from mistral.lang import AdHocActionSpec
 from mistral_lib.actions import Action, Result
@@ -47,6 +48,10 @@ class ActionDescriptor(abc.ABC):
     @abc.abstractmethod
     def instantiate(self, input_dict: Mapping[str, Any], wf_ctx: Any = None) -> Action:
         """The action itself, for its input."""
+
+    def hide(self, params: Mapping[str, Any]) -> Hidden:
+        """The secrets of an input, told apart from what may be shown."""
+        return secret_inputs.hide({}, params)
 
     def post_process_result(self, result: Result) -> Result:
         """What becomes of a result before it is stored."""
@@ -86,6 +91,9 @@ class PythonActionDescriptor(ActionDescriptor):
 
     def check_parameters(self, params: Mapping[str, Any]) -> None:
         self.signature.check(self.name, self.action_class_name or "", params)
+
+    def hide(self, params: Mapping[str, Any]) -> Hidden:
+        return secret_inputs.hide(self.signature.secrets, params)
 
     def instantiate(self, input_dict: Mapping[str, Any], wf_ctx: Any = None) -> Action:
         return build_action(self.action_class, self.name, input_dict)

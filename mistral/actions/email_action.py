@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mistral.actions.base import ServicedAction
-from mistral_lib.actions import ActionContext, ActionException
+from mistral_lib.actions import ActionContext, ActionException, SecretStr
 
 DEFAULT_SUBJECT = "<No subject>"
 DEFAULT_BODY = "<No body>"
@@ -27,7 +27,7 @@ class SendEmailAction(ServicedAction):
         reply_to: Any = None,
         cc_addrs: Sequence[str] | None = None,
         bcc_addrs: Sequence[str] | None = None,
-        smtp_password: str | None = None,
+        smtp_password: SecretStr | None = None,
         subject: str | None = None,
         body: str | None = None,
         html_body: str | None = None,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import requests
 
 from mistral.actions.base import ServicedAction
 from mistral.actions.egress_http import HTTPRequest
 from mistral.utils import json as fast_json
-from mistral_lib.actions import ActionContext, ActionException, Result
+from mistral_lib.actions import ActionContext, ActionException, Result, Secret
 
+_Whole, _Named = Secret(), Secret(by_name=True)
 _MAX_SECONDS = 1e9
 
 SUCCESS_STATUSES = range(200, 307)
@@ -23,17 +24,17 @@ class HTTPAction(ServicedAction):
 
     def __init__(
         self,
-        url: str,
+        url: Annotated[str, _Named],
         method: str = "GET",
-        params: Any = None,
-        body: Any = None,
-        json: Any = None,
-        headers: Mapping[str, Any] | None = None,
-        cookies: Mapping[str, Any] | None = None,
-        auth: Any = None,
+        params: Annotated[Any, _Named] = None,
+        body: Annotated[Any, _Named] = None,
+        json: Annotated[Any, _Named] = None,
+        headers: Annotated[Mapping[str, Any] | None, _Named] = None,
+        cookies: Annotated[Mapping[str, Any] | None, _Whole] = None,
+        auth: Annotated[Any, _Whole] = None,
         timeout: Any = None,
         allow_redirects: bool | None = None,
-        proxies: Mapping[str, str] | None = None,
+        proxies: Annotated[Mapping[str, str] | None, _Named] = None,
         verify: bool | str | None = None,
     ) -> None:
         if body is not None and json is not None:

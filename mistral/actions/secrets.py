@@ -8,23 +8,12 @@ from typing import Any
 
 from mistral.actions.masking import MASK, Secret
 from mistral.actions.masking import mask as mask_secrets
+from mistral.actions.secret_names import is_secret, only_speaks
 
 __all__ = ["MASK", "mask"]
 
-#: Parameters whose values are nobody else's business: contract language §23.7.
-_SECRET_NAME = re.compile(
-    r"passw|passphrase|pwd|secret|token|credential|(api|private|access)[_-]?key|cookie"
-    r"|authorization|(^|[_-])auth$",
-    re.I,
-)
 #: Parameters that may hold secrets between other things.
 _CONFIDENTIAL_NAME = re.compile(r"^(body|json|key)$|private", re.I)
-#: What only speaks of a secret: ``token_url``, ``password_policy``.
-_DESCRIPTION = re.compile(
-    r"[_-](ur[il]|type|kind|name|policy|length|ttl|expir\w*|count|limit|method|file(name)?|path"
-    r"|endpoint)$",
-    re.I,
-)
 
 
 def mask(text: str, parameters: Mapping[str, Any]) -> str:
@@ -52,8 +41,7 @@ def _leaves(value: Any, is_sure: bool | None) -> Iterator[tuple[str, bool | None
 
 
 def _sureness(name: str, outer: bool | None) -> bool | None:
-    if outer or _DESCRIPTION.search(name):
-        return outer
-    if _SECRET_NAME.search(name):
+    if outer or is_secret(name):
         return True
-    return False if _CONFIDENTIAL_NAME.search(name) else outer
+    is_confidential = _CONFIDENTIAL_NAME.search(name) and not only_speaks(name)
+    return False if is_confidential else outer

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
 from mistral.utils import json
+from mistral_lib.actions.secret import Secret, secret_parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,6 +20,7 @@ class Parameter:
     name: str
     has_default: bool = False
     default: Any = None
+    secret: Secret | None = None
 
     def __str__(self) -> str:
         return f"{self.name}={_default_text(self.default)}" if self.has_default else self.name
@@ -37,12 +40,23 @@ class Signature:
         if constructor is object.__init__:
             return cls()
         found = list(inspect.signature(constructor).parameters.values())[1:]
+        marks = secret_parameters(inspect.unwrap(constructor))
         named = (
-            Parameter(p.name, p.default is not p.empty, None if p.default is p.empty else p.default)
+            Parameter(
+                p.name,
+                p.default is not p.empty,
+                None if p.default is p.empty else p.default,
+                marks.get(p.name),
+            )
             for p in found
             if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         )
         return cls(tuple(named), any(p.kind is p.VAR_KEYWORD for p in found))
+
+    @functools.cached_property
+    def secrets(self) -> Mapping[str, Secret]:
+        """The parameters that are declared secret."""
+        return {p.name: p.secret for p in self.parameters if p.secret is not None}
 
     def __str__(self) -> str:
         return ", ".join(str(parameter) for parameter in self.parameters)

@@ -15,7 +15,7 @@ from typing import Any
 
 from mistral.actions.base import ServicedAction
 from mistral.actions.services import SshOptions
-from mistral_lib.actions import ActionContext, ActionException
+from mistral_lib.actions import ActionContext, ActionException, SecretStr
 
 DEFAULT_PORT = 22
 CHUNK = 64 * 1024
@@ -29,9 +29,9 @@ class SSHAction(ServicedAction):
         cmd: str,
         host: str | Sequence[str],
         username: str,
-        password: str = "",
+        password: SecretStr = "",
         private_key_filename: str | None = None,
-        private_key: str | None = None,
+        private_key: SecretStr | None = None,
         return_result_on_error: bool = False,
     ) -> None:
         self.cmd = cmd
@@ -115,9 +115,9 @@ class SSHProxiedAction(SSHAction):
         private_key_filename: str | None = None,
         gateway_host: str | None = None,
         gateway_username: str | None = None,
-        password: str = "",
+        password: SecretStr = "",
         proxy_command: str | None = None,
-        private_key: str | None = None,
+        private_key: SecretStr | None = None,
     ) -> None:
         super().__init__(cmd, host, username, password, private_key_filename, private_key)
         self.gateway_host = gateway_host

@@ -16,7 +16,7 @@ from mistral import config
 from mistral.api.admission import Admission
 from mistral.api.app import WsgiApp, create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
-from mistral.cmd import parts
+from mistral.cmd import keys, parts
 from mistral.db import schema
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.claim_window import confirmed_for
@@ -104,7 +104,11 @@ class Components:
     def engine(self) -> ServiceGroup:
         """Runs workflows."""
         conf = self._conf
-        catalog = Catalog(self._parts.expressions, self._parts.registry)
+        catalog = Catalog(
+            self._parts.expressions,
+            self._parts.registry,
+            vault=keys.vault(conf, self._parts.database),
+        )
         heartbeat = conf.action_heartbeat
         patience = Patience(
             silence=heartbeat.check_interval * heartbeat.max_missed_heartbeats,

@@ -102,6 +102,21 @@ HEARTBEAT_OPTS: list[cfg.Opt] = [
     ),
 ]
 
+SECRETS_OPTS: list[cfg.Opt] = [
+    cfg.ListOpt(
+        "encryption_keys",
+        default=[],
+        secret=True,
+        help="Fernet keys by which engines encrypt the secrets of actions' inputs: the first "
+        "encrypts, all decrypt. The same for all engines; nobody else needs them.",
+    ),
+    cfg.StrOpt(
+        "key_file",
+        help="File with more such keys, one a line. Without any key, one is kept in a file beside "
+        "an SQLite database, or in the table secret_keys of another one.",
+    ),
+]
+
 ACTION_LOGGING_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("hide_response_body", default=False, help="Do not log bodies of answers."),
     cfg.BoolOpt("hide_request_body", default=False, help="Do not log bodies of requests."),
@@ -260,6 +275,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "notifier": NOTIFIER_OPTS,
     "execution_expiration_policy": EXPIRATION_OPTS,
     "action_heartbeat": HEARTBEAT_OPTS,
+    "secrets": SECRETS_OPTS,
     "action_logging": ACTION_LOGGING_OPTS,
     "action_std_http": STD_HTTP_OPTS,
     "action_std_ssh": STD_SSH_OPTS,

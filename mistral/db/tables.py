@@ -224,6 +224,7 @@ action_executions = sa.Table(
     sa.Column("last_heartbeat", MOMENT),
     sa.Column("created_at", MOMENT, nullable=False),
     sa.Column("updated_at", MOMENT),
+    sa.Column("secrets", LONG_TEXT),
     sa.Index(None, "next_look_at"),
     sa.Index(None, "task_execution_id"),
     sa.Index(None, "task_execution_id", "created_at", "id"),
@@ -359,6 +360,16 @@ receipts = sa.Table(
     **_OPTIONS,
 )
 """Of committed transactions that must not be repeated, see :mod:`mistral.db.receipts`."""
+
+secret_keys = sa.Table(
+    "secret_keys",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("key", sa.String(64), nullable=False),
+    sa.Column("created_at", MOMENT, nullable=False),
+    **_OPTIONS,
+)
+"""At most one row, see :mod:`mistral.db.secret_keys`."""
 
 schema_support = sa.Table(
     "schema_support",

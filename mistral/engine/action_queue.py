@@ -91,6 +91,9 @@ class ActionQueue:
         if descriptor is None:
             raise exc.InvalidActionException(f"Failed to find action [action_name={name}]")
         bag = action_ex.input if action_ex.base_input is None else action_ex.base_input
+        given = values.unpack(bag)
+        if action_ex.secrets is not None:
+            given |= self._catalog.vault.open(action_ex.secrets)
         dry_run = wf_ex is not None and "dry_run" in wf_ex.params
         return {
             "id": action_ex.id,
@@ -100,7 +103,8 @@ class ActionQueue:
             "name": action_ex.name,
             "action_class": descriptor.action_class_name,
             "attributes": dict(descriptor.action_class_attributes or {}),
-            "input": values.unpack(bag),
+            "input": given,
+            "is_whole": True,
             "safe_rerun": action_ex.safe_rerun,
             "needs_claim": not (descriptor.is_safe or action_ex.safe_rerun),
             "timeout": (action_ex.runtime_context or {}).get("timeout"),

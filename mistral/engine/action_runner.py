@@ -15,8 +15,9 @@ import orjson
 
 from mistral.actions import failures
 from mistral.actions.base import InstantAction, ServicedAction
+from mistral.actions.masking import MASK
 from mistral.actions.services import ActionServices
-from mistral.utils import origin
+from mistral.utils import json, origin
 from mistral_lib.actions import (
     Action,
     ActionContext,
@@ -56,6 +57,7 @@ class ActionCall:
     needs_claim: bool = False
     timeout: float | None = None
     dry_run: bool = False
+    is_whole: bool = False
     context: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @classmethod
@@ -68,6 +70,14 @@ class ActionCall:
     def key(self) -> tuple[str, int]:
         """What a run is known by: an action of another attempt is another run."""
         return self.id, self.attempt
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether secrets are missing: an engine of a version that can't decrypt them has sent it.
+
+        One that can will send it again.
+        """
+        return not self.is_whole and MASK in json.dumps(dict(self.input))
 
     @property
     def title(self) -> str:

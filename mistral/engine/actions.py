@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mistral import exceptions as exc
+from mistral.actions import secret_flow
+from mistral.actions.secret_inputs import Hidden
 from mistral.engine.base import Scope
 from mistral.expressions import DataContext, LayeredData
 from mistral.lang import AdHocActionSpec
@@ -31,7 +33,7 @@ from mistral.workflow.entities import (
 )
 from mistral.workflow.means import ActionDefinition, WorkflowDefinition
 from mistral.workflow.results import Outcome
-from mistral.workflow.values import EMPTY
+from mistral.workflow.values import EMPTY, Bag
 
 DISPATCH_LOOK_AFTER = dt.timedelta(seconds=5)
 """When the relay looks at an action that was sent to an executor, and at a child to start."""
@@ -136,6 +138,8 @@ class PythonAction(Action):
         own_input = self._with_defaults(input_dict)
         self.validate_input(own_input)
         base_input = self._base_input(own_input)
+        hidden = self.action_def.descriptor.hide(base_input)
+        shown = self._shown(own_input, base_input, hidden)
         values, now = self.scope.means.values, self.scope.means.now
         wf_ex = self.scope.wf_ex
         action_ex = ActionExecution(
@@ -147,7 +151,8 @@ class PythonAction(Action):
             workflow_namespace=wf_ex.workflow_namespace,
             description=desc,
             state=states.RUNNING,
-            input=values.pack(own_input),
+            input=values.pack(shown),
+            secrets=self.scope.means.seal(hidden.secrets) if hidden.secrets else None,
             is_sync=self.is_sync(base_input),
             attempt=self.task_ex.attempt if self.task_ex else 0,
             idx=index,
@@ -161,8 +166,9 @@ class PythonAction(Action):
         )
         if base_input is not own_input:
             action_ex.base_name = self.action_def.descriptor.name
-            action_ex.base_input = values.pack(base_input)
-        data_flow.check_size("ActionExecution", "input", action_ex.input, self.scope.means.limits)
+            action_ex.base_input = values.pack(hidden.shown)
+        whole = Bag(own_input) if hidden.secrets else action_ex.input
+        data_flow.check_size("ActionExecution", "input", whole, self.scope.means.limits)
         return [CreateAction(action_ex)]
 
     def _with_defaults(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,6 +182,12 @@ class PythonAction(Action):
 
     def _base_input(self, own_input: dict[str, Any]) -> dict[str, Any]:
         return own_input
+
+    def _shown(
+        self, own_input: dict[str, Any], base_input: dict[str, Any], hidden: Hidden
+    ) -> Mapping[str, Any]:
+        """The input as everybody may see it."""
+        return hidden.shown
 
     def complete(self, result: Outcome) -> list[Command]:
         """Accept the stored result; what was stored stays as it is."""
@@ -209,6 +221,11 @@ class AdHocAction(PythonAction):
             }
         self.action_def.descriptor.check_parameters(current)
         return current
+
+    def _shown(
+        self, own_input: dict[str, Any], base_input: dict[str, Any], hidden: Hidden
+    ) -> Mapping[str, Any]:
+        return secret_flow.shown_input(self.action_def.adhoc, own_input, base_input, hidden)
 
     def _context(self, own: Mapping[str, Any]) -> DataContext:
         branch = self.task_ex.in_context if self.task_ex else EMPTY

@@ -143,7 +143,8 @@ class DefaultExecutor(Executor):
 
     def run_actions(self, actions: Iterable[Mapping[str, Any]]) -> None:
         """Accept orders; their results are reported later. Returns without waiting for them."""
-        runs = self._accept([ActionCall.from_dict(action) for action in actions])
+        calls = [ActionCall.from_dict(action) for action in actions]
+        runs = self._accept([call for call in calls if not call.is_masked])
         self._begin([run for run in runs if not run.call.needs_claim])
         with self._changed:
             self._claim(self._window.add(run for run in runs if run.call.needs_claim))

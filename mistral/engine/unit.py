@@ -143,6 +143,10 @@ class Unit:
         """What expressions may ask."""
         return engine_facts.TransactionFacts(self, task_ex, wf_ex)
 
+    def seal(self, secrets: Mapping[str, Any]) -> str:
+        """Secrets in the encrypted form in which they are stored."""
+        return self.catalog.vault.seal(secrets)
+
     def env(self) -> Mapping[str, Any]:
         """The environment of the root execution, read once a transaction."""
         if self._env is None:

@@ -24,8 +24,10 @@ def brief(wf_ex: WorkflowExecution) -> dict[str, Any]:
 
 
 def action(action_ex: ActionExecution, values: Values) -> dict[str, Any]:
-    """An action with its whole data."""
-    return _columns(action_ex, values)
+    """An action with its whole data, but for its secrets."""
+    found = _columns(action_ex, values)
+    del found["secrets"]
+    return found
 
 
 def _columns(entity: Entity, values: Values) -> dict[str, Any]:

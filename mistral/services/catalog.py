@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.actions.descriptors import ActionDescriptor, base_chain, not_found
 from mistral.actions.registry import ActionProviderRegistry
+from mistral.actions.vault import Vault
 from mistral.context import DEFAULT_PROJECT_ID
 from mistral.db import definitions
 from mistral.expressions import Expressions
@@ -25,7 +26,10 @@ from mistral.workflow.means import ActionDefinition, WorkflowDefinition
 
 
 class Catalog:
-    """Definitions for the engine. Safe between threads."""
+    """Definitions for the engine, and what keeps the secrets of their actions.
+
+    Without a vault these are lost with the process. Safe between threads.
+    """
 
     def __init__(
         self,
@@ -33,7 +37,9 @@ class Catalog:
         actions: ActionProviderRegistry,
         specs: SpecCache | None = None,
         adhoc: AdHocCache | None = None,
+        vault: Vault | None = None,
     ) -> None:
+        self.vault = vault or Vault.generated()
         self.expressions = expressions
         self.actions = actions
         self._specs = specs or SpecCache(500)

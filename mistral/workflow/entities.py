@@ -157,6 +157,8 @@ class ActionExecution(Entity):
     ``result_at`` tells that a result was delivered, ``processed`` that its task has taken it.
     ``next_look_at`` is the outbox mark: when the relay looks at the row again, unless it is null.
     ``base_name`` and ``base_input`` say what really runs when ``name`` is an ad-hoc action.
+    ``secrets`` holds, encrypted, the values of those parameters of what really runs whose secrets
+    the inputs only show as ``***``.
     """
 
     id: str
@@ -176,6 +178,7 @@ class ActionExecution(Entity):
     idx: int = 0
     base_name: str | None = None
     base_input: Bag | None = None
+    secrets: str | None = dataclasses.field(default=None, repr=False)
     runtime_context: dict[str, Any] = dataclasses.field(default_factory=dict)
     tags: list[str] | None = None
     project_id: str | None = None

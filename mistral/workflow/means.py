@@ -75,6 +75,9 @@ class Means(Protocol):
         :param wf_ex: the execution as the decision under way would leave it.
         """
 
+    def seal(self, secrets: Mapping[str, Any]) -> str:
+        """Secrets in the encrypted form in which they are stored (law 9)."""
+
     def env(self) -> Mapping[str, Any]:
         """The environment of the root execution."""
 

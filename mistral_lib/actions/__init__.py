@@ -20,10 +20,15 @@ used in workflows as ``action: my.greet name="Ann"``.
 An **asynchronous** action returns ``False`` from :meth:`Action.is_sync`; its ``run`` only tells
 somebody else to do the work. The result comes later through the API, addressed by
 ``context.execution.action_execution_id``.
+
+**Secrets**: the value of a parameter that is annotated with :data:`SecretStr`, or with
+``Annotated[..., Secret()]``, is stored encrypted and never shown. Parameters without annotation
+count by their names: ``password``, ``token``, ``private_key`` and the like.
 """
 
 from mistral_lib.actions.base import Action
 from mistral_lib.actions.context import ActionContext, ExecutionContext, SecurityContext
+from mistral_lib.actions.secret import Secret, SecretStr
 from mistral_lib.actions.types import Result
 from mistral_lib.exceptions import ActionException
 
@@ -33,5 +38,7 @@ __all__ = [
     "ActionException",
     "ExecutionContext",
     "Result",
+    "Secret",
+    "SecretStr",
     "SecurityContext",
 ]

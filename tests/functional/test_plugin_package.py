@@ -33,20 +33,31 @@ def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> No
         run = flows.launch("""
         main:
           output:
+            unlocked: <% task(unlock).result %>
             greeting: <% task(greet).result %>
             answer: <% task(ask).result %>
             letters: ["<% initials(fullName => 'Ada Lovelace') %>", "{{ initials('A B') }}"]
           tasks:
             greet: {action: plugin.greet name="World", on-success: ask}
-            ask: {action: plugin.ask question="Why", on-success: impossible}
+            ask: {action: plugin.ask question="Why", on-success: [impossible, unlock]}
+            unlock:
+              action: plugin.unlock pin="2718"
+              input: {badge: {id: 7}, options: {door: 3, door_token: abc}}
             impossible: {action: plugin.ask question="impossible", on-error: noop}
         """)
         run.finish("ask", "because")
         run.wait()
         assert run.output == {
+            "unlocked": True,
             "greeting": {"text": "Hello, World!", "workflow": "main"},
             "answer": "because",
             "letters": ["AL", "AB"],
+        }
+        (action,) = run.actions("unlock")
+        assert action["input"] == {
+            "pin": "***",
+            "badge": "***",
+            "options": {"door": 3, "door_token": "***"},
         }
         assert run.task("impossible")["state_info"] == "Nobody can answer that."
         dry = flows.start(dry_run=True).wait("SUCCESS")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from mistral import exceptions as exc
+from mistral.actions.secret_inputs import Hidden
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.lang import AdHocActionSpec, WorkflowSpec, parse_action_list
 from mistral.services.catalog import Catalog
@@ -32,6 +33,10 @@ class Descriptor:
         unexpected = sorted(set(params) - PARAMETERS)
         if unexpected:
             raise exc.InputException(f"Invalid input [name={self.name}, unexpected={unexpected}]")
+
+    def hide(self, params: Mapping[str, Any]) -> Hidden:
+        """What may be shown: all of it."""
+        return Hidden(params)
 
     def instantiate(self, input_dict: Mapping[str, Any], wf_ctx: Any = None) -> Any:
         """Something that knows whether it is synchronous."""

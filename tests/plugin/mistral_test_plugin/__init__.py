@@ -5,7 +5,7 @@ The documentation shows them.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from mistral_lib import actions
 
@@ -27,6 +27,23 @@ class Greet(actions.Action):
 
     def test(self, context: actions.ActionContext) -> dict[str, str | None]:
         return {"text": "a greeting", "workflow": None}
+
+
+class Unlock(actions.Action):
+    """Opens a door."""
+
+    def __init__(
+        self,
+        pin: actions.SecretStr,
+        badge: Annotated[dict[str, Any] | None, actions.Secret()] = None,
+        options: Annotated[dict[str, Any] | None, actions.Secret(by_name=True)] = None,
+    ) -> None:
+        self.pin = pin
+        self.badge = badge
+        self.options = options or {}
+
+    def run(self, context: actions.ActionContext) -> bool:
+        return self.pin == "2718" and self.options.get("door_token") != "***"
 
 
 class Ask(actions.Action):

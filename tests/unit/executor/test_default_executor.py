@@ -55,6 +55,15 @@ def test_safe_actions_skip_the_claim(executor: Any, engine: Any, order: Any) -> 
     assert engine.claims == []
 
 
+def test_masked_secrets_are_left_to_an_engine_that_knows_them(
+    executor: Any, engine: Any, order: Any
+) -> None:
+    kept = order("b", needs_claim=True, input={"value": "***"}, is_whole=True)
+    executor.run_actions([order("a", needs_claim=True, input={"value": ["***"]}), kept])
+    assert engine.result_of("b")["result"] == "***"
+    assert [[claim["id"] for claim in claims] for claims in engine.claims] == [["b"]]
+
+
 def test_a_claim_nobody_answered_is_repeated(executor: Any, engine: Any, order: Any) -> None:
     engine.failures["claim_actions"] = [exc.RPCException(), exc.RPCException()]
     executor.run_actions([order("a")])
