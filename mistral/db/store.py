@@ -126,6 +126,21 @@ _DISCARD_RESULTS = (
     .values(accepted=False)
 )
 _DISCARD_FAILED = _DISCARD_RESULTS.where(_A.c.state != states.SUCCESS)
+_CALL_OFF = sa.update(_A).where(
+    _A.c.task_execution_id == _param("of_task"),
+    _A.c.id.not_in(_any_of("known")),
+    _A.c.result_at.is_(None),
+    _A.c.state.in_(sorted(states.UNFINISHED)),
+)
+_DELIVERED = (
+    sa.select(_A.c.id)
+    .where(
+        _A.c.task_execution_id == _param("id"),
+        _A.c.result_at.is_not(None),
+        _A.c.processed == sa.false(),
+    )
+    .order_by(_A.c.id)
+)
 _INBOUNDS = sa.select(_J).where(_J.c.task_execution_id == _param("task_id")).order_by(_J.c.name)
 _SOME_INBOUNDS = _INBOUNDS.where(_J.c.name.in_(_any_of("names")))
 _TIMERS = sa.select(_R).where(_R.c.id.in_(_any_of("ids")))
@@ -288,6 +303,17 @@ class Store:
         """The results that a task has, or only the failed ones, do not count any more."""
         statement = _DISCARD_FAILED if failed_only else _DISCARD_RESULTS
         self.conn.execute(statement, {"discarded_task": task_id})
+
+    def call_off_actions(
+        self, task_id: str, changes: Mapping[str, Any], known: Iterable[str]
+    ) -> None:
+        """End the actions of a task that have no result yet, unless they are known already."""
+        params = {"of_task": task_id, "known": list(known)}
+        self.conn.execute(_CALL_OFF.values(**changes), params)
+
+    def delivered_actions(self, task_id: str) -> list[str]:
+        """Ids of the actions of a task whose results were stored and are not processed yet."""
+        return [row[0] for row in self.conn.execute(_DELIVERED, {"id": task_id})]
 
     # joins, timers, events
 

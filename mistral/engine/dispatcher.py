@@ -15,6 +15,7 @@ from mistral.engine import join_handler, rollback_handler, task_handler, workflo
 from mistral.engine.unit import Unit
 from mistral.workflow import commands as c
 from mistral.workflow import states
+from mistral.workflow.entities import TaskExecution
 
 
 def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
@@ -86,7 +87,33 @@ def _create_task(unit: Unit, command: Any) -> None:
 
 
 def _update_task(unit: Unit, command: Any) -> None:
+    """Change a task; what it has been running ends with it, or with its attempt."""
+    task_ex = unit.task(command.task_id)
+    before = task_ex.draft()
     unit.change_task(command.task_id, command.changes)
+    has_ended = states.is_completed(task_ex.state) and not states.is_completed(before.state)
+    if (has_ended or task_ex.attempt > before.attempt) and _may_run(before):
+        unit.call_off_actions(before, _cause(task_ex))
+
+
+def _may_run(task_ex: TaskExecution) -> bool:
+    """Whether actions of a task may have no result yet."""
+    if task_ex.type == "WORKFLOW":
+        return False
+    counts = task_ex.runtime_context.get("with_items")
+    return counts is None or counts["next"] > counts["done"] - _spared(counts)
+
+
+def _spared(counts: Mapping[str, Any]) -> int:
+    """How many items count as done because a rerun does not repeat them."""
+    redo = counts.get("redo")
+    return 0 if redo is None else int(counts["count"]) - len(redo)
+
+
+def _cause(task_ex: TaskExecution) -> str:
+    if states.is_completed(task_ex.state):
+        return task_ex.state_info or f"The task has ended in {task_ex.state}."
+    return "The task runs again."
 
 
 def _create_action(unit: Unit, command: Any) -> None:
@@ -166,6 +193,8 @@ def _next_compensation(unit: Unit, command: Any) -> list[c.Command]:
 
 def _action_completed(unit: Unit, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
+    if not task_ex.runtime_context.get("with_items"):
+        unit.settled.add((task_ex.id, task_ex.attempt))
     if task_ex.is_compensation:
         return rollback_handler.on_action_complete(unit, task_ex, command.action)
     return task_handler.on_action_complete(unit, command.task_id, command.action)

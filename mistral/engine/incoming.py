@@ -76,7 +76,9 @@ def _reports(unit: Unit, mail: Mail) -> list[Command]:
         outcome = results.Outcome(report["state"], report.get("result"))
         verdict = results.accept(action_ex, outcome, unit.values, unit.now)
         if verdict is results.Verdict.CONFLICT:
-            LOG.warning(
+            # that of an action that was called off is no surprise
+            LOG.log(
+                logging.INFO if action_ex.state_info else logging.WARNING,
                 "A late result is ignored [action_ex_id=%s, executor=%s, state=%s]",
                 action_ex.id,
                 mail.id,
@@ -172,6 +174,11 @@ def _timeout(unit: Unit, timer: Timer) -> list[Command]:
         return []
     if states.is_completed(unit.wf_ex.state):
         return policies.note_timeout(task_ex)
+    # what was delivered before is taken: whoever delivered it was told so
+    for action_ex in unit.load_actions(unit.store.delivered_actions(task_ex.id)):
+        dispatcher.dispatch(unit, action_handler.take_result(unit, action_ex))
+    if states.is_completed(task_ex.state):
+        return []
     info = f"Task timed out [timeout(s)={timer.payload['seconds']}]."
     return task_handler.complete_task(unit, task_ex.id, states.ERROR, info)
 

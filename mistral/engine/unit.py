@@ -80,6 +80,8 @@ class Unit:
         self._env: Mapping[str, Any] | None = None
         self._definitions: dict[str, ActionDefinition] = {}
         self.pending: Collection[Command] = ()
+        self.settled: set[tuple[str, int]] = set()
+        """Attempts of tasks (id, number) that have no action without a result."""
         self.is_new = False
         self.new_executions: list[WorkflowExecution] = []
         self.new_tasks: dict[str, TaskExecution] = {}
@@ -374,6 +376,19 @@ class Unit:
                 failed_only and action_ex.state == states.SUCCESS
             ):
                 action_ex.accepted = False
+
+    def call_off_actions(self, task_ex: TaskExecution, cause: str) -> None:
+        """Nobody waits any more for what a task has been running."""
+        if (task_ex.id, task_ex.attempt) in self.settled:
+            return
+        changes = results.called_off(cause, self.now)
+        known = [a for a in self._actions.values() if a.task_execution_id == task_ex.id]
+        for action_ex in known:
+            if results.is_live(action_ex):
+                action_ex.apply(changes)
+        if task_ex.id not in self.new_tasks:
+            self.store.call_off_actions(task_ex.id, changes, [a.id for a in known])
+        self.settled.add((task_ex.id, task_ex.attempt))
 
     def touched_tasks(self) -> list[TaskExecution]:
         """The tasks that the transaction has read or made."""

@@ -13,7 +13,7 @@ from mistral import exceptions as exc
 from mistral.utils import json
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution
-from mistral.workflow.values import Values
+from mistral.workflow.values import Bag, Values
 
 RESULT_LOOK_AFTER = dt.timedelta(seconds=3)
 """When the relay looks at a delivered result that no engine has processed."""
@@ -82,6 +82,21 @@ def accept(
     action_ex.next_look_at = now + RESULT_LOOK_AFTER
     action_ex.tries = 0
     return Verdict.ACCEPTED
+
+
+def called_off(cause: str, now: dt.datetime) -> dict[str, Any]:
+    """What becomes of an action for which nobody waits any more: a late result is a conflict."""
+    outcome = Outcome(states.CANCELLED)
+    return {
+        "state": outcome.state,
+        "state_info": cause,
+        "output": Bag({"result": outcome.value}),
+        "result_hash": outcome.digest,
+        "result_at": now,
+        "updated_at": now,
+        "processed": True,
+        "next_look_at": None,
+    }
 
 
 def outcome_of(action_ex: ActionExecution, values: Values) -> Outcome:

@@ -79,12 +79,12 @@ def test_everything_is_undone_newest_first(flows: Flows) -> None:
     assert compensations(child) == [("s", "SUCCESS", ['{"result": "undo s"}'])]
 
 
-def test_a_late_result_is_recorded_and_changes_nothing(flows: Flows) -> None:
+def test_a_late_result_is_refused_and_changes_nothing(flows: Flows) -> None:
     run = flows.launch(MAIN)
     (action_id,) = run.wait_actions("open")
     run.put(state="ROLLBACK")
     run.wait("CANCELLED")
-    assert flows.complete(action_id, "late")[0] == 200
+    assert flows.complete(action_id, "late")[0] == 409
     assert run.wait("CANCELLED").states()["open"] == "CANCELLED"
 
 

@@ -228,7 +228,8 @@ class Checks:
             is_safe = ACTIONS[action["base_name"] or action["name"]].is_safe or action["safe_rerun"]
             if count > 1 and not is_safe:
                 yield Finding("effect-repeated", f"{action['name']} {action['id']}: {count}")
-            if not count and action["result_at"] is not None and not is_given_up(action):
+            is_open = action["result_at"] is None or is_called_off(action)
+            if not count and not is_open and not is_given_up(action):
                 yield Finding("effect-missing", f"{action['name']} {action['id']}")
 
     def _compensations(self) -> Iterator[Finding]:
@@ -264,6 +265,11 @@ def _was_resumed(old: Row, new: Row | None) -> bool:
     """Whether a commit may have started something: it began unpaused, or a command came."""
     is_new = new is not None and new["command_number"] != old["command_number"]
     return is_new or bool(old["state"] != states.PAUSED)
+
+
+def is_called_off(action: Row) -> bool:
+    """Whether an action ended because its task had gone on."""
+    return action["state"] == states.CANCELLED and action["state_info"] is not None
 
 
 def is_given_up(action: Row) -> bool:

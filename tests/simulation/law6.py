@@ -68,6 +68,7 @@ class Picture:
         for wf_ex in self.executions.values():
             yield from self._counters(wf_ex)
             yield from self._attempts(wf_ex)
+            yield from self._left_open(wf_ex)
             if wf_ex["state"] == states.IDLE and wf_ex["next_look_at"] is None:
                 yield Finding("execution-not-started", wf_ex["id"])
             if wf_ex["state"] == states.RUNNING:
@@ -84,6 +85,15 @@ class Picture:
             for action in self.actions.get(task["id"], []):
                 if action["accepted"] and action["attempt"] < base:
                     yield Finding("stale-accepted", f"{task['name']} {action['id']}")
+
+    def _left_open(self, wf_ex: Row) -> Iterator[Finding]:
+        """Nobody is asked for a result that nobody waits for any more (language §11.4)."""
+        for task in self.tasks.get(wf_ex["id"], []):
+            for action in self.actions.get(task["id"], []):
+                is_open = action["result_at"] is None and action["state"] in states.UNFINISHED
+                is_past = task["state"] in states.COMPLETED or task["attempt"] > action["attempt"]
+                if is_open and is_past:
+                    yield Finding("action-left-open", f"{task['name']} {action['id']}")
 
     def _counters(self, wf_ex: Row) -> Iterator[Finding]:
         tasks = [t for t in self.tasks.get(wf_ex["id"], []) if not is_compensation(t)]

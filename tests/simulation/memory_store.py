@@ -241,6 +241,32 @@ class MemoryStore(Store):
         for action_ex in found:
             self.conn.change(ActionExecution, action_ex.id, {"accepted": False})
 
+    def call_off_actions(
+        self, task_id: str, changes: Mapping[str, Any], known: Iterable[str]
+    ) -> None:
+        left = set(known)
+        wanted = self.conn.select(
+            ActionExecution,
+            lambda r: r["task_execution_id"] == task_id and r["id"] not in left,
+            _by_id,
+        )
+        self.conn.statement("call off actions")
+        for action_ex in locked(self.conn, [action_ex.id for action_ex in wanted]):
+            if action_ex.result_at is None and action_ex.state in states.UNFINISHED:
+                action_ex.apply(changes)
+                update(self.conn, [action_ex])
+
+    def delivered_actions(self, task_id: str) -> list[str]:
+        found = self._select(
+            ActionExecution,
+            lambda r: (
+                r["task_execution_id"] == task_id
+                and r["result_at"] is not None
+                and not r["processed"]
+            ),
+        )
+        return [action_ex.id for action_ex in found]
+
     # joins, timers, events
 
     def inbounds(self, task_id: str, names: Iterable[str] | None = None) -> list[JoinInbound]:

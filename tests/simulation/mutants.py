@@ -30,6 +30,7 @@ from mistral.workflow import joins, results, states
 from mistral.workflow.commands import ActionCompleted, Command, NextCompensation, UpdateTask
 from mistral.workflow.entities import ActionExecution, ExecutionEvent, TaskExecution
 from tests.simulation import memory_store
+from tests.simulation.memory_store import MemoryStore
 
 Mutant = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -44,6 +45,13 @@ def dropped_outbox_row() -> Iterator[None]:
         event.next_look_at = None
 
     with mock.patch.object(Notices, "add_event", add_event):
+        yield
+
+
+@contextlib.contextmanager
+def action_left_open() -> Iterator[None]:
+    """What a task has been running does not end with it."""
+    with mock.patch.object(Unit, "call_off_actions", lambda *_: None):
         yield
 
 
@@ -63,7 +71,10 @@ def action_without_next_look() -> Iterator[None]:
 
 @contextlib.contextmanager
 def stale_attempt() -> Iterator[None]:
-    """A result of an earlier attempt is taken for one of the present attempt."""
+    """A result of an earlier attempt is taken for one of the present attempt.
+
+    It was delivered just before the timeout, which does not look for it.
+    """
 
     def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
         if action_ex.result_at is None or action_ex.processed:
@@ -76,7 +87,8 @@ def stale_attempt() -> Iterator[None]:
             ActionCompleted(found[0].id, action_ex),
         ]
 
-    with mock.patch.object(action_handler, "take_result", take_result):
+    late = mock.patch.object(MemoryStore, "delivered_actions", lambda *_: [])
+    with late, mock.patch.object(action_handler, "take_result", take_result):
         yield
 
 
@@ -305,4 +317,5 @@ MUTANTS: Mapping[str, Planted] = {
         compensations_together, "rollback-without-reason", "rollback-ended-early"
     ),
     "ad-hoc output lost": _planted(adhoc_output_lost, "another-end"),
+    "action left open": _planted(action_left_open, "action-left-open"),
 }

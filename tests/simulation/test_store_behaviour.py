@@ -212,6 +212,32 @@ def test_questions_about_children_and_results(kind: Kind) -> None:
     assert kind.write(lambda s: s.results_of_tasks(["t"])) == []
 
 
+def test_actions_are_called_off(kind: Kind) -> None:
+    found = [
+        _action("a"),
+        _action("b"),
+        _action("c", state=states.PAUSED),
+        _action("d", state=states.SUCCESS, result_at=NOW),
+        _action("e", state=states.SUCCESS, result_at=NOW, processed=True),
+        ActionExecution("f", "std.echo", "w", "w", "other", created_at=NOW),
+    ]
+    kind.write(lambda s: s.insert(found))
+    assert kind.write(lambda s: s.delivered_actions("t")) == ["d"]
+    changes = results.called_off("over", NOW)
+    kind.write(lambda s: s.call_off_actions("t", changes, ["b"]))
+    after = kind.write(lambda s: s.lock_actions("abcdef"))
+    assert [a.state for a in after] == [
+        states.CANCELLED,
+        states.RUNNING,
+        states.CANCELLED,
+        states.SUCCESS,
+        states.SUCCESS,
+        states.RUNNING,
+    ]
+    assert {name: getattr(after[0], name) for name in changes} == changes
+    assert kind.write(lambda s: s.delivered_actions("t")) == ["d"]
+
+
 def test_timers_events_values_numbers(kind: Kind) -> None:
     soon = Timer("1", "retry", "w", "t", 0, NOW)
     claimed = Timer("2", "retry", "w", "t", 0, NOW, claimed_until=LATER)

@@ -259,3 +259,13 @@ def test_every_kind_of_outbox_row_is_looked_at() -> None:
         # tests/unit/db/test_deletion.py
         "deletions.next_look_at",
     }
+
+
+def test_a_result_counts_that_was_delivered_before_the_timeout(site: Any, deaf: Any) -> None:
+    execution_id = site.start(deaf, "main: {tasks: {t: {action: std.async_noop, timeout: 5000}}}")
+    site.deliver(execution_id)
+    timers = tables.timers
+    found = sa.select(timers.c.id).where(timers.c.execution_id == execution_id)
+    timer_id = site.database.read(lambda conn: conn.execute(found).scalar_one())
+    deaf._mailboxes.post(execution_id, [action_queue.Mail("timer", timer_id)])
+    site.wait(execution_id, "SUCCESS")

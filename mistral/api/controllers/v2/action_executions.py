@@ -23,6 +23,7 @@ from mistral.db import actions, receipts, tables
 from mistral.db.queries import not_found
 from mistral.utils import clock
 from mistral.workflow import states
+from mistral.workflow.entities import ActionExecution
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
 
 _T = tables.action_executions
@@ -123,10 +124,7 @@ class ActionExecutionsController:
             if delivery.row is None:
                 raise not_found(ACTION_EXECUTION.reader.listing, action_id)
             if not (delivery.accepted or delivery.repeated):
-                raise exc.ResultConflictException(
-                    f"Action execution {action_id} is {delivery.row.state} already, "
-                    "with a different result."
-                )
+                raise exc.ResultConflictException(_refusal(delivery.row))
             return delivery, self._lists.item(conn, action_id, _ITEM, request)
 
         delivery, item = self._database.write(write)
@@ -183,6 +181,14 @@ def _outcome(target: str, value: Any) -> Outcome | None:
     if target == states.ERROR:
         return Outcome(target, value or UNKNOWN_ERROR)
     return Outcome(target, None if target == states.CANCELLED else value)
+
+
+def _refusal(action_ex: ActionExecution) -> str:
+    """Why a result comes too late."""
+    text = f"Action execution {action_ex.id} is {action_ex.state} already"
+    if action_ex.state_info:
+        return f"{text}, its result is not wanted any more: {action_ex.state_info}"
+    return f"{text}, with a different result."
 
 
 def _delete(conn: sa.Connection, action_id: str) -> None:
