@@ -28,6 +28,8 @@ class ApiOptions:
     validation_mode: str = "mandatory"
     execution_field_size_limit_kb: int = 1024
     proxy_headers: bool = False
+    silence: float = 10.0
+    """After so many seconds an engine or executor that shows no sign of life is not alive."""
     info_file: str | None = None
     """The JSON file that ``/info`` answers with; without one there is no such document."""
 

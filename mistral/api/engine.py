@@ -43,10 +43,6 @@ class EngineGateway:
         """The same for a request that waits already, with the API's leave."""
         return self._ask(method, ctx, self._timeout, args)
 
-    def ping(self, ctx: RequestContext, timeout: float) -> Any:
-        """Whether some engine answers."""
-        return self._ask("ping", ctx, timeout, {})
-
     def _ask(self, method: str, ctx: RequestContext, timeout: float, args: dict[str, Any]) -> Any:
         try:
             return self._client.call(method, ctx, timeout=timeout, **args)

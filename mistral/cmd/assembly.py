@@ -24,6 +24,7 @@ from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
 from mistral.engine.executor_server import ExecutorServer
+from mistral.engine.executor_watch import ExecutorWatch
 from mistral.engine.housekeeping import Housekeeping
 from mistral.engine.liveness import Patience
 from mistral.engine.maintenance_job import MaintenanceJob
@@ -153,7 +154,8 @@ class Components:
             threads=conf.executor_thread_pool_size,
         )
         job = MaintenanceJob(self._parts.database, engine, conf.engine.relay_interval)
-        return ServiceGroup([server, job, Housekeeping(self._parts.database)])
+        database = self._parts.database
+        return ServiceGroup([server, job, Housekeeping(database), ExecutorWatch(database)])
 
     def executor(self) -> ExecutorServer:
         """Runs actions."""
@@ -217,6 +219,7 @@ class Components:
             validation_mode=conf.api.validation_mode,
             execution_field_size_limit_kb=conf.engine.execution_field_size_limit_kb,
             proxy_headers=conf.oslo_middleware.enable_proxy_headers_parsing,
+            silence=max(ApiOptions.silence, 3 * conf.engine.relay_interval),
             info_file=conf.api.info_json_file_path if conf.api.enable_info_endpoint else None,
         )
         return create_app(

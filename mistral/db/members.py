@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 from collections.abc import Collection
 from typing import Final
@@ -20,6 +21,26 @@ _LAST_SEEN: Final = sa.select(_M.c.id, _M.c.last_seen_at).where(
 KEPT = dt.timedelta(days=1)
 """How long one is remembered that isn't seen any more."""
 
+EXECUTOR: Final = "executor"
+LOOKED: Final = "engines/looked"
+LISTENING: Final = "engines/listening"
+ENGINES: Final = "engines"
+"""The kind of two rows: when an engine looked last, and since when there has always been one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Living:
+    """Who was heard of lately.
+
+    :param engine: whether any engine looked for work.
+    :param hosts: the names of executors.
+    :param is_sure: engines have listened long enough to have heard of every executor.
+    """
+
+    engine: bool
+    hosts: frozenset[str]
+    is_sure: bool
+
 
 def seen(conn: sa.Connection, member_id: str, kind: str, host: str, now: dt.datetime) -> None:
     """Note that a process is alive."""
@@ -35,6 +56,22 @@ def last_seen(conn: sa.Connection, member_ids: Collection[str]) -> dict[str, dt.
     """When these processes were last seen; one that never was is left out."""
     found = hotpath.select(conn, _LAST_SEEN, {"ids": list(member_ids)})
     return {row[0]: row[1] for row in found}
+
+
+def living(conn: sa.Connection, since: dt.datetime) -> Living:
+    """Who was heard of since a moment."""
+    seen_lately = _M.c.last_seen_at >= since
+    found = conn.execute(
+        sa.select(_M.c.id, _M.c.kind, _M.c.host, seen_lately).where(
+            sa.or_(seen_lately, _M.c.id == LISTENING)
+        )
+    ).all()
+    lately = {row.id for row in found if row[3]}
+    return Living(
+        engine=LOOKED in lately,
+        hosts=frozenset(row.host for row in found if row.kind == EXECUTOR),
+        is_sure=LOOKED in lately and LISTENING not in lately,
+    )
 
 
 def forget(conn: sa.Connection, before: dt.datetime) -> None:

@@ -48,9 +48,6 @@ MESSAGE_SIZE = 100
 
 SWEEP_SIZE = 200
 
-LOOKED, LISTENING, _ENGINES = "engines/looked", "engines/listening", "engines"
-"""Among the members: when an engine looked last, and since when there has always been one."""
-
 Post = Callable[[str, Sequence[Mail]], None]
 
 
@@ -333,13 +330,13 @@ def _lost(action_ex: ActionExecution, reason: str) -> Mail:
 
 def _note_look(conn: sa.Connection, now: dt.datetime) -> dt.datetime:
     """Note that an engine looks; since when there has always been one."""
-    found = members.last_seen(conn, (LOOKED, LISTENING))
-    looked = found.get(LOOKED)
-    since = liveness.listening_since(looked, found.get(LISTENING), now)
+    found = members.last_seen(conn, (members.LOOKED, members.LISTENING))
+    looked = found.get(members.LOOKED)
+    since = liveness.listening_since(looked, found.get(members.LISTENING), now)
     if since == now:
-        members.seen(conn, LISTENING, _ENGINES, "", now)
+        members.seen(conn, members.LISTENING, members.ENGINES, "", now)
     if looked is None or now - looked > liveness.PROCESS_SILENCE / 6:
-        members.seen(conn, LOOKED, _ENGINES, "", now)
+        members.seen(conn, members.LOOKED, members.ENGINES, "", now)
     return since
 
 

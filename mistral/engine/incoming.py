@@ -302,7 +302,7 @@ def note_executor(
     patience: Patience,
 ) -> None:
     """An executor is alive and answers for these actions."""
-    members.seen(conn, executor_id, "executor", host, now)
+    members.seen(conn, executor_id, members.EXECUTOR, host, now)
     sign = action_store.SignOfLife(
         now,
         refresh=dt.timedelta(seconds=patience.refresh),

@@ -24,17 +24,6 @@ def test_service_documents(api: Any, path: str) -> None:
     assert version["links"][0]["href"] == "http://api.example:8989/v2"
 
 
-def test_health_is_life_and_readiness_more(api: Any, engine: Any) -> None:
-    assert api.get("/healthcheck") == {"status": "OK"}
-    assert api.get("/healthcheck?detailed=true")["checks"] == {"database": "OK", "engine": "OK"}
-    engine.silent = True
-    assert api.get("/healthcheck") == {"status": "OK"}
-    for path in ("/healthcheck?detailed", "/healthcheck/ready"):
-        document = api.get(path, status=503)
-        assert document["checks"]["database"] == "OK"
-        assert document["checks"]["engine"] != "OK"
-
-
 @pytest.mark.parametrize(
     "path",
     [

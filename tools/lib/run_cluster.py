@@ -78,7 +78,7 @@ def describe(site: Site) -> None:
     """What somebody who looks at it needs."""
     logs = site.installation.run_dir
     say(f"\nMistral answers at {' and '.join(f'{url}/v2' for url in site.urls)}\n")
-    say(f"  curl {site.urls[0]}/healthcheck")
+    say(f"  curl {site.urls[0]}/healthcheck/ready")
     say(f"  mistral --os-mistral-url {site.urls[0]}/v2 workflow-list")
     say(f"  tail -f {logs}/*.log")
     say(f"  {audit_command(site)}")

@@ -14,18 +14,26 @@ from mistral.api.controllers.v2.tasks import TasksController
 from mistral.api.controllers.v2.workbooks import WorkbooksController
 from mistral.api.controllers.v2.workflows import WorkflowsController
 from mistral.api.dependencies import ApiDependencies
+from mistral.api.health import Health
 from mistral.api.routes import Route
+from mistral.api.waiting import Waiting
 
 _DOCUMENTS = frozenset({"POST", "PUT"})
 
 
 def all_routes(deps: ApiDependencies) -> list[Route]:
     """The whole URL map."""
-    return [*_service(deps), *_definitions(deps), *_executions(deps), *_not_built()]
+    health = Health(deps)
+    return [
+        *_service(deps, health),
+        *_definitions(deps),
+        *_executions(deps, Waiting(deps.database, health)),
+        *_not_built(),
+    ]
 
 
-def _service(deps: ApiDependencies) -> list[Route]:
-    service = ServiceController(deps)
+def _service(deps: ApiDependencies, health: Health) -> list[Route]:
+    service = ServiceController(deps, health)
     maintenance = MaintenanceController(deps)
     return [
         Route("/", {"GET": service.versions}, open=True),
@@ -81,10 +89,10 @@ def _definitions(deps: ApiDependencies) -> list[Route]:
     ]
 
 
-def _executions(deps: ApiDependencies) -> list[Route]:
+def _executions(deps: ApiDependencies, waiting: Waiting) -> list[Route]:
     executions = ExecutionsController(deps)
-    trees = ExecutionTreesController(deps)
-    tasks = TasksController(deps)
+    trees = ExecutionTreesController(deps, waiting)
+    tasks = TasksController(deps, waiting)
     actions = ActionExecutionsController(deps)
     return [
         Route("/v2/executions", {"GET": executions.get_all, "POST": executions.post}),

@@ -5,25 +5,20 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
-from mistral import context
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
-from mistral.api.engine import EngineGateway
+from mistral.api.health import OK, Health
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
 from mistral.utils import json
-
-_READINESS_TIMEOUT = 3.0
 
 
 class ServiceController:
     """``/``, ``/v2``, ``/info`` and ``/healthcheck``."""
 
-    def __init__(self, deps: ApiDependencies) -> None:
-        self._database = deps.database
-        self._engine = EngineGateway(deps)
+    def __init__(self, deps: ApiDependencies, health: Health) -> None:
+        self._health = health
         self._info_file = deps.options.info_file
-        self._ping_timeout = min(_READINESS_TIMEOUT, deps.options.engine_timeout)
 
     def versions(self, request: ApiRequest) -> Response:
         """The versions of the API."""
@@ -51,34 +46,17 @@ class ServiceController:
         return answer(document, text=True)
 
     def health(self, request: ApiRequest) -> Response:
-        """Liveness; with ``?detailed`` readiness."""
+        """Liveness: this process answers; with ``?detailed`` readiness."""
         if "detailed" in request.query:
             return self.readiness(request)
-        return answer({"status": "OK"})
+        return answer({"status": OK})
 
     def readiness(self, _request: ApiRequest) -> Response:
-        """Whether the parts that a request needs answer: 200 if all, else 503."""
-        checks = {"database": self._database_error(), "engine": self._engine_error()}
-        ready = not any(checks.values())
-        document = {
-            "status": "OK" if ready else "UNAVAILABLE",
-            "checks": {name: error or "OK" for name, error in checks.items()},
-        }
-        return answer(document, 200 if ready else 503)
-
-    def _database_error(self) -> str | None:
-        try:
-            self._database.ping()
-        except exc.UnavailableException:
-            return "not reachable"
-        return None
-
-    def _engine_error(self) -> str | None:
-        try:
-            self._engine.ping(context.system_context(), self._ping_timeout)
-        except exc.MistralError as error:
-            return str(error)
-        return None
+        """Whether the parts that workflows need are alive: 200 if all, else 503."""
+        checks = self._health.checks()
+        ready = all(found == OK for found in checks.values())
+        status = OK if ready else "UNAVAILABLE"
+        return answer({"status": status, "checks": checks}, 200 if ready else 503)
 
 
 def _address(request: ApiRequest) -> str:

@@ -122,8 +122,8 @@ def test_a_claim_of_a_dead_executor(site: Any, deaf: Any, other: Any, safe: bool
     now = clock.utc_now()
 
     def listened(conn: sa.Connection) -> None:
-        members.seen(conn, action_queue.LISTENING, "engines", "", long_ago)
-        members.seen(conn, action_queue.LOOKED, "engines", "", now)
+        members.seen(conn, members.LISTENING, "engines", "", long_ago)
+        members.seen(conn, members.LOOKED, "engines", "", now)
 
     site.database.write(listened)
     site.look(other)

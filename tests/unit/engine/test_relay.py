@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from mistral.db import actions, members, rows, tables
 from mistral.db.transaction import Database
-from mistral.engine import action_queue, incoming, liveness
+from mistral.engine import incoming, liveness
 from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
 from mistral.engine.liveness import CALLER_GONE, HEARTBEAT_LOST, PROCESS_SILENCE, Patience
 from mistral.engine.mailbox import Mail
@@ -83,8 +83,8 @@ class Surroundings:
         now = clock.utc_now()
 
         def note(conn: sa.Connection) -> None:
-            members.seen(conn, action_queue.LISTENING, "engines", "", moment)
-            members.seen(conn, action_queue.LOOKED, "engines", "", now)
+            members.seen(conn, members.LISTENING, "engines", "", moment)
+            members.seen(conn, members.LOOKED, "engines", "", now)
 
         self.database.write(note)
 
@@ -375,7 +375,7 @@ def test_engines_note_that_they_listen(around: Any) -> None:
     assert set(first) == set(_NOTED)
     around.relay.sweep()
     later = around.database.read(lambda conn: members.last_seen(conn, _NOTED))
-    assert later[action_queue.LISTENING] == first[action_queue.LISTENING]
+    assert later[members.LISTENING] == first[members.LISTENING]
 
 
-_NOTED = (action_queue.LOOKED, action_queue.LISTENING)
+_NOTED = (members.LOOKED, members.LISTENING)

@@ -12,6 +12,7 @@ from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.responses import Response, answer
+from mistral.api.waiting import Waiting
 from mistral.db import queries, trees
 from mistral.utils import clock
 from mistral.workflow import states
@@ -29,8 +30,9 @@ _SAMPLES: Final = 20
 class ExecutionTreesController:
     """Sub-executions as a flat list, and reports."""
 
-    def __init__(self, deps: ApiDependencies) -> None:
+    def __init__(self, deps: ApiDependencies, waiting: Waiting) -> None:
         self._database = deps.database
+        self._waiting = waiting
         self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
         self._tasks = Lists(deps.database, TASK, deps.options.max_limit)
 
@@ -81,6 +83,8 @@ class ExecutionTreesController:
         statistics_only = request.flag("statistics_only")
         depth = request.number("max_depth", -1)
 
+        tasks: list[dict[str, Any]] = []
+
         def read(conn: sa.Connection) -> dict[str, Any]:
             self._executions.require(conn, execution_id, request)
             rows = trees.report_rows(conn, execution_id, depth, errors_only, not statistics_only)
@@ -90,9 +94,12 @@ class ExecutionTreesController:
             if not statistics_only:
                 shown = _Shown(rows, errors_only)
                 document["root_workflow_execution"] = shown.execution(rows.top)
+                tasks[:] = shown.tasks
             return document
 
-        return answer(self._database.read(read))
+        found = self._database.read(read)
+        self._waiting.explain(tasks)
+        return answer(found)
 
 
 def _statistics(conn: sa.Connection, rows: trees.ReportRows) -> dict[str, int]:
@@ -132,6 +139,7 @@ class _Shown:
     def __init__(self, rows: trees.ReportRows, errors_only: bool) -> None:
         self._rows = rows
         self._errors_only = errors_only
+        self.tasks: list[dict[str, Any]] = []
 
     def execution(self, row: sa.RowMapping) -> dict[str, Any]:
         """An execution with its tasks, unless it lies too deep."""
@@ -159,4 +167,5 @@ class _Shown:
         retry = (row["runtime_context"] or {}).get("retry_task_policy") or {}
         if "retry_no" in retry:
             shown["retry_count"] = retry["retry_no"]
+        self.tasks.append(shown)
         return shown

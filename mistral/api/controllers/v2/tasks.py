@@ -15,6 +15,7 @@ from mistral.api.requests import ApiRequest
 from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer
+from mistral.api.waiting import Waiting
 from mistral.db import results
 from mistral.workflow import states
 
@@ -27,21 +28,26 @@ _COMPUTED: Final = frozenset({"result", "published_global"})
 class TasksController:
     """Task executions."""
 
-    def __init__(self, deps: ApiDependencies) -> None:
+    def __init__(self, deps: ApiDependencies, waiting: Waiting) -> None:
         self._database = deps.database
+        self._waiting = waiting
         self._engine = EngineGateway(deps)
         self._lists = Lists(deps.database, TASK, deps.options.max_limit)
         self._executions = Lists(deps.database, EXECUTION, deps.options.max_limit)
 
     def get_all(self, request: ApiRequest) -> Response:
         """List tasks."""
-        return answer(self._lists.answer(request))
+        return self._answer(request)
 
     def get_of_execution(self, request: ApiRequest, execution_id: str) -> Response:
         """List the tasks of an execution."""
         self._database.read(lambda conn: self._executions.require(conn, execution_id, request))
-        within = Within("workflow_execution_id", execution_id)
-        return answer(self._lists.answer(request, within=within))
+        return self._answer(request, Within("workflow_execution_id", execution_id))
+
+    def _answer(self, request: ApiRequest, within: Within | None = None) -> Response:
+        shown = self._lists.answer(request, within=within)
+        self._waiting.explain(shown[TASK.collection])
+        return answer(shown)
 
     def get(self, request: ApiRequest, task_id: str) -> Response:
         """One task with its result."""
@@ -65,7 +71,9 @@ class TasksController:
                 }
             return item
 
-        return self._database.read(read)
+        shown = self._database.read(read)
+        self._waiting.explain([shown])
+        return shown
 
     # rerun and skip
 
