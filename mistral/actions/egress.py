@@ -11,14 +11,13 @@ import dataclasses
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from mistral.actions import addresses
 from mistral.actions.addresses import Address, Network
+from mistral.actions.deadlines import Deadline
+from mistral.actions.lookups import AddressInfo, Lookups, Resolver, resolve
+from mistral.utils.worker_pool import DeadlineWatch
 from mistral_lib.exceptions import ActionException
-
-AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
-Resolver = Callable[[str, int], Sequence[AddressInfo]]
 
 DEFAULT_DENIED = ("127.0.0.0/8", "::1/128", "169.254.0.0/16", "fe80::/10")
 
@@ -37,8 +36,8 @@ class EgressOptions:
     is no single machine's address are, too; with a part of the loopback network among them, also
     whatever else reaches this machine. ``allowed_cidrs`` win over all of that.
 
-    ``default_timeout`` bounds each wait for the other side, ``total_timeout`` the whole answer;
-    0 lifts either.
+    ``default_timeout`` is how long a request may take in all when its action names no time,
+    ``total_timeout`` how long whatever the action says; 0 lifts each of the limits.
     """
 
     allowed_hosts: tuple[str, ...] = ()
@@ -48,12 +47,8 @@ class EgressOptions:
     default_timeout: float = 60.0
     total_timeout: float = 900.0
     max_response_size: int = 5 * 1024 * 1024
+    max_header_size: int = 256 * 1024
     max_redirects: int = 10
-
-
-def resolve(host: str, port: int) -> Sequence[AddressInfo]:
-    """All addresses of a name, as the operating system knows them."""
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class AddressPolicy:
@@ -98,7 +93,8 @@ class EgressGuard:
         policy: AddressPolicy | None = None,
     ) -> None:
         self.options = options or EgressOptions()
-        self._resolve = resolver
+        self._lookups = Lookups(resolver)
+        self._watch = DeadlineWatch("egress-deadlines")
         self._policy = policy or AddressPolicy(self.options)
         self._allowed = frozenset(_host_key(host) for host in self.options.allowed_hosts)
 
@@ -121,10 +117,16 @@ class EgressGuard:
         """Whether an address may not be connected to."""
         return self._policy.denying_option(text) is not None
 
-    def addresses(self, host: str, port: int) -> Sequence[AddressInfo]:
+    def deadline(self, seconds: float) -> Deadline:
+        """The end of one conversation: it is given to :meth:`connect`."""
+        return Deadline(self._watch, seconds)
+
+    def addresses(
+        self, host: str, port: int, timeout: float | None = None
+    ) -> Sequence[AddressInfo]:
         """Resolve a host; one forbidden address among several forbids them all."""
         self.check_host(host)
-        found = self._resolve(host, port)
+        found = self._lookups.find(host, port, timeout)
         for address in dict.fromkeys(info[4][0] for info in found):
             option = self._policy.denying_option(address)
             if option:
@@ -138,17 +140,26 @@ class EgressGuard:
         host: str,
         port: int,
         timeout: float | None,
+        deadline: Deadline | None = None,
         socket_options: Sequence[tuple[int, int, int]] = (),
     ) -> socket.socket:
-        """A connection to the first judged address that answers."""
+        """A connection to the first judged address that answers.
+
+        :param timeout: of the look-up, of each try, and later of each wait for the other side.
+        """
         failure: OSError | None = None
-        for family, kind, protocol, _, address in self.addresses(host, port):
+        deadline = deadline or self.deadline(0)
+        found = self.addresses(host, port, deadline.shorten(timeout))
+        for family, kind, protocol, _, address in found:
+            limit = deadline.shorten(timeout)
             sock = socket.socket(family, kind, protocol)
             try:
                 for option in socket_options:
                     sock.setsockopt(*option)
-                sock.settimeout(timeout)
+                sock.settimeout(limit)
                 sock.connect(address)
+                sock.settimeout(timeout)
+                deadline.watch_socket(sock)
             except OSError as exc:
                 sock.close()
                 failure = exc

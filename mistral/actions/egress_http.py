@@ -1,7 +1,8 @@
 """HTTP through the egress guard: every connection, also that of a redirect, is judged.
 
-The adapter reads each answer itself, bounded in size and time, before anybody else sees it, so
-neither a body nor a chain of redirects can grow without limit.
+The adapter reads each answer itself, bounded in size, before anybody else sees it, and a request
+with all its redirects has one deadline: neither headers nor a body nor a chain of redirects can
+grow or go on without limit.
 """
 
 from __future__ import annotations
@@ -9,23 +10,42 @@ from __future__ import annotations
 import dataclasses
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import requests
 import requests.adapters
+import requests.cookies
 import urllib3
-import urllib3.connection
 import urllib3.exceptions
 from urllib3.util import parse_url
 
+from mistral.actions.bounded import TooMuchSentError
+from mistral.actions.deadlines import Deadline
 from mistral.actions.egress import EgressDeniedError, EgressGuard
+from mistral.actions.egress_connections import Exchange, too_large
 from mistral_lib.exceptions import ActionException
 
 CHUNK = 64 * 1024
-#: Headers that authorise something and so must not follow a redirect to another host.
-PRIVATE_HEADERS = ("Mistral-Callback-Token", "X-Auth-Token", "X-Subject-Token", "Cookie")
+#: Headers that may follow a redirect to another host: they say what is sent and what is wanted,
+#: never who asks or where to answer.
+HARMLESS_HEADERS = frozenset(
+    (
+        "accept",
+        "accept-charset",
+        "accept-encoding",
+        "accept-language",
+        "cache-control",
+        "connection",
+        "content-encoding",
+        "content-language",
+        "content-length",
+        "content-type",
+        "pragma",
+        "transfer-encoding",
+        "user-agent",
+    )
+)
 
 
 _FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError)
@@ -58,93 +78,110 @@ class EgressHTTP:
 
     def __init__(self, guard: EgressGuard) -> None:
         self.guard = guard
-        self.pool_classes = _pool_classes(guard)
 
     def send(self, request: HTTPRequest) -> requests.Response:
         """Send a request; the answer is complete and within the limits."""
         timeout = request.timeout
         if timeout is None:
             timeout = self.guard.options.default_timeout
-        with GuardedSession(self) as session:
+        with self.guard.deadline(self._seconds(timeout)) as deadline:
             try:
-                return session.request(
-                    request.method,
-                    request.url,
-                    params=request.params,
-                    data=request.data,
-                    json=request.json,
-                    headers=dict(request.headers or {}),
-                    cookies=dict(request.cookies or {}),
-                    auth=request.auth,
-                    timeout=timeout or None,
-                    allow_redirects=request.allow_redirects,
-                    proxies=dict(request.proxies or {}),
-                    verify=request.verify,
-                )
-            except EgressDeniedError as exc:
-                raise HTTPRequestError(f"Failed to send HTTP request: {exc}") from None
+                answer = self._exchange(request, timeout, Exchange(self.guard, deadline))
+                # an answer that ends with its connection looks complete when the deadline ends it
+                deadline.remaining()
+                return answer
+            except (EgressDeniedError, TooMuchSentError) as exc:
+                words = str(exc)
             except _FAILURES as exc:
-                words = describe_failure(exc)
-                raise HTTPRequestError(f"Failed to send HTTP request: {words}") from None
+                words = _too_late(deadline) if deadline.is_over else describe_failure(exc)
+        raise HTTPRequestError(f"Failed to send HTTP request: {words}") from None
+
+    def _seconds(self, timeout: float | tuple[float, float]) -> float:
+        """How long everything may take."""
+        wanted = sum(timeout) if isinstance(timeout, tuple) else timeout
+        most = self.guard.options.total_timeout
+        return min(one for one in (wanted, most) if one) if wanted or most else 0.0
+
+    def _exchange(
+        self, request: HTTPRequest, timeout: float | tuple[float, float], exchange: Exchange
+    ) -> requests.Response:
+        with GuardedSession(exchange) as session:
+            return session.request(
+                request.method,
+                request.url,
+                params=request.params,
+                data=request.data,
+                json=request.json,
+                headers=dict(request.headers or {}),
+                cookies=dict(request.cookies or {}),
+                auth=request.auth,
+                timeout=timeout or None,
+                allow_redirects=request.allow_redirects,
+                proxies=dict(request.proxies or {}),
+                verify=request.verify,
+            )
 
 
 class GuardedSession(requests.Session):
     """A session that ignores the process's environment and guards all its connections."""
 
-    def __init__(self, http: EgressHTTP) -> None:
+    def __init__(self, exchange: Exchange) -> None:
         super().__init__()
         self.trust_env = False
-        self.max_redirects = http.guard.options.max_redirects
+        self.max_redirects = exchange.guard.options.max_redirects
         self.adapters.clear()
-        adapter = GuardedAdapter(http)
+        adapter = GuardedAdapter(exchange)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
-        """Also keep other credentials from following a redirect to another host."""
-        super().rebuild_auth(prepared_request, response)
+        """Let nothing but harmless headers follow a redirect to another host."""
         old, new = response.request.url or "", prepared_request.url or ""
         if self.should_strip_auth(old, new):
-            for name in PRIVATE_HEADERS:
-                prepared_request.headers.pop(name, None)
+            headers = prepared_request.headers
+            for name in [name for name in headers if name.lower() not in HARMLESS_HEADERS]:
+                del headers[name]
+            # the next redirect, which may stay on the new host, makes the header anew from these
+            vars(prepared_request)["_cookies"] = requests.cookies.RequestsCookieJar()
 
 
 class GuardedAdapter(requests.adapters.HTTPAdapter):
     """Connects through the guard and returns answers that are read to their end."""
 
-    def __init__(self, http: EgressHTTP) -> None:
-        self._http = http
-        self._guard = http.guard
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._guard = exchange.guard
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Let all pools of direct connections open guarded ones."""
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._http.pool_classes
+        self.poolmanager.pool_classes_by_scheme = self._exchange.pool_classes()
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """A proxy is judged like any other host."""
         url = parse_url(proxy)
         self._guard.check_url(url.scheme, url.host)
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        manager.pool_classes_by_scheme = self._http.pool_classes
+        manager.pool_classes_by_scheme = self._exchange.pool_classes()
         return manager
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         """Judge the target of the request, which may be one that a redirect named."""
+        deadline = self._exchange.deadline
+        deadline.remaining()
         target = parse_url(request.url or "")
         self._guard.check_url(target.scheme, target.host)
         if kwargs.get("proxies"):
             # the proxy will resolve the name itself; ours is the only look we can have at it
             port = target.port or (443 if target.scheme == "https" else 80)
-            self._guard.addresses((target.host or "").strip("[]"), port)
-        deadline = time.monotonic() + (self._guard.options.total_timeout or float("inf"))
+            self._guard.addresses((target.host or "").strip("[]"), port, deadline.remaining())
         kwargs["stream"] = True
         response = super().send(request, *args, **kwargs)
         try:
-            body = _read_bounded(response, self._guard.options.max_response_size, deadline)
+            body = _read_bounded(response, self._guard.options.max_response_size)
         finally:
             response.close()
         response._content = body
@@ -152,47 +189,11 @@ class GuardedAdapter(requests.adapters.HTTPAdapter):
         return response
 
 
-class _GuardedConnect:
-    """Mixed into urllib3's connections: replaces how a socket is opened."""
-
-    egress_guard: EgressGuard
-
-    def _new_conn(self) -> socket.socket:
-        connection: Any = self
-        timeout = connection.timeout
-        try:
-            return self.egress_guard.connect(
-                connection._dns_host,
-                connection.port,
-                timeout if isinstance(timeout, (int, float)) else None,
-                connection.socket_options or (),
-            )
-        except socket.gaierror as exc:
-            raise urllib3.exceptions.NameResolutionError(connection.host, connection, exc) from exc
-        except TimeoutError as exc:
-            raise urllib3.exceptions.ConnectTimeoutError(connection, "timed out") from exc
-        except OSError as exc:
-            raise urllib3.exceptions.NewConnectionError(connection, str(exc)) from exc
-
-
-def _pool_classes(guard: EgressGuard) -> dict[str, Any]:
-    """Pools by scheme whose connections are opened by the guard."""
-    classes: dict[str, Any] = {}
-    for scheme, pool, connection in (
-        ("http", urllib3.HTTPConnectionPool, urllib3.connection.HTTPConnection),
-        ("https", urllib3.HTTPSConnectionPool, urllib3.connection.HTTPSConnection),
-    ):
-        body = {"egress_guard": guard}
-        guarded = type(f"Guarded{connection.__name__}", (_GuardedConnect, connection), body)
-        classes[scheme] = type(f"Guarded{pool.__name__}", (pool,), {"ConnectionCls": guarded})
-    return classes
-
-
-def _read_bounded(response: requests.Response, limit: int, deadline: float) -> bytes:
-    """The decoded body; reading stops as soon as it is too long or takes too long."""
+def _read_bounded(response: requests.Response, limit: int) -> bytes:
+    """The decoded body; reading stops as soon as it is too long."""
     declared = response.headers.get("Content-Length", "")
     if limit and declared.isdigit() and int(declared) > limit and response.request.method != "HEAD":
-        raise HTTPRequestError(_too_large(limit))
+        raise TooMuchSentError(too_large(limit))
     parts: list[bytes] = []
     size = 0
     while True:
@@ -201,14 +202,15 @@ def _read_bounded(response: requests.Response, limit: int, deadline: float) -> b
             return b"".join(parts)
         size += len(part)
         if limit and size > limit:
-            raise HTTPRequestError(_too_large(limit))
-        if time.monotonic() > deadline:
-            raise HTTPRequestError("Failed to send HTTP request: the answer took too long")
+            raise TooMuchSentError(too_large(limit))
         parts.append(part)
 
 
-def _too_large(limit: int) -> str:
-    return f"Failed to send HTTP request: the response is larger than {limit} bytes"
+def _too_late(deadline: Deadline) -> str:
+    return (
+        f"the answer timed out, it took too long: more than {deadline.seconds:g} seconds in all "
+        "(the parameter 'timeout', [action_std_http] default_timeout and total_timeout)"
+    )
 
 
 _NOT_CONNECTED = urllib3.exceptions.NewConnectionError

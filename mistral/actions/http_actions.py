@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import requests
 
+from mistral.actions import http_content
 from mistral.actions.base import ServicedAction
 from mistral.actions.egress_http import HTTPRequest
-from mistral.utils import json as fast_json
+from mistral.actions.files import file_within
 from mistral_lib.actions import ActionContext, ActionException, Result, Secret
 
 _Whole, _Named = Secret(), Secret(by_name=True)
@@ -50,7 +51,7 @@ class HTTPAction(ServicedAction):
         self.timeout = _timeout(timeout)
         self.allow_redirects = allow_redirects
         self.proxies = proxies
-        self.verify = verify
+        self.verify = _verify(verify)
 
     def run(self, context: ActionContext) -> Result:
         response = self.services.http.send(
@@ -66,13 +67,19 @@ class HTTPAction(ServicedAction):
                 timeout=self.timeout,
                 allow_redirects=self.allow_redirects is None or bool(self.allow_redirects),
                 proxies=self.proxies,
-                verify=True if self.verify is None else self.verify,
+                verify=self._certificates(),
             )
         )
         answer = answer_of(response)
         if response.status_code in SUCCESS_STATUSES:
             return Result(data=answer)
         return Result(error=answer)
+
+    def _certificates(self) -> bool | str:
+        if isinstance(self.verify, bool):
+            return self.verify
+        option = "[action_std_http] ca_dir"
+        return str(file_within(self.services.ca_dir, self.verify, "file of certificates", option))
 
 
 class MistralHTTPAction(HTTPAction):
@@ -103,7 +110,7 @@ class MistralHTTPAction(HTTPAction):
 def answer_of(response: requests.Response) -> dict[str, Any]:
     """The action's result: the answer as plain data."""
     return {
-        "content": _content(response),
+        "content": http_content.decoded(response.content, response.headers.get("Content-Type", "")),
         "status": response.status_code,
         "headers": dict(response.headers.items()),
         "url": response.url,
@@ -116,22 +123,6 @@ def answer_of(response: requests.Response) -> dict[str, Any]:
         "cookies": dict(response.cookies.items()),
         "elapsed": response.elapsed.total_seconds(),
     }
-
-
-def _content(response: requests.Response) -> Any:
-    """Decoded JSON where the body is that, else text.
-
-    The text's encoding is never guessed from its bytes: that takes seconds for a large body.
-    """
-    body = response.content
-    try:
-        return fast_json.loads(body)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return body.decode(response.encoding or "utf-8", "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
 
 
 def _body_text(body: Any) -> str | None:
@@ -153,6 +144,17 @@ def _header_text(text: str) -> str:
     except UnicodeEncodeError:
         return text.encode("utf-8").decode("latin-1")
     return text
+
+
+def _verify(verify: Any) -> bool | str:
+    if verify is None:
+        return True
+    if not isinstance(verify, (bool, str)) or verify == "":
+        raise ActionException(
+            "The parameter 'verify' must be true, false or the name of a file of certificates in "
+            "the directory of [action_std_http] ca_dir."
+        )
+    return verify
 
 
 def _basic_auth(auth: Any) -> list[str] | None:

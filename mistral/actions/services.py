@@ -33,6 +33,7 @@ class ActionServices:
     http: EgressHTTP = dataclasses.field(default_factory=lambda: EgressHTTP(EgressGuard()))
     ssh: SshOptions = SshOptions()
     javascript: JavaScriptEngine = dataclasses.field(default_factory=MiniRacerEngine)
+    ca_dir: pathlib.Path | None = None
     smtp_timeout: float = 60.0
 
     @classmethod
@@ -41,10 +42,12 @@ class ActionServices:
         options: EgressOptions,
         ssh: SshOptions | None = None,
         javascript: JavaScriptEngine | None = None,
+        ca_dir: pathlib.Path | None = None,
     ) -> ActionServices:
         """The services for an operator's options."""
         return cls(
             http=EgressHTTP(EgressGuard(options)),
             ssh=ssh or SshOptions(),
             javascript=javascript or MiniRacerEngine(),
+            ca_dir=ca_dir,
         )

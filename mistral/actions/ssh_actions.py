@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mistral.actions.base import ServicedAction
+from mistral.actions.files import file_within
 from mistral.actions.services import SshOptions
 from mistral_lib.actions import ActionContext, ActionException, SecretStr
 
@@ -162,12 +162,7 @@ def load_paramiko() -> Any:
 
 def read_key_file(options: SshOptions, filename: str) -> str:
     """The text of a key file, which must lie in the configured directory."""
-    if options.key_dir is None:
-        raise ActionException("Key files are not allowed: no directory of ssh keys is configured.")
-    directory = options.key_dir.resolve()
-    path = (directory / pathlib.PurePath(filename)).resolve()
-    if not path.is_relative_to(directory):
-        raise ActionException("The ssh key lies outside of the configured directory.")
+    path = file_within(options.key_dir, filename, "ssh key", "[action_std_ssh] key_dir")
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError):

@@ -140,6 +140,7 @@ class Parts:
                 self._egress_options(),
                 self._ssh_options(),
                 load_engine(self.conf.js_implementation),
+                _path(self.conf.action_std_http.ca_dir),
             )
         except ValueError as error:
             raise ConfigurationError(
@@ -154,16 +155,17 @@ class Parts:
             allowed_cidrs=tuple(options.allowed_cidrs),
             deny_private=options.deny_private,
             default_timeout=options.default_timeout,
+            total_timeout=options.total_timeout,
             max_response_size=options.max_response_size_bytes,
+            max_header_size=options.max_response_header_size_bytes,
+            max_redirects=options.max_redirects,
         )
 
     def _ssh_options(self) -> SshOptions:
         options = self.conf.action_std_ssh
         return SshOptions(
-            key_dir=pathlib.Path(options.key_dir) if options.key_dir else None,
-            known_hosts=(
-                pathlib.Path(options.known_hosts_file) if options.known_hosts_file else None
-            ),
+            key_dir=_path(options.key_dir),
+            known_hosts=_path(options.known_hosts_file),
             connect_timeout=options.connect_timeout,
             allow_proxy_command=options.allow_proxy_command,
             max_output_size=options.max_output_size_bytes,
@@ -176,3 +178,7 @@ class Parts:
         # executors are usually reached by the transport of the engines
         for part in dict.fromkeys(built[name] for name in names if name in built):
             part.close()
+
+
+def _path(text: str | None) -> pathlib.Path | None:
+    return pathlib.Path(text) if text else None

@@ -143,8 +143,37 @@ STD_HTTP_OPTS: list[cfg.Opt] = [
         "them, for example 127.0.0.1/32 for a mail server on this machine.",
     ),
     cfg.BoolOpt("deny_private", default=False, help="Also deny private networks (10/8 etc.)."),
-    cfg.FloatOpt("default_timeout", default=60, min=0, help="Seconds; 0 = none."),
-    cfg.IntOpt("max_response_size_bytes", default=5 * 1024 * 1024, min=0, help="0 = off."),
+    cfg.FloatOpt(
+        "default_timeout",
+        default=60,
+        min=0,
+        help="Seconds for a request with its redirects and the whole answer, where the action "
+        "names no timeout; 0 = none.",
+    ),
+    cfg.FloatOpt(
+        "total_timeout",
+        default=900,
+        min=0,
+        help="The most seconds that an action may name for them; 0 = no limit.",
+    ),
+    cfg.IntOpt(
+        "max_response_size_bytes",
+        default=5 * 1024 * 1024,
+        min=0,
+        help="Most bytes of an answer's body, unpacked; 0 = off.",
+    ),
+    cfg.IntOpt(
+        "max_response_header_size_bytes",
+        default=256 * 1024,
+        min=0,
+        help="Most bytes of the headers of an answer and of the redirects that led to it; 0 = off.",
+    ),
+    cfg.IntOpt("max_redirects", default=10, min=0, help="Most redirects of a request."),
+    cfg.StrOpt(
+        "ca_dir",
+        help="Directory of the files of certificates that the parameter verify may name; unset: "
+        "none.",
+    ),
 ]
 
 STD_SSH_OPTS: list[cfg.Opt] = [

@@ -104,7 +104,6 @@ class DefaultExecutor(Executor):
         """Begin to accept actions."""
         self._results.start()
         self._claims.start()
-        self._deadlines.start()
         with self._changed:
             self._accepting = True
         self._heart.start()

@@ -103,7 +103,10 @@ class WorkerPool(Generic[T]):
 
 
 class DeadlineWatch:
-    """One thread that calls back when a time has come, unless it was told to forget it."""
+    """One thread that calls back when a time has come, unless it was told to forget it.
+
+    It starts when there is something to watch.
+    """
 
     def __init__(self, name: str) -> None:
         self._changed = threading.Condition()
@@ -112,10 +115,6 @@ class DeadlineWatch:
         self._numbers = itertools.count()
         self._stopping = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
 
     def stop(self) -> None:
         """Watch no more."""
@@ -129,6 +128,8 @@ class DeadlineWatch:
             number = next(self._numbers)
             self._callbacks[number] = callback
             heapq.heappush(self._heap, (time.monotonic() + seconds, number))
+            if self._thread.ident is None:
+                self._thread.start()
             if self._heap[0][1] == number:
                 self._changed.notify()
             return number

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
+import pathlib
 import socket
 import threading
 from typing import Any
@@ -11,7 +13,9 @@ from typing import Any
 import pytest
 
 from mistral.actions.egress import EgressOptions
+from mistral.actions.egress_http import HARMLESS_HEADERS
 from mistral.actions.http_actions import HTTPAction, MistralHTTPAction
+from mistral.actions.http_content import decoded
 from mistral.actions.services import ActionServices
 from mistral_lib.actions import ActionContext, ActionException, ExecutionContext, Result
 
@@ -301,3 +305,122 @@ def test_an_error_status_is_an_error_of_the_asynchronous_action_too(
     result = run(MistralHTTPAction(target.url), open_services)
     assert result.is_error()
     assert result.error["status"] == 500
+
+
+def test_only_harmless_headers_follow_a_redirect_to_another_host(
+    target: Any, other_target: Any, respond: Any, open_services: ActionServices
+) -> None:
+    target.routes["/"] = respond(307, b"", {"Location": f"{other_target.url}/one"})
+    other_target.routes["/one"] = respond(307, b"", {"Location": "/two"})
+    action = MistralHTTPAction(
+        target.url,
+        "POST",
+        json={"a": 1},
+        headers={"X-Api-Key": "k", "Private-Token": "t", "X-Anything": "x", "Accept": "a/b"},
+        cookies={"session": "c"},
+        auth="u:p",
+    )
+    run(action, open_services)
+    first = target.requests[0].headers
+    for name in ("X-Api-Key", "Cookie", "Authorization", "Mistral-Action-Execution-Id"):
+        assert name in first
+    assert [seen.path for seen in other_target.requests] == ["/one", "/two"]
+    for seen in other_target.requests:
+        assert {name.lower() for name in seen.headers} - {"host"} <= HARMLESS_HEADERS
+        assert (seen.headers["Accept"], seen.headers["Content-Type"], seen.body) == (
+            "a/b",
+            "application/json",
+            b'{"a": 1}',
+        )
+
+
+def test_cookies_stay_on_their_host(
+    target: Any, respond: Any, open_services: ActionServices
+) -> None:
+    target.routes["/"] = respond(302, b"", {"Location": "/next", "Set-Cookie": "own=1"})
+    run(HTTPAction(target.url, cookies={"session": "c"}), open_services)
+    assert set(target.requests[1].headers["Cookie"].split("; ")) == {"own=1", "session=c"}
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize(
+    ("charset", "letters"),
+    [
+        ("utf-8", "é"),
+        ("iso-8859-1", "é"),
+        ("ISO-8859-15", "€"),
+        ("windows-1251", "Ж"),
+        ("cp1252", "€"),
+        ("GBK", "中"),
+        ("Shift_JIS", "日"),
+        ("euc-kr", "한"),
+        ("koi8-r", "Ж"),
+        ("utf-16", "é"),
+        ("utf-32-be", "é"),
+        ("utf-7", "é"),
+        ("cp037", "é"),
+    ],
+)
+def test_json_is_decoded_by_its_charset(
+    target: Any,
+    respond: Any,
+    open_services: ActionServices,
+    charset: str,
+    letters: str,
+    status: int,
+) -> None:
+    for word in (letters, "plain"):
+        body = json.dumps({"k": word}, ensure_ascii=False).encode(charset)
+        kind = {"Content-Type": f'application/json; charset="{charset}"'}
+        target.routes["/"] = respond(status, body, kind)
+        result = run(HTTPAction(target.url), open_services)
+        assert (result.data or result.error)["content"] == {"k": word}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "content"),
+    [
+        ("application/json", b'{"k": "caf\xe9"}', {"k": "caf\ufffd"}),
+        ("application/json; charset=utf-8", b'\xef\xbb\xbf{"k": "caf\xe9"}', {"k": "caf\ufffd"}),
+        ("application/json; charset=utf-16", '{"k": "café"}'.encode(), {"k": "café"}),
+        ("application/json; charset=punycode", '{"k": "café"}'.encode(), {"k": "café"}),
+        ("application/json; charset=no-such", '{"k": "café"}'.encode(), {"k": "café"}),
+        ("application/json; charset=hex", b"7b7d", "7b7d"),
+        ("application/json", '{"k": "café"}'.encode("utf-16"), {"k": "café"}),
+        ("text/html", b'{"k": "caf\xe9"}', {"k": "café"}),
+        ("text/html", '{"k": "café"}'.encode(), {"k": "café"}),
+        ("text/html", b"caf\xe9", "café"),
+        ("text/plain; charset=gbk", "中".encode("gbk"), "中"),
+        ("", b"caf\xe9", "caf\ufffd"),
+    ],
+)
+def test_what_is_declared_wrongly_is_read_as_far_as_possible(
+    kind: str, body: bytes, content: Any
+) -> None:
+    assert decoded(body, kind) == content
+
+
+def test_certificates_come_from_one_directory(
+    target: Any, open_services: ActionServices, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "ca").mkdir()
+    (tmp_path / "ca" / "own.pem").write_text("no certificate")
+    (tmp_path / "other.pem").write_text("no certificate")
+    services = dataclasses.replace(open_services, ca_dir=tmp_path / "ca")
+    url = target.url.replace("http:", "https:")
+    for name, words in (
+        ("../other.pem", r"outside of the configured directory.*\[action_std_http\] ca_dir"),
+        ("/etc/passwd", "outside of the configured"),
+        ("none.pem", "no such file"),
+        ("", "must be true, false or the name"),
+        (5, "must be true, false or the name"),
+        ([], "must be true, false or the name"),
+    ):
+        with pytest.raises(ActionException, match=words):
+            run(HTTPAction(url, verify=name), services)
+    with pytest.raises(ActionException, match=r"no directory .*\[action_std_http\] ca_dir"):
+        run(HTTPAction(url, verify="own.pem"), open_services)
+    assert target.requests == []
+    with pytest.raises(ActionException, match="Failed to send HTTP request: "):
+        run(HTTPAction(url, verify="own.pem", timeout=2), services)
+    assert run(HTTPAction(target.url, verify=False), open_services).is_success()
