@@ -118,15 +118,9 @@ class AdhocRunner:
         self._database.write(
             lambda conn: actions.deliver(conn, row["id"], outcome, clock.utc_now())
         )
-        if not row.get("base_name"):
-            return
-        try:
+        if row.get("base_name"):
             # what its definition makes of the result is evaluated by an engine
-            self._engine.ask_admitted(
-                "on_action_complete", ctx, action_ex_id=row["id"], result=_result(outcome)
-            )
-        except exc.EngineUnavailableException:
-            LOG.warning("The result of %s waits for the relay", row["id"])
+            self._engine.settle_admitted(ctx, row["id"], outcome)
 
     def _transformed(
         self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome
@@ -137,7 +131,7 @@ class AdhocRunner:
             ctx,
             action_name=row["name"],
             action_namespace=row.get("workflow_namespace") or "",
-            result=_result(outcome),
+            result={"state": outcome.state, "result": outcome.value},
         )
         return Outcome(answer["state"], answer["result"])
 
@@ -153,10 +147,6 @@ class AdhocRunner:
 def _outcome(report: Mapping[str, Any]) -> Outcome:
     state, value = report["state"], report.get("result")
     return Outcome(state, (value or UNKNOWN_ERROR) if state == states.ERROR else value)
-
-
-def _result(outcome: Outcome) -> dict[str, Any]:
-    return {"state": outcome.state, "result": outcome.value}
 
 
 def _params(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from mistral.db import server_clock
 from mistral.db.transaction import Database
 from mistral.engine.batch_sender import BatchSender
 from mistral.rpc.base import RPCClient
+from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
 
 _STARTS = ("start_workflow",)
+_SETTLE_PATIENCE = 5.0
 
 
 class EngineGateway:
@@ -42,6 +44,31 @@ class EngineGateway:
     def ask_admitted(self, method: str, ctx: RequestContext, **args: Any) -> Any:
         """The same for a request that waits already, with the API's leave."""
         return self._ask(method, ctx, self._timeout, args)
+
+    def settle(self, ctx: RequestContext, action_ex_id: str, outcome: Outcome) -> None:
+        """Let an engine handle a committed result, for an answer with what becomes of it.
+
+        A moment is all that a caller waits: nothing depends on it, the relay finds the result.
+        """
+        try:
+            with self._admission.waiting:
+                self._settle(ctx, action_ex_id, outcome, min(_SETTLE_PATIENCE, self._timeout))
+        except exc.UnavailableException as error:
+            LOG.info("The result of %s waits for the relay: %s", action_ex_id, error)
+
+    def settle_admitted(self, ctx: RequestContext, action_ex_id: str, outcome: Outcome) -> None:
+        """The same for a request that waits already, with the API's leave, for its result."""
+        self._settle(ctx, action_ex_id, outcome, self._timeout)
+
+    def _settle(
+        self, ctx: RequestContext, action_ex_id: str, outcome: Outcome, timeout: float
+    ) -> None:
+        result = {"state": outcome.state, "result": outcome.value}
+        args = {"action_ex_id": action_ex_id, "result": result}
+        try:
+            self._ask("on_action_complete", ctx, timeout, args)
+        except exc.MistralError as error:
+            LOG.warning("The result of %s waits for the relay: %s", action_ex_id, error)
 
     def _ask(self, method: str, ctx: RequestContext, timeout: float, args: dict[str, Any]) -> Any:
         try:

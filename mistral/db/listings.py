@@ -9,10 +9,22 @@ import sqlalchemy as sa
 from mistral.db import deletion, tables
 from mistral.db.filters import Kind
 from mistral.db.queries import Column, Join, Listing
+from mistral.workflow import states
 
 _WF = tables.workflow_executions
 _TASK = tables.task_executions
 _ACTION = tables.action_executions
+
+_IS_RAW: Final = sa.and_(
+    _ACTION.c.base_name.is_not(None),
+    _ACTION.c.state == states.SUCCESS,
+    _ACTION.c.result_at.is_not(None),
+    sa.not_(_ACTION.c.processed),
+)
+"""As :func:`mistral.workflow.results.is_raw` says it of a row."""
+
+action_state: Final = sa.case((_IS_RAW, states.RUNNING), else_=_ACTION.c.state)
+"""The state of an action for readers: it ends with its final value, not before."""
 
 _OF_WORKFLOW: Final = "workflow"
 _OF_TASK: Final = "task"
@@ -124,18 +136,21 @@ action_executions: Final = Listing(
     {
         **_columns(
             _ACTION,
-            "id name workflow_namespace description state state_info project_id "
-            "workflow_execution_id",
+            "id name workflow_namespace description state_info project_id workflow_execution_id",
         ),
+        "state": Column(action_state, nullable=False),
         **_columns(_ACTION, "task_execution_id", Kind.UUID),
         **_columns(_ACTION, "tags", Kind.TAGS),
-        **_columns(_ACTION, "input output", Kind.BAG),
+        **_columns(_ACTION, "input", Kind.BAG),
+        "output": Column(sa.case((_IS_RAW, None), else_=_ACTION.c.output), Kind.BAG),
         **_columns(_ACTION, "is_sync", Kind.FLAG),
         # a repeated delivery shows what the first one showed, processed meanwhile or not
         "accepted": Column(
             sa.or_(
                 _ACTION.c.accepted,
-                sa.and_(_ACTION.c.result_at.is_not(None), sa.not_(_ACTION.c.processed)),
+                sa.and_(
+                    _ACTION.c.result_at.is_not(None), sa.not_(_ACTION.c.processed), sa.not_(_IS_RAW)
+                ),
             ),
             Kind.FLAG,
         ),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mistral.db import deletion, tables
+from mistral.db import deletion, listings, tables
 from mistral.workflow import states
 
 _WF = tables.workflow_executions
@@ -58,7 +58,8 @@ _TASKS: Final = (
 )
 _ACTIONS: Final = (
     sa.select(
-        *[_ACTION.c[name] for name in _SHORT],
+        *[_ACTION.c[name] for name in _SHORT if name != "state"],
+        listings.action_state.label("state"),
         _ACTION.c.task_execution_id,
         _ACTION.c.accepted,
         # a claim is a sign of life, too

@@ -110,6 +110,16 @@ def is_live(action_ex: ActionExecution) -> bool:
     return action_ex.result_at is None and action_ex.state not in states.COMPLETED
 
 
+def is_raw(action_ex: ActionExecution) -> bool:
+    """Whether the definition of an ad-hoc action has still to be applied to its result."""
+    return (
+        action_ex.base_name is not None
+        and action_ex.state == states.SUCCESS
+        and action_ex.result_at is not None
+        and not action_ex.processed
+    )
+
+
 class Child(Protocol):
     """What tells whether a sub-execution counts for its task."""
 

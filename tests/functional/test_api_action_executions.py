@@ -6,9 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from mistral import exceptions as exc
+from mistral.db import actions, rows
 from mistral.db import values as value_store
+from mistral.db.transaction import Database
 from mistral.utils import json
+from mistral.workflow.values import Bag
 
 UNKNOWN = "11111111-1111-1111-1111-111111111111"
 
@@ -125,6 +130,79 @@ def test_no_engine_is_needed(api: Any, engine: Any, action: Any) -> None:
     path = f"/v2/action-executions/{action.id}"
     assert api("POST", path, {"state": "SUCCESS"}).status_int == 200
     assert api.get(path)["state"] == "SUCCESS"
+
+
+def test_no_engine_is_needed_for_an_adhoc_action_but_to_end_it(
+    api: Any, engine: Any, stored: Any
+) -> None:
+    """Nobody sees SUCCESS before the definition is applied to the result."""
+    row = stored.action(
+        stored.task(stored.execution()), name="mine", base_name="std.async_noop", state="PAUSED"
+    )
+    path, body = f"/v2/action_executions/{row.id}", {"state": "SUCCESS", "output": 3}
+    engine.silent = True
+    first = api("PUT", path, body)
+    assert first.status_int == 200
+    shown = first.json
+    assert (shown["state"], shown["output"], shown["accepted"]) == ("RUNNING", None, False)
+    assert api("PUT", path, body).json == shown == api.get(path)
+    assert api("PUT", path, {"state": "SUCCESS", "output": 4}).status_int == 409
+    assert api("PUT", path, {"state": "ERROR", "output": 3}).status_int == 409
+    lists = "/v2/action_executions?include_output=1&state="
+    assert api.get(f"{lists}SUCCESS")["action_executions"] == []
+    (listed,) = api.get(f"{lists}RUNNING&accepted=false")["action_executions"]
+    assert listed["output"] is None
+    report = api.get(f"/v2/executions/{row.workflow_execution_id}/report")
+    (task,) = report["root_workflow_execution"]["task_executions"]
+    assert task["action_executions"][0]["state"] == "RUNNING"
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"], indirect=True)
+def test_an_adhoc_action_ends_when_its_definition_was_applied(
+    api: Any, engine: Any, stored: Any, database: Database
+) -> None:
+    row = stored.action(name="mine", base_name="std.async_noop")
+    path, body = f"/v2/action_executions/{row.id}", {"state": "SUCCESS", "output": 3}
+
+    def transform(action_ex_id: str, result: Any) -> None:
+        assert (action_ex_id, result) == (row.id, {"state": "SUCCESS", "result": 3})
+
+        def work(conn: sa.Connection) -> None:
+            (action_ex,) = actions.locked(conn, [row.id])
+            action_ex.output = Bag({"result": [3]})
+            actions.finish_alone(action_ex)
+            rows.update(conn, [action_ex])
+
+        database.write(work)
+
+    engine.answers["on_action_complete"] = transform
+    first = api("PUT", path, body)
+    assert (first.json["state"], first.json["output"]) == ("SUCCESS", '{"result": [3]}')
+    assert first.json["accepted"] is True
+    assert api("PUT", path, body).json == first.json == api.get(path)
+    assert api("PUT", path, {"state": "SUCCESS", "output": [3]}).status_int == 409
+    assert engine.methods() == ["on_action_complete"]
+
+
+def test_the_failure_of_an_adhoc_action_is_final_at_once(
+    api: Any, engine: Any, stored: Any
+) -> None:
+    row = stored.action(name="mine", base_name="std.async_noop")
+    body = {"state": "ERROR", "output": "bad"}
+    shown = api("PUT", f"/v2/action_executions/{row.id}", body).json
+    assert (shown["state"], shown["output"]) == ("ERROR", '{"result": "bad"}')
+    assert engine.rung()
+
+
+@pytest.mark.parametrize("answer", [exc.MistralException("It failed."), exc.UnavailableException()])
+def test_a_committed_result_is_taken_whatever_an_engine_says(
+    api: Any, engine: Any, stored: Any, answer: Exception
+) -> None:
+    row = stored.action(name="mine", base_name="std.async_noop")
+    engine.answers["on_action_complete"] = answer
+    body = {"state": "SUCCESS", "output": 1}
+    response = api("PUT", f"/v2/action_executions/{row.id}", body)
+    assert (response.status_int, response.json["state"]) == (200, "RUNNING")
 
 
 @pytest.mark.parametrize(

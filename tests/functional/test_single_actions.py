@@ -111,3 +111,52 @@ def test_a_scheduled_result_has_a_limit(flows: Flows) -> None:
 
     text = processes.wait_until(ended, "the result is refused", 10)
     assert text.startswith("Field size limit exceeded [class=ActionExecution, field=output, ")
+
+
+LATER = """
+later:
+  base: std.async_noop
+  output: <% [$, $] %>
+"""
+
+
+def _seen(flows: Flows, action_id: str, expected: str) -> dict[str, Any]:
+    """The action when it has ended; before that no reader sees its result."""
+
+    def ended() -> dict[str, Any] | None:
+        shown = flows.ok("GET", f"/action_executions/{action_id}")
+        if shown["state"] == "RUNNING":
+            assert shown["output"] is None
+            return None
+        return shown  # type: ignore[no-any-return]
+
+    shown: dict[str, Any] = processes.wait_until(ended, "its end", poll=0.002)
+    assert (shown["state"], shown["output"]) == ("SUCCESS", expected)
+    return shown
+
+
+def test_a_scheduled_adhoc_action_ends_with_its_final_value(flows: Flows) -> None:
+    flows.define(ADHOC, "actions")
+    body = {"name": "around", "workflow_namespace": flows.namespace, "input": {"value": 7}}
+    for _ in range(5):
+        started = flows.ok("POST", "/action_executions", {**body, "params": {"save_result": True}})
+        _seen(flows, started["id"], '{"result": 7}')
+
+
+def test_an_adhoc_action_is_completed_from_outside(flows: Flows) -> None:
+    """Alone and as a task: the answer has the final value, and so has that to a repetition."""
+    flows.define(LATER, "actions")
+    alone = flows.ok(
+        "POST", "/action_executions", {"name": "later", "workflow_namespace": flows.namespace}
+    )
+    execution = flows.launch(
+        "main: {tasks: {t: {action: later, publish: {x: <% task().result %>}}}}"
+    )
+    for action_id in (alone["id"], *execution.wait_actions("t")):
+        status, shown = flows.complete(action_id, 3)
+        assert (status, shown["state"]) == (200, "SUCCESS")
+        assert (shown["output"], shown["accepted"]) == ('{"result": [3, 3]}', True)
+        assert flows.complete(action_id, 3) == (200, shown)
+        assert _seen(flows, action_id, '{"result": [3, 3]}') == shown
+        assert flows.complete(action_id, [3, 3])[0] == 409
+    assert execution.wait().row["output"] == {"x": [3, 3]}

@@ -22,7 +22,7 @@ from mistral.api.responses import Response, answer, empty
 from mistral.db import actions, receipts, tables
 from mistral.db.queries import not_found
 from mistral.utils import clock
-from mistral.workflow import states
+from mistral.workflow import results, states
 from mistral.workflow.entities import ActionExecution
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
 
@@ -128,8 +128,15 @@ class ActionExecutionsController:
             return delivery, self._lists.item(conn, action_id, _ITEM, request)
 
         delivery, item = self._database.write(write)
-        if delivery.accepted and delivery.row is not None:
-            self._doorbell.ring(action_id, delivery.row.workflow_execution_id)
+        row = delivery.row
+        if row is not None and results.is_raw(row):
+            # what its definition makes of it is for an engine to say; a repetition is told the same
+            self._engine.settle(request.caller, action_id, outcome)
+            return self._database.read(
+                lambda conn: self._lists.item(conn, action_id, _ITEM, request)
+            )
+        if delivery.accepted and row is not None:
+            self._doorbell.ring(action_id, row.workflow_execution_id)
         return item
 
     def _command(self, request: ApiRequest, action_id: str, target: str) -> None:
