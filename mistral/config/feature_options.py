@@ -261,7 +261,7 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
 CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt(
         "enabled",
-        default=False,
+        default=True,
         help="Publications of a variable are counted; at joins the most often updated value wins.",
     ),
     cfg.BoolOpt(

@@ -10,8 +10,8 @@ from mistral.expressions import DataContext, LayeredData
 from mistral.lang import InputParam
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import Limits, Means
-from mistral.workflow.values import EMPTY, Bag, Values, same
-from mistral.workflow.versions import OFF, Versioning
+from mistral.workflow.values import EMPTY, Bag, Ref, Values, same
+from mistral.workflow.versions import OFF, Held, Versioning
 
 
 class BagView(Mapping[str, Any]):
@@ -96,49 +96,76 @@ class _Variables(Mapping[str, Any]):
 
 def outbound(task_ex: TaskExecution, versioning: Versioning = OFF) -> Bag:
     """What a finished task hands to its followers (§16.3)."""
-    inherited, published = task_ex.in_context, task_ex.published
-    found = inherited.updated(published)
-    if not versioning.enabled or not published:
-        return found
-    return found.versioned(versioning.published(inherited, published))
+    found = task_ex.in_context.updated(task_ex.published)
+    # counts that nobody keeps up would be wrong later
+    return versioning.outbound(task_ex, found) if versioning.enabled else found.versioned()
 
 
 def merge(tasks: Iterable[TaskExecution], values: Values, versioning: Versioning = OFF) -> Bag:
-    """The contexts of several finished tasks as one (§16.6).
+    """The contexts of several finished tasks as one (§16.6, §16.7).
 
     Mappings merge deeply; a variable that a task published beats one that was merely inherited.
-    Where publications are counted, one that was published more often beats both.
+    Where publications are counted, one that was published more often beats both, and what one
+    branch has replaced does not come back from another.
     """
     found = list(tasks)
     if not found:
         return EMPTY
+    contexts = [outbound(task_ex, versioning) for task_ex in found]
     if len(found) == 1:
-        return outbound(found[0], versioning)
-    if versioning.enabled:
-        return _merged_by_count(found, values, versioning)
-    result = found[0].in_context
-    for task_ex in found[1:]:
-        result = _merged(result, task_ex.in_context, values)
-    for task_ex in found:
-        result = _merged(result, task_ex.published, values)
-    return result
+        return contexts[0]
+    held: dict[str, list[Held]] = {}
+    for task_ex, context in zip(found, contexts, strict=True):
+        for name in context:
+            held.setdefault(name, []).append(Held(context, name in task_ex.published))
+    if not versioning.enabled:
+        return _folded({name: _in_order(known) for name, known in held.items()}, values)
+    meetings = {name: versioning.meeting(name, known) for name, known in held.items()}
+    result = _folded({name: meeting.order for name, meeting in meetings.items()}, values)
+    return result.versioned(
+        {versioning.key(name): meeting.count for name, meeting in meetings.items()},
+        {versioning.key(name): meeting.line.encode() for name, meeting in meetings.items()},
+    )
 
 
-def _merged_by_count(tasks: list[TaskExecution], values: Values, versioning: Versioning) -> Bag:
-    """The same order as without counts, but what was published more often comes later."""
-    inherited = [(t.in_context, t.in_context) for t in tasks]
-    published = [(t.published, outbound(t, versioning)) for t in tasks]
-    result = EMPTY
-    counts: dict[str, int] = {}
-    steps: list[tuple[int, Bag]] = []
-    for bag, counted in (*inherited, *published):
-        for name in bag:
-            count = versioning.count(counted, name)
-            counts[name] = max(count, counts.get(name, 0))
-            steps.append((count, bag.only(name)))
-    for _, part in sorted(steps, key=lambda step: step[0]):
-        result = _merged(result, part, values)
-    return result.versioned(versioning.counts(EMPTY, counts))
+def _in_order(held: Sequence[Held]) -> list[Bag]:
+    """First what the branches hold, then on top of it what their last tasks published."""
+    return [each.context for each in held] + [each.context for each in held if each.is_own]
+
+
+def _folded(orders: Mapping[str, Sequence[Bag]], values: Values) -> Bag:
+    """One bag of variables, each from the values that some bags have for it, one over the other."""
+    differing = {name: order for name, order in orders.items() if _differ(order, name)}
+    apart = ((bag, name) for name, order in differing.items() for bag in order)
+    values.prefetch(bag.only(name) for bag, name in apart if name in bag.refs)
+    merged: dict[str, Any] = {}
+    inline: dict[str, Any] = {}
+    refs: dict[str, Ref] = {}
+    for name, order in orders.items():
+        last = order[-1]
+        mappings = _last_mappings(order, name, values) if name in differing else ()
+        if len(mappings) > 1:
+            merged[name] = merge_mappings(*mappings)
+        elif name in last.refs:
+            refs[name] = last.refs[name]
+        else:
+            inline[name] = last.inline[name]
+    return Bag(inline, refs).updated(values.pack(merged))
+
+
+def _differ(order: Sequence[Bag], name: str) -> bool:
+    return any(not _same(order[0], bag, name) for bag in order[1:])
+
+
+def _last_mappings(order: Sequence[Bag], name: str, values: Values) -> list[Mapping[str, Any]]:
+    """The mappings that no other value lies upon."""
+    found: list[Mapping[str, Any]] = []
+    for bag in reversed(order):
+        value = values.get(bag, name)
+        if not isinstance(value, Mapping):
+            break
+        found.append(value)
+    return found[::-1]
 
 
 def merged_over(older: Bag, published: Mapping[str, Any], values: Values) -> dict[str, Any]:
@@ -150,37 +177,28 @@ def merged_over(older: Bag, published: Mapping[str, Any], values: Values) -> dic
     return result
 
 
-def _merged(left: Bag, right: Bag, values: Values) -> Bag:
-    if not left:
-        return right
-    if left == right:
-        return left
-    clashes = [name for name in right if name in left and not _same(left, right, name)]
-    both: dict[str, Any] = {}
-    for name in clashes:
-        old, new = values.get(left, name), values.get(right, name)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            both[name] = merge_mappings(old, new)
-    result = left.updated(right)
-    return result.updated(values.pack(both)) if both else result
-
-
 def _same(left: Bag, right: Bag, name: str) -> bool:
     if name in left.refs:
         return left.refs[name] == right.refs.get(name)
     return name in right.inline and same(left.inline[name], right.inline[name])
 
 
-def merge_mappings(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
-    """A deep merge; at equal keys the right one wins unless both hold mappings."""
-    result = dict(left)
-    for key, value in right.items():
-        old = result.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            result[key] = merge_mappings(old, value)
-        else:
-            result[key] = value
+def merge_mappings(*mappings: Mapping[str, Any]) -> dict[str, Any]:
+    """A deep merge; at equal keys the later one wins unless both hold mappings."""
+    result: dict[str, Any] = {}
+    for mapping in mappings:
+        _merge_into(result, mapping)
     return result
+
+
+def _merge_into(target: dict[str, Any], mapping: Mapping[str, Any]) -> None:
+    for key, value in mapping.items():
+        if not isinstance(value, Mapping):
+            target[key] = value
+            continue
+        if not isinstance(target.get(key), dict):
+            target[key] = {}
+        _merge_into(target[key], value)
 
 
 def check_input(what: str, declared: Sequence[InputParam], given: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from mistral.expressions import Expressions, Facts
 from mistral.lang import AdHocActionSpec, WorkflowSpec
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Values
-from mistral.workflow.versions import OFF, Versioning
+from mistral.workflow.versions import ON, Versioning
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Limits:
     field_size_kb: int = 1024
     state_info_chars: int = 65500
     merge_strategy: str = "replace"
-    versioning: Versioning = OFF
+    versioning: Versioning = ON
 
 
 @dataclasses.dataclass(frozen=True)

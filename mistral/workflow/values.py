@@ -31,26 +31,29 @@ def same(left: Any, right: Any) -> bool:
 
 
 _NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
+_NO_LINES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Bag:
     """An immutable mapping from names to values, some of them only referred to.
 
-    ``versions`` are no entries: they count publications where the operator wants that (see
-    :mod:`mistral.workflow.versions`), and are empty otherwise.
+    ``versions`` and ``lines`` are no entries: they tell of publications unless the operator does
+    not want that (see :mod:`mistral.workflow.versions`), and are empty otherwise.
     """
 
-    __slots__ = ("inline", "refs", "versions")
+    __slots__ = ("inline", "lines", "refs", "versions")
 
     def __init__(
         self,
         inline: Mapping[str, Any] | None = None,
         refs: Mapping[str, Ref] | None = None,
         versions: Mapping[str, int] = _NO_VERSIONS,
+        lines: Mapping[str, str] = _NO_LINES,
     ) -> None:
         self.inline: dict[str, Any] = dict(inline or {})
         self.refs: dict[str, Ref] = dict(refs or {})
         self.versions = versions
+        self.lines = lines
 
     def __contains__(self, name: object) -> bool:
         return name in self.inline or name in self.refs
@@ -71,6 +74,7 @@ class Bag:
         return (
             self.refs == other.refs
             and self.versions == other.versions
+            and self.lines == other.lines
             and same(self.inline, other.inline)
         )
 
@@ -90,7 +94,7 @@ class Bag:
         refs = {k: v for k, v in self.refs.items() if k not in other.inline}
         inline.update(other.inline)
         refs.update(other.refs)
-        return Bag(inline, refs, self.versions or other.versions)
+        return Bag(inline, refs, self.versions or other.versions, self.lines or other.lines)
 
     def without(self, names: Iterable[str]) -> Bag:
         """This bag less some names."""
@@ -99,6 +103,7 @@ class Bag:
             {k: v for k, v in self.inline.items() if k not in drop},
             {k: v for k, v in self.refs.items() if k not in drop},
             self.versions,
+            self.lines,
         )
 
     def only(self, name: str) -> Bag:
@@ -107,17 +112,25 @@ class Bag:
             return Bag(refs={name: self.refs[name]})
         return Bag({name: self.inline[name]})
 
-    def versioned(self, versions: Mapping[str, int] = _NO_VERSIONS) -> Bag:
-        """The same entries with other counts, or without any."""
-        return self if versions == self.versions else Bag(self.inline, self.refs, versions)
+    def versioned(
+        self,
+        versions: Mapping[str, int] = _NO_VERSIONS,
+        lines: Mapping[str, str] = _NO_LINES,
+    ) -> Bag:
+        """The same entries with something else known of their publications, or nothing."""
+        if versions == self.versions and lines == self.lines:
+            return self
+        return Bag(self.inline, self.refs, versions, lines)
 
     def encode(self) -> str:
         """Text for a column: plain JSON, or ``@`` and a JSON object with inline and refs."""
-        if not self.refs and not self.versions:
+        if not (self.refs or self.versions or self.lines):
             return json.dumps(self.inline)
         parts: dict[str, Any] = {"v": self.inline, "r": self.refs}
         if self.versions:
             parts["n"] = dict(self.versions)
+        if self.lines:
+            parts["l"] = dict(self.lines)
         return "@" + json.dumps(parts)
 
     @classmethod
@@ -129,7 +142,7 @@ class Bag:
             return cls(json.loads(text))
         parts = json.loads(text[1:])
         refs = {k: Ref(*v) for k, v in parts["r"].items()}
-        return cls(parts["v"], refs, parts.get("n", _NO_VERSIONS))
+        return cls(parts["v"], refs, parts.get("n", _NO_VERSIONS), parts.get("l", _NO_LINES))
 
     @property
     def size(self) -> int:

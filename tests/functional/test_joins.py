@@ -247,3 +247,37 @@ main:
     assert run.states()["join"] == "WAITING"
     run.finish("one", None, result)
     assert run.wait().states()["join"] == state
+
+
+def test_no_update_is_lost_where_branches_meet(flows: Flows) -> None:
+    run = flows.run("""
+main:
+  tasks:
+    start: {publish: {a: 0, b: 0}, on-success: [left, right]}
+    left: {publish: {a: 1}, on-success: left2}
+    left2: {action: std.noop, on-success: j}
+    right: {publish: {b: 1}, on-success: right2}
+    right2: {action: std.noop, on-success: j}
+    j: {join: all, action: 'std.echo output=<% [$.a, $.b] %>'}
+""")
+    assert run.task("j")["result"] == [1, 1]
+    assert run.output.items() >= {"a": 1, "b": 1}.items()
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_mapping_that_was_replaced_does_not_come_back(flows: Flows, joined: bool) -> None:
+    follow = ", on-success: j" if joined else ""
+    run = flows.run(f"""
+main:
+  tasks:
+    s: {{publish: {{other: {{s: 1}}}}, on-success: [t1, t2, t3]}}
+    t1: {{publish: {{shm: {{k1: 1}}}}, on-success: t4}}
+    t4: {{publish: {{shm: {{k4: 4}}}}{follow}}}
+    t2: {{publish: {{other: {{t: 2}}}}, on-success: t5}}
+    t5: {{action: std.noop{follow}}}
+    t3: {{action: std.noop{follow}}}
+    {"j: {join: all, publish: {seen: '<% [$.shm, $.other] %>'}}" if joined else ""}
+""")
+    assert [run.output["shm"], run.output["other"]] == [{"k4": 4}, {"t": 2}]
+    if joined:
+        assert run.output["seen"] == [{"k4": 4}, {"t": 2}]
