@@ -5,7 +5,8 @@ statement: whoever repeats it waits for an earlier try that is still under way, 
 if it was committed, and gives the first answer again instead of doing (or refusing) it twice.
 
 A request that may also come twice by itself, as a message does, brings a key and leaves its answer
-in the receipt: it is answered alike by whoever gets it again.
+in the receipt: it is answered alike by whoever gets it again. Where a lock makes the second wait
+for the first, looking for the receipt after it and leaving it at the end will do.
 """
 
 from __future__ import annotations
@@ -56,11 +57,25 @@ def once_for(
                 sa.select(_R.c.answer).where(_R.c.id == key)
             ).scalar_one()
             return found
-        answer = work(conn)
-        conn.execute(sa.update(_R).where(_R.c.id == key).values(answer=answer))
-        return answer
+        done = work(conn)
+        conn.execute(sa.update(_R).where(_R.c.id == key).values(answer=done))
+        return done
 
     return repeated
+
+
+def answer(conn: sa.Connection, key: str) -> dict[str, Any] | None:
+    """The answer in the receipt of a request, if it was carried out."""
+    found: dict[str, Any] | None = conn.execute(
+        sa.select(_R.c.answer).where(_R.c.id == key)
+    ).scalar()
+    return found
+
+
+def leave(conn: sa.Connection, key: str, answered: dict[str, Any]) -> None:
+    """Leave the receipt of a request that is being carried out, with its answer."""
+    row = {"id": key, "created_at": clock.utc_now(), "answer": answered}
+    conn.execute(sa.insert(_R), row)
 
 
 def _leave(conn: sa.Connection, key: str) -> bool:

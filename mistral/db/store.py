@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.db import actions, deletion, hotpath, rows, tables
 from mistral.db import values as value_store
+from mistral.db.decisions import Premises, take_number
+from mistral.db.transaction import SNAPSHOT
 from mistral.workflow import states
 from mistral.workflow.entities import (
     ActionExecution,
@@ -155,18 +157,25 @@ _DELETE_EVENTS = sa.delete(_E).where(_E.c.id.in_(_any_of("ids")))
 
 
 class Store:
-    """Rows of one transaction. The caller locks the execution first (law 2)."""
+    """Rows of one transaction. The caller locks the execution first (law 2).
+
+    Where nothing is locked, ``premises`` remembers what would have been.
+    """
 
     def __init__(self, conn: sa.Connection) -> None:
         self.conn = conn
+        self.premises = Premises()
 
     # executions
 
     def lock_execution(self, execution_id: str) -> WorkflowExecution | None:
         """Serialise with everybody who handles this execution."""
-        return _first(
+        found: WorkflowExecution | None = _first(
             rows.load(self.conn, WorkflowExecution, _EXECUTION_LOCKED, {"id": execution_id})
         )
+        if found is not None:
+            self.premises.locked_execution(found)
+        return found
 
     def execution(self, execution_id: str) -> WorkflowExecution | None:
         """Another execution as it was last committed, only to read."""
@@ -284,7 +293,9 @@ class Store:
 
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         """Actions by id, locked: results from outside are stored without the execution's lock."""
-        return actions.locked(self.conn, ids)
+        found = actions.locked(self.conn, ids)
+        self.premises.locked_actions(found)
+        return found
 
     def abandoned_actions(self, execution_id: str) -> list[str]:
         """Ids of actions without a result at which nobody looks any more."""
@@ -313,7 +324,10 @@ class Store:
 
     def delivered_actions(self, task_id: str) -> list[str]:
         """Ids of the actions of a task whose results were stored and are not processed yet."""
-        return [row[0] for row in self.conn.execute(_DELIVERED, {"id": task_id})]
+        params = {"id": task_id}
+        found = hotpath.select(self.conn, _DELIVERED, params)
+        self.premises.answered(_DELIVERED, params, found)
+        return [row[0] for row in found]
 
     # joins, timers, events
 
@@ -347,12 +361,9 @@ class Store:
 
     def command_number(self) -> int:
         """The next number of an operator's command."""
-        table = tables.command_numbers
-        inserted = self.conn.execute(sa.insert(table).values())
-        key: Any = inserted.inserted_primary_key
-        number = int(key[0])
-        self.conn.execute(sa.delete(table).where(table.c.id == number))
-        return number
+        if self.conn.get_execution_options().get(SNAPSHOT):
+            return self.premises.number(self.conn)
+        return take_number(self.conn)
 
     # values and writes
 

@@ -36,6 +36,9 @@ _DRIVERS = {
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
 }
+SNAPSHOT = "snapshot"
+"""The execution option of connections on which nothing can be written."""
+
 PATIENCE = 5.0
 """Seconds for which a transaction is tried again while the server is away."""
 
@@ -296,6 +299,7 @@ def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
             max_overflow=56,
             pool_timeout=120,
             hide_parameters=True,
+            execution_options={SNAPSHOT: True},
         )
 
     @event.listens_for(engine, "connect")

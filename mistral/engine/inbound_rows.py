@@ -55,10 +55,10 @@ class InboundRows:
         old.apply({k: getattr(inbound, k) for k in ("state", "source_task_id", "event", "attempt")})
         return before
 
-    def write(self) -> None:
+    def write(self, store: Store) -> None:
         """Store what is new or has changed."""
         fresh = {id(row) for row in self._new}
-        self._store.insert(self._new)
-        self._store.update(
+        store.insert(self._new)
+        store.update(
             [row for rows in self._known.values() for row in rows.values() if id(row) not in fresh]
         )

@@ -15,12 +15,13 @@ from collections.abc import Callable, Sequence
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
+from mistral.db.decisions import Decision
 from mistral.db.failures import is_transient
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import incoming, single_actions, trials
 from mistral.engine.mailbox import Mail
-from mistral.engine.transactions import Transactions
+from mistral.engine.transactions import Transactions, Write
 from mistral.engine.trials import Trials
 from mistral.engine.unit import Unit
 from mistral.services.catalog import Catalog
@@ -156,23 +157,30 @@ class MailHandler:
             self._tell(mail)
 
     def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
-        def decide(unit: Unit) -> list[Command]:
-            self._trials.handled(unit.store.conn, execution_id, mails)
+        def handle(unit: Unit) -> list[Command]:
             return incoming.handle(unit, mails)
 
-        def alone(conn: sa.Connection) -> None:
-            self._trials.handled(conn, execution_id, mails)
-            single_actions.finish(conn, self._catalog, self._limits, execution_id, mails)
-            count = incoming.set_aside(Store(conn), mails)
-            if count:
-                LOG.warning(
-                    "Set aside: %s rows whose execution is gone [execution_id=%s]; "
-                    "mistral-set-aside shows them",
-                    count,
-                    execution_id,
-                )
+        def alone(conn: sa.Connection) -> Decision[None]:
+            finish = single_actions.finish(conn, self._catalog, self._limits, execution_id, mails)
 
-        self._transactions.handle(execution_id, decide, alone)
+            def write(conn: sa.Connection) -> None:
+                finish.write(conn)
+                count = incoming.set_aside(Store(conn), mails)
+                if count:
+                    LOG.warning(
+                        "Set aside: %s rows whose execution is gone [execution_id=%s]; "
+                        "mistral-set-aside shows them",
+                        count,
+                        execution_id,
+                    )
+
+            return Decision(write, finish.premises)
+
+        self._transactions.handle(execution_id, handle, alone, self._settling(execution_id, mails))
+
+    def _settling(self, execution_id: str, mails: Sequence[Mail]) -> Write:
+        """Note with the handling of mail that it is handled."""
+        return lambda conn: self._trials.handled(conn, execution_id, mails)
 
     def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
         """An event could not be handled: what it brings is kept, its row stays due."""
@@ -216,16 +224,16 @@ class MailHandler:
         """
 
         def end(how: Callable[[Unit, Mail, str], list[Command]]) -> None:
-            def decide(unit: Unit) -> list[Command]:
-                self._trials.handled(unit.store.conn, execution_id, [mail])
+            def handle(unit: Unit) -> list[Command]:
                 return how(unit, mail, cause)
 
-            def alone(conn: sa.Connection) -> None:
+            def alone(_conn: sa.Connection) -> Decision[None]:
                 # such an execution is gone, or it is an action that belongs to none
-                self._trials.handled(conn, execution_id, [mail])
-                single_actions.give_up(conn, mail.id, incoming.gave_up(mail, cause))
+                message = incoming.gave_up(mail, cause)
+                return Decision(lambda conn: single_actions.give_up(conn, mail.id, message))
 
-            self._transactions.handle(execution_id, decide, alone)
+            settle = self._settling(execution_id, [mail])
+            self._transactions.handle(execution_id, handle, alone, settle)
 
         if is_worse:
             end(incoming.break_off)

@@ -14,6 +14,7 @@ from mistral.context import RequestContext
 from mistral.db import actions as action_store
 from mistral.db import rows
 from mistral.db import values as value_store
+from mistral.db.decisions import Decision
 from mistral.db.store import Store
 from mistral.engine import action_handler, views
 from mistral.engine.action_queue import ActionQueue
@@ -34,6 +35,7 @@ CALLER_MARGIN = dt.timedelta(seconds=30)
 """A caller stores the result itself; nobody is to be faster."""
 
 Send = tuple[str | None, Mapping[str, Any]]
+JsonDict = dict[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,19 +54,20 @@ class Request:
         return bool(self.params.get(name))
 
 
-def prepare(
-    catalog: Catalog,
-    queue: ActionQueue,
-    limits: Limits,
-    request: Request,
-    conn: sa.Connection,
-    is_saved: bool = False,
-) -> tuple[dict[str, Any], Send | None]:
-    """Check an action and describe its run; save it where asked.
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that was checked: the answer for the caller, and what is to be saved and sent."""
 
-    :param is_saved: an earlier try has saved it although its COMMIT seemed to fail.
-    :returns: the answer for the caller, and the message to send if an executor is to run it.
-    """
+    answer: JsonDict
+    send: Send | None
+    row: ActionExecution | None
+    values: Mapping[str, bytes]
+
+
+def prepare(
+    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, conn: sa.Connection
+) -> Prepared:
+    """Check an action and describe its run; only reads."""
     namespace = request.params.get("namespace") or ""
     definition = catalog.find_action(conn, [request.name], namespace, request.ctx.project_id)
     unit = _unit(conn, catalog, limits, request.action_id, request.ctx.project_id, namespace)
@@ -75,16 +78,22 @@ def prepare(
         # should the caller's process die, somebody has to end what it has begun
         patience = request.params.get("timeout") or queue.options.patience.caller
         action_ex.next_look_at = utc_now() + dt.timedelta(seconds=patience) + CALLER_MARGIN
-    if save and not is_saved:
-        Store(conn).insert([action_ex])
-        value_store.store(conn, action_ex.id, unit.values.new)
     call = queue.call(action_ex, unit.values, None)
     answer = {
         "action": views.action(action_ex, unit.values),
         "saved": save,
         "call": call if waits else None,
     }
-    return answer, None if waits else (action_ex.target, call)
+    send = None if waits else (action_ex.target, call)
+    return Prepared(answer, send, action_ex if save else None, unit.values.new)
+
+
+def save(conn: sa.Connection, prepared: Prepared) -> Prepared:
+    """Store what was prepared, where asked."""
+    if prepared.row is not None:
+        rows.insert(conn, [prepared.row])
+        value_store.store(conn, prepared.row.id, prepared.values)
+    return prepared
 
 
 def _described(action: PythonAction, request: Request) -> tuple[ActionExecution, bool]:
@@ -176,31 +185,38 @@ def set_state(conn: sa.Connection, action_id: str, state: str) -> dict[str, Any]
 
 
 def finish(
-    conn: sa.Connection,
-    catalog: Catalog,
-    limits: Limits,
-    action_id: str,
-    mails: Sequence[Mail] = (),
-) -> None:
+    conn: sa.Connection, catalog: Catalog, limits: Limits, action_id: str, mails: Sequence[Mail]
+) -> Decision[None]:
     """Take the result of such an action, stored or in the mail; an ad-hoc one transforms it."""
+    store = Store(conn)
+    found = store.lock_actions([action_id])
+    if not found:
+        return Decision(lambda conn: None)
+    action_ex = found[0]
+    root_id = action_ex.root_execution_id or action_ex.id
+    project_id, namespace = action_ex.project_id, action_ex.workflow_namespace
+    unit = _unit(conn, catalog, limits, root_id, project_id, namespace)
     for mail in mails:
         if isinstance(mail.content, results.Outcome):
-            _deliver(conn, limits, action_id, mail)
-    for action_ex in action_store.locked(conn, [action_id]):
-        if action_ex.workflow_execution_id is not None or action_ex.processed:
-            continue
-        if action_ex.result_at is None:
-            continue
-        _finish_adhoc(conn, catalog, limits, action_ex)
+            _take(action_ex, mail, limits, unit)
+    is_alone = action_ex.workflow_execution_id is None
+    if is_alone and action_ex.result_at is not None and not action_ex.processed:
+        _transform_stored(unit, action_ex)
         action_store.finish_alone(action_ex)
+
+    def write(conn: sa.Connection) -> None:
         rows.update(conn, [action_ex])
+        value_store.store(conn, root_id, unit.values.new)
+
+    return Decision(write, store.premises)
 
 
-def _deliver(conn: sa.Connection, limits: Limits, action_id: str, mail: Mail) -> None:
-    if mail.kind == "lost" and _is_signalled(conn, action_id):
+def _take(action_ex: ActionExecution, mail: Mail, limits: Limits, unit: Unit) -> None:
+    if mail.kind == "lost" and action_ex.signalled_at is not None:
+        # its executor was heard of after all: the third party knows
         return
     outcome = mail.content.fitting(limits.field_size_kb)
-    action_store.deliver(conn, action_id, outcome, utc_now())
+    results.accept(action_ex, outcome, unit.values, unit.now)
 
 
 def give_up(conn: sa.Connection, action_id: str, message: str) -> None:
@@ -236,15 +252,17 @@ def transform(
         return results.Outcome(states.ERROR, str(error))
 
 
-def _finish_adhoc(
-    conn: sa.Connection, catalog: Catalog, limits: Limits, action_ex: ActionExecution
-) -> None:
+def _transform_stored(unit: Unit, action_ex: ActionExecution) -> None:
+    """The same for a result that is stored."""
     if action_ex.base_name is None:
         return
-    namespace = action_ex.workflow_namespace
-    unit = _unit(conn, catalog, limits, action_ex.id, action_ex.project_id, namespace)
     try:
-        definition = catalog.find_action(conn, [action_ex.name], namespace, action_ex.project_id)
+        definition = unit.catalog.find_action(
+            unit.store.conn,
+            [action_ex.name],
+            action_ex.workflow_namespace,
+            action_ex.project_id,
+        )
         outcome = results.outcome_of(action_ex, unit.values)
         for command in _domain_object(unit, definition, action_ex).complete(outcome):
             if isinstance(command, UpdateAction):
@@ -252,4 +270,3 @@ def _finish_adhoc(
     except exc.MistralException as error:
         action_ex.state = states.ERROR
         action_ex.output = unit.values.pack({"result": str(error)})
-    value_store.store(conn, action_ex.id, unit.values.new)

@@ -16,6 +16,7 @@ from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions
 from mistral.db import values as value_store
+from mistral.db.decisions import Decision, decide
 from mistral.db.failures import is_duplicate
 from mistral.db.store import Store
 from mistral.db.transaction import Database
@@ -80,7 +81,7 @@ class Starts:
         try:
             with self._gate:
                 self._faults.point("engine.start")
-                view, ready = self._db.write(work)
+                view, ready = decide(self._db, work)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
@@ -104,7 +105,7 @@ class Starts:
         execution_id: str,
         params: Mapping[str, Any],
         conn: sa.Connection,
-    ) -> tuple[JsonDict, Ready]:
+    ) -> Decision[tuple[JsonDict, Ready]]:
         project_id = request.ctx.project_id
         row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
         if row is None:
@@ -121,8 +122,9 @@ class Starts:
         unit = self._transactions.unit(Store(conn), blank)
         workflow = wf.Workflow(definition, None, unit)
         dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
-        ready = self._transactions.flush(unit)
-        return views.execution(unit.wf_ex, unit.values), ready
+        decision = self._transactions.decided(unit)
+        view = views.execution(unit.wf_ex, unit.values)
+        return Decision(lambda conn: (view, decision.write(conn)), decision.premises)
 
     def action(self, request: single_actions.Request) -> JsonDict:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
@@ -134,17 +136,22 @@ class Starts:
         prepare = functools.partial(
             single_actions.prepare, self._catalog, self._queue, self._limits, request
         )
+
+        def think(conn: sa.Connection) -> Decision[single_actions.Prepared]:
+            prepared = prepare(conn)
+            return Decision(lambda conn: single_actions.save(conn, prepared))
+
         try:
             with self._gate:
-                answer, send = self._db.write(prepare)
+                prepared = decide(self._db, think)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):
                 raise
             # this request has saved it before: not a second action
-            answer, send = self._db.read(functools.partial(prepare, is_saved=True))
-        if send is not None:
-            self._queue.send([send])
-        return answer
+            prepared = self._db.read(prepare)
+        if prepared.send is not None:
+            self._queue.send([prepared.send])
+        return prepared.answer
 
 
 def existing(conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:

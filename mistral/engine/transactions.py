@@ -1,7 +1,8 @@
-"""One event, one transaction on one execution: lock, load, decide, apply, commit, ring (law 2).
+"""One event, one transaction on one execution: lock, load, decide, write, commit, ring (law 2).
 
 The engine's use cases and its mail handler hand in what is to be decided; nobody else handles an
-execution. What must be sent waits for the commit.
+execution. Nothing is written before everything is decided, which :mod:`mistral.db.decisions` needs
+where all writers wait for each other. What must be sent waits for the commit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.db import receipts
+from mistral.db.decisions import Decision, decide
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import trace, views
@@ -30,6 +32,7 @@ from mistral.workflow.entities import Timer, WorkflowExecution
 from mistral.workflow.means import Limits
 
 Decide = Callable[[Unit], list[Command]]
+Write = Callable[[sa.Connection], None]
 JsonDict = dict[str, Any]
 
 
@@ -68,52 +71,56 @@ class Transactions:
     def handle(
         self,
         execution_id: str,
-        decide: Decide,
-        otherwise: Callable[[sa.Connection], None],
+        handle: Decide,
+        otherwise: Callable[[sa.Connection], Decision[None]],
+        settle: Write,
     ) -> None:
         """Handle what has arrived for an execution.
 
-        :param otherwise: what to do where there is no such execution.
+        :param otherwise: what to decide where there is no such execution.
+        :param settle: is done in the transaction that writes, whatever was decided.
         """
 
-        def work(conn: sa.Connection) -> Ready | None:
+        def think(conn: sa.Connection) -> Decision[Ready | None]:
             unit = self._locked(conn, execution_id)
             if unit is None:
-                otherwise(conn)
-                return None
-            dispatch(unit, decide(unit))
-            return self.flush(unit)
+                return _settling(settle, otherwise(conn))
+            dispatch(unit, handle(unit))
+            return _settling(settle, self.decided(unit))
 
-        ready = self._db.write(work)
+        ready = decide(self._db, think)
         if ready is not None:
             self.ring(ready)
 
-    def command(self, execution_id: str, decide: Decide, key: str) -> JsonDict:
+    def command(self, execution_id: str, command: Decide, key: str) -> JsonDict:
         """Carry out an operator's command and tell what became of the execution.
 
         :param key: of the request: what was carried out for it is not decided again.
         :raises NotFoundException: there is no such execution.
         """
-        ready: list[Ready] = []
 
-        def work(conn: sa.Connection) -> JsonDict:
+        def think(conn: sa.Connection) -> Decision[tuple[JsonDict, Ready | None]]:
             unit = self._locked(conn, execution_id)
+            # an earlier try, if any, has let go of the lock: what it has committed is seen
+            answer = receipts.answer(conn, key)
+            if answer is not None:
+                # and what it has not rung for is found by the relay
+                return Decision(lambda conn: (answer, None))
             if unit is None or unit.store.is_being_deleted(execution_id):
                 raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
-            dispatch(unit, decide(unit))
-            ready.append(self.flush(unit))
-            return views.brief(unit.wf_ex)
+            dispatch(unit, command(unit))
+            decision = self.decided(unit)
+            shown = views.brief(unit.wf_ex)
 
-        carried_out = receipts.once_for(key, work)
+            def write(conn: sa.Connection) -> tuple[JsonDict, Ready | None]:
+                receipts.leave(conn, key, shown)
+                return shown, decision.write(conn)
 
-        def attempt(conn: sa.Connection) -> JsonDict:
-            # what an earlier one has committed, if any, is found by the relay
-            ready.clear()
-            return carried_out(conn)
+            return Decision(write, decision.premises)
 
-        shown = self._db.write(attempt)
-        for each in ready:
-            self.ring(each)
+        shown, ready = decide(self._db, think)
+        if ready is not None:
+            self.ring(ready)
         return shown
 
     def _locked(self, conn: sa.Connection, execution_id: str) -> Unit | None:
@@ -125,16 +132,21 @@ class Transactions:
         """The unit of work of a transaction on an execution, or on one that is about to be."""
         return Unit(store, self._catalog, self._limits, utc_now(), wf_ex)
 
-    def flush(self, unit: Unit) -> Ready:
-        """Write what was decided, and make ready what is sent after the commit."""
+    def decided(self, unit: Unit) -> Decision[Ready]:
+        """What is to be written, and what is sent after the commit."""
         traced = trace.lines(unit) if self._trace.isEnabledFor(logging.INFO) else []
-        bell = unit.flush()
+        bell = unit.close()
         calls = [
             (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
             for action_ex in bell.actions
         ]
-        self._faults.point("engine.before_commit")
-        return Ready(bell, calls, traced)
+
+        def write(conn: sa.Connection) -> Ready:
+            unit.write(Store(conn))
+            self._faults.point("engine.before_commit")
+            return Ready(bell, calls, traced)
+
+        return Decision(write, unit.store.premises)
 
     def ring(self, ready: Ready) -> None:
         """After the commit: tell everybody for whom there is a row now."""
@@ -148,3 +160,11 @@ class Transactions:
             self._post(child_id, [Mail("start", child_id)])
         for event in bell.events:
             self._post(event.execution_id, [Mail("event", event.id)])
+
+
+def _settling(settle: Write, decision: Decision[Any]) -> Decision[Any]:
+    def write(conn: sa.Connection) -> Any:
+        settle(conn)
+        return decision.write(conn)
+
+    return Decision(write, decision.premises)

@@ -1,8 +1,9 @@
 """The unit of work: what one transaction knows and changes of one workflow execution.
 
 It answers the domain's questions (:class:`~mistral.workflow.means.WorkflowMeans`), keeps the
-rows that were read so that each is read once, and writes the differences at the end. The handlers
-ask it, the dispatcher changes it; ``transactions`` and ``single_actions`` make one each time.
+rows that were read so that each is read once, and writes the differences at the end; before that
+it writes nothing. The handlers ask it, the dispatcher changes it; ``transactions`` and
+``single_actions`` make one each time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mistral.engine import facts as engine_facts
 from mistral.engine.elsewhere import Elsewhere
 from mistral.engine.inbound_rows import InboundRows
 from mistral.engine.notices import Notices
+from mistral.engine.sweeps import Sweeps
 from mistral.expressions import Expressions
 from mistral.lang import WorkflowSpec
 from mistral.services.catalog import Catalog
@@ -86,6 +88,7 @@ class Unit:
         self.new_executions: list[WorkflowExecution] = []
         self.new_tasks: dict[str, TaskExecution] = {}
         self.new_actions: dict[str, ActionExecution] = {}
+        self._sweeps = Sweeps()
         self.inbounds = InboundRows(store, self.new_tasks)
 
     # definitions
@@ -246,7 +249,8 @@ class Unit:
         """Accepted actions of a task in order of index."""
         known = {a.id: a for a in self._actions.values() if a.task_execution_id == task_ex.id}
         if not self._knows_all(task_ex, known):
-            for row in self.store.results_of_tasks([task_ex.id]):
+            stored = self.store.results_of_tasks([task_ex.id])
+            for row in self._sweeps.corrected(stored):
                 known.setdefault(row.id, self._actions.setdefault(row.id, row))
         counting = results.counting(task_ex, (a for a in known.values() if a.accepted))
         return sorted(counting, key=lambda a: (a.idx, a.id))
@@ -322,7 +326,7 @@ class Unit:
         """Lock and read actions, with their tasks."""
         missing = [i for i in action_ids if i not in self._actions]
         if missing:
-            for row in self.store.lock_actions(missing):
+            for row in self._sweeps.corrected(self.store.lock_actions(missing)):
                 self._actions[row.id] = row
         found = [self._actions[i] for i in action_ids if i in self._actions]
         self.tasks(list({a.task_execution_id for a in found if a.task_execution_id}))
@@ -370,24 +374,15 @@ class Unit:
 
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""
-        self.store.discard_results(task_id, failed_only)
-        for action_ex in self._actions.values():
-            if action_ex.task_execution_id == task_id and not (
-                failed_only and action_ex.state == states.SUCCESS
-            ):
-                action_ex.accepted = False
+        self._sweeps.discard_results(task_id, failed_only, self._actions.values())
 
     def call_off_actions(self, task_ex: TaskExecution, cause: str) -> None:
         """Nobody waits any more for what a task has been running."""
         if (task_ex.id, task_ex.attempt) in self.settled:
             return
         changes = results.called_off(cause, self.now)
-        known = [a for a in self._actions.values() if a.task_execution_id == task_ex.id]
-        for action_ex in known:
-            if results.is_live(action_ex):
-                action_ex.apply(changes)
-        if task_ex.id not in self.new_tasks:
-            self.store.call_off_actions(task_ex.id, changes, [a.id for a in known])
+        is_new = task_ex.id in self.new_tasks
+        self._sweeps.call_off(task_ex.id, is_new, changes, self._actions.values())
         self.settled.add((task_ex.id, task_ex.attempt))
 
     def touched_tasks(self) -> list[TaskExecution]:
@@ -400,12 +395,11 @@ class Unit:
 
     # the end
 
-    def flush(self) -> Bell:
-        """Write everything: the execution first, then tasks, actions, timers, values."""
+    def close(self) -> Bell:
+        """Everything is decided; what is to be rung when it is written."""
         self.wf_ex.version += 1
-        self._write()
-        self.notices.write(self.store)
-        self.store.save_values(self.wf_ex.root_id, self.values.new)
+        if not self.is_new and self._is_news(self.wf_ex):
+            self.wf_ex.updated_at = self.now
         return Bell(
             tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
             tuple(child.id for child in self.new_executions),
@@ -413,20 +407,24 @@ class Unit:
             tuple(self.notices.timers),
         )
 
-    def _write(self) -> None:
-        store, wf_ex = self.store, self.wf_ex
+    def write(self, store: Store) -> None:
+        """Write everything: the execution first, then tasks, actions, timers, values.
+
+        :param store: of the transaction that carries the decision out.
+        """
         if self.is_new:
-            store.insert([wf_ex])
+            store.insert([self.wf_ex])
         else:
-            if self._is_news(wf_ex):
-                wf_ex.updated_at = self.now
-            store.update([wf_ex])
+            store.update([self.wf_ex])
         store.insert(self.new_executions)
         store.insert(list(self.new_tasks.values()))
         store.update([t for t in self._tasks.values() if t.id not in self.new_tasks])
+        self._sweeps.write(store)
         store.insert(list(self.new_actions.values()))
         store.update([a for a in self._actions.values() if a.id not in self.new_actions])
-        self.inbounds.write()
+        self.inbounds.write(store)
+        self.notices.write(store)
+        store.save_values(self.wf_ex.root_id, self.values.new)
 
     @staticmethod
     def _is_news(wf_ex: WorkflowExecution) -> bool:

@@ -149,6 +149,7 @@ class MemoryDatabase:
     """Committed rows, locks, and the transactions under way."""
 
     dialect_name = "memory"
+    is_sqlite = False
 
     def __init__(self, turns: Turns | None = None) -> None:
         self.turns: Turns = turns or ThreadTurns()

@@ -46,9 +46,6 @@ class MemoryStore(Store):
 
     conn: Any
 
-    def __init__(self, conn: Any) -> None:
-        self.conn = conn
-
     # executions
 
     def lock_execution(self, execution_id: str) -> WorkflowExecution | None:
@@ -513,7 +510,11 @@ def _count(
 
 
 HANDLINGS = SimpleNamespace(begun=begun, begin=begin, take_back=take_back, forget=forget, Key=Key)
-RECEIPTS = SimpleNamespace(once_for=lambda key, work: work)
+RECEIPTS = SimpleNamespace(
+    once_for=lambda key, work: work,
+    answer=lambda conn, key: None,
+    leave=lambda conn, key, answered: None,
+)
 """A COMMIT's answer does not get lost here, and commands come once."""
 
 MEMBERS = SimpleNamespace(seen=seen, last_seen=last_seen)

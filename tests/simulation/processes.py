@@ -80,6 +80,7 @@ class ProcessDatabase:
     """A process's way to the database; the process may die before and after each commit."""
 
     dialect_name = "memory"
+    is_sqlite = False
 
     def __init__(self, process: Process, network: Network, database: memory.MemoryDatabase) -> None:
         self._process = process

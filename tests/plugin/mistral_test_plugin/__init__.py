@@ -5,6 +5,8 @@ The documentation shows them.
 
 from __future__ import annotations
 
+import ctypes
+import time
 from typing import Annotated, Any
 
 from mistral_lib import actions
@@ -61,6 +63,28 @@ class Ask(actions.Action):
         return False
 
 
+class Hold(actions.Action):
+    """Lets nothing else of its process run for a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def run(self, context: actions.ActionContext) -> float:
+        return hold(context, self.seconds)
+
+
 def initials(context: Any, full_name: str) -> str:
     """First letters: a function for expressions; the context is the data they see."""
     return "".join(word[0] for word in full_name.split())
+
+
+def slumber(context: Any, seconds: float) -> float:
+    """Takes its time; others run meanwhile."""
+    time.sleep(seconds)
+    return seconds
+
+
+def hold(context: Any, seconds: float) -> float:
+    """Takes its time inside of C, as a bad library does: the interpreter stands still."""
+    ctypes.PyDLL(None).usleep(int(seconds * 1_000_000))
+    return seconds

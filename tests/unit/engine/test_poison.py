@@ -35,7 +35,8 @@ class Surroundings:
         queue = MagicMock(spec=ActionQueue)
         queue.options = SendOptions()
         self.database = database
-        self.engine = DefaultEngine(database, MagicMock(spec=Catalog), queue)
+        catalog = MagicMock(spec=Catalog, expressions=MagicMock())
+        self.engine = DefaultEngine(database, catalog, queue)
         if is_running:
             self.engine._mailboxes.start()
         self.execution_id = ids.new_id()
@@ -159,7 +160,9 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     around.database.write(lambda conn: rows.insert(conn, [action_ex]))
     outcome = results.Outcome(states.SUCCESS, "x")
     around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
-    monkeypatch.setattr(single_actions, "_finish_adhoc", MagicMock(side_effect=IndexError("a bug")))
+    monkeypatch.setattr(
+        single_actions, "_transform_stored", MagicMock(side_effect=IndexError("a bug"))
+    )
 
     for look in range(trials.MAX_TRIES):
         assert not around.row(action_id).processed

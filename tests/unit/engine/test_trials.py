@@ -161,6 +161,7 @@ def test_what_another_engine_handled_meanwhile_is_not_given_up(site: Any) -> Non
         execution_id,
         lambda unit: incoming.handle(unit, [Mail("delivered", action_id)]),
         MagicMock(),
+        MagicMock(),
     )
     life.engine._mail.handle(execution_id, [slow])
     assert site.execution(execution_id).state == "RUNNING"

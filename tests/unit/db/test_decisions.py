@@ -1,0 +1,168 @@
+"""Decisions where all writers wait for each other: on a snapshot, carried out if it still holds."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mistral.db import actions, tables
+from mistral.db.decisions import SNAPSHOTS, Decision, decide
+from mistral.db.store import Store
+from mistral.db.transaction import Database
+from mistral.utils import clock
+from mistral.workflow.entities import ActionExecution, WorkflowExecution
+from mistral.workflow.results import Outcome
+
+
+@pytest.fixture
+def database(fresh_sqlite_url: str) -> Iterator[Database]:
+    """One execution with one action."""
+    found = Database(fresh_sqlite_url)
+    with found.connect() as conn:
+        tables.metadata.create_all(conn)
+        conn.commit()
+    execution = WorkflowExecution("w", "wf", "0", created_at=clock.utc_now())
+    action_ex = ActionExecution(
+        "a", "std.noop", workflow_execution_id="w", created_at=clock.utc_now()
+    )
+    found.write(lambda conn: Store(conn).insert([execution]))
+    found.write(lambda conn: Store(conn).insert([action_ex]))
+    yield found
+    found.close()
+
+
+class Thinking:
+    """Raises the execution's version; what ``meanwhile`` does happens before that is written."""
+
+    def __init__(self, meanwhile: Callable[[int], None] = lambda count: None) -> None:
+        self.count = 0
+        self._meanwhile = meanwhile
+
+    def __call__(self, conn: sa.Connection) -> Decision[int]:
+        store = Store(conn)
+        found = store.lock_execution("w")
+        store.lock_actions(["a"])
+        assert found is not None
+        found.version += 1
+        self.count += 1
+        self._meanwhile(self.count)
+        return Decision(lambda conn: self._write(conn, found), store.premises)
+
+    @staticmethod
+    def _write(conn: sa.Connection, found: WorkflowExecution) -> int:
+        Store(conn).update([found])
+        return found.version
+
+
+def _version(database: Database) -> int:
+    found = database.read(lambda conn: Store(conn).execution("w"))
+    assert found is not None
+    return found.version
+
+
+def _deliver(database: Database) -> None:
+    database.write(lambda conn: actions.deliver(conn, "a", Outcome("SUCCESS"), clock.utc_now()))
+
+
+def _handle(database: Database) -> None:
+    assert decide(database, Thinking()) > 0
+
+
+def _describe(database: Database) -> None:
+    changes = {"description": "x", "tries": 3}
+    database.write(lambda conn: conn.execute(sa.update(tables.workflow_executions).values(changes)))
+
+
+@pytest.mark.parametrize(
+    ("change", "count"), [(_deliver, 2), (_handle, 2), (_describe, 1)], ids=lambda value: str(value)
+)
+def test_it_is_decided_again_when_others_were_faster(
+    database: Database, change: Callable[[Database], None], count: int
+) -> None:
+    thinking = Thinking(lambda number: change(database) if number == 1 else None)
+    assert decide(database, thinking) == _version(database)
+    assert thinking.count == count
+
+
+def test_nobody_waits_for_who_decides(database: Database) -> None:
+    thinks, may_go_on = threading.Event(), threading.Event()
+
+    def meanwhile(_count: int) -> None:
+        thinks.set()
+        assert may_go_on.wait(10)
+
+    slow = threading.Thread(target=decide, args=(database, Thinking(meanwhile)))
+    slow.start()
+    assert thinks.wait(10)
+    _describe(database)
+    may_go_on.set()
+    slow.join(10)
+    found = database.read(lambda conn: Store(conn).execution("w"))
+    assert found is not None
+    assert (found.version, found.description, found.tries) == (1, "x", 3)
+
+
+def test_who_never_is_the_first_keeps_the_others_waiting_at_last(database: Database) -> None:
+    others: list[threading.Thread] = []
+
+    def meanwhile(count: int) -> None:
+        other = threading.Thread(target=_handle, args=(database,))
+        other.start()
+        if count <= SNAPSHOTS:
+            other.join(10)
+        others.append(other)
+
+    thinking = Thinking(meanwhile)
+    decide(database, thinking)
+    for other in others:
+        other.join(10)
+    assert thinking.count == SNAPSHOTS + 1
+    assert _version(database) == len(others) + 1
+
+
+def test_a_transaction_that_failed_half_way_is_decided_again(database: Database) -> None:
+    """What was written is forgotten by the entities, too."""
+    locked = sa.exc.OperationalError("", {}, sqlite3.OperationalError("database is locked"))
+
+    class Failing(Thinking):
+        def __call__(self, conn: sa.Connection) -> Decision[int]:
+            decision = super().__call__(conn)
+
+            def write(conn: sa.Connection) -> int:
+                version = decision.write(conn)
+                if self.count == 1:
+                    raise locked
+                return version
+
+            return Decision(write, decision.premises)
+
+    thinking = Failing()
+    assert decide(database, thinking) == _version(database) == 1
+    assert thinking.count == 2
+
+
+def test_numbers_of_commands_belong_to_one_decision_each(database: Database) -> None:
+    def think(meanwhile: Callable[[], Any]) -> Callable[[sa.Connection], Decision[list[int]]]:
+        def thinking(conn: sa.Connection) -> Decision[list[int]]:
+            store = Store(conn)
+            numbers = [store.command_number(), store.command_number()]
+            meanwhile()
+            return Decision(lambda conn: numbers, store.premises)
+
+        return thinking
+
+    first: list[int] = []
+
+    def interfere() -> None:
+        if not first:
+            first.extend(decide(database, think(lambda: None)))
+
+    second = decide(database, think(interfere))
+    third = database.write(lambda conn: Store(conn).command_number())
+    taken = [*first, *second, third]
+    assert taken == sorted(set(taken))
