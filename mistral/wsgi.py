@@ -15,7 +15,7 @@ from oslo_config import cfg
 
 from mistral import config
 from mistral.api.app import WsgiApp
-from mistral.cmd import assembly
+from mistral.cmd import assembly, remarks
 from mistral.service import logs
 
 
@@ -43,6 +43,7 @@ class LazyApplication:
 def _create() -> LazyApplication:
     conf = config.load(prog="mistral-wsgi")
     logs.set_up(conf)
+    remarks.make(conf)
     return LazyApplication(conf)
 
 

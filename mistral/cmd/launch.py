@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
-import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,19 +12,10 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 from mistral import config
-from mistral.cmd import assembly
+from mistral.cmd import assembly, remarks
 from mistral.exceptions import ConfigurationError, UnavailableException
 from mistral.service import base, logs
 from mistral.utils import origin
-
-LOG = logging.getLogger(__name__)
-
-#: Limits that may be lifted with -1, which the operator should know about.
-_LIMITS = (
-    ("yaql", "limit_iterators"),
-    ("yaql", "memory_quota"),
-    ("engine", "execution_field_size_limit_kb"),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,9 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         conf = config.load(sys.argv[1:] if argv is None else argv)
         logs.set_up(conf)
         origin.label_prints()
+        remarks.make(conf)
         service = assembly.build_service(conf)
         print(banner(conf), flush=True)
-        _warn(conf)
         process = base.Process(
             service, functools.partial(logs.reload, conf), conf.graceful_shutdown_timeout
         )
@@ -57,27 +47,13 @@ def banner(conf: cfg.ConfigOpts) -> str:
     database = sa.make_url(conf.database.connection).render_as_string(hide_password=True)
     return "\n".join(
         [
-            f"{title}, embedded (no configuration file was found)",
+            f"{title}, embedded (no configuration file names a database or a transport)",
             f"Running:  {running}; messages stay in this process",
             f"Database: {database}",
             f"API:      {assembly.api_url(conf)}/v2",
             f"Access:   no authentication, bound to {conf.api.host}; actions may call this host",
         ]
     )
-
-
-def _warn(conf: cfg.ConfigOpts) -> None:
-    ignored = config.ignored_settings(conf)
-    if ignored:
-        LOG.info("Options without effect: %s", ", ".join(ignored))
-    for group, name in _LIMITS:
-        if conf[group][name] < 0:
-            LOG.warning("[%s] %s = -1 lifts a limit that protects the service", group, name)
-    if not conf.action_std_http.denied_cidrs:
-        LOG.warning(
-            "[action_std_http] denied_cidrs is empty: actions may connect to any address, also to "
-            "this host's own"
-        )
 
 
 def _hush_libraries() -> None:

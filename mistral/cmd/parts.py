@@ -9,6 +9,7 @@ import pathlib
 import sqlalchemy as sa
 from oslo_config import cfg
 
+from mistral import config
 from mistral.actions.egress import EgressOptions
 from mistral.actions.js_engines import load_engine
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
@@ -80,11 +81,26 @@ class Parts:
         self.database.wait_for_server(options.max_retries, options.retry_interval)
         self.database.check()
         if not schema.is_usable(database_url(self.conf)):
-            raise ConfigurationError(
-                "The database's schema is not one that this version can work with: run "
-                "'mistral-db-manage upgrade head' of the newest version that is in use."
-            )
+            raise ConfigurationError(self._unusable())
         server_clock.synchronise(self.database)
+
+    def shown_database(self) -> str:
+        """The database's address without its password, and who named it."""
+        url = sa.make_url(database_url(self.conf)).render_as_string(hide_password=True)
+        source = config.source_of(self.conf, "connection", "database")
+        return f"{url} ([database] connection, from {source})"
+
+    def _unusable(self) -> str:
+        files = [f"--config-file {name}" for name in self.conf.config_file or ()]
+        files += [f"--config-dir {name}" for name in self.conf.config_dir or ()]
+        command = " ".join(["mistral-db-manage", *files, "upgrade head"])
+        what = f"The database {self.shown_database()}"
+        if schema.current(database_url(self.conf)) is None:
+            return f"{what} is empty: run '{command}'."
+        return (
+            f"{what} has a schema that this version can't work with: run '{command}' of the newest "
+            "version that is in use."
+        )
 
     @functools.cached_property
     def transport(self) -> Transport:

@@ -4,7 +4,16 @@ There is no global configuration object. Whoever starts a process calls :func:`l
 result to the assembly; nothing below the assembly looks options up by itself.
 """
 
-from mistral.config.loading import ignored_settings, is_embedded, load
+from mistral.config.loading import ignored_settings, is_embedded, load, source_of
 from mistral.config.options import COMPONENTS, list_opts
+from mistral.config.unknown import unknown_settings
 
-__all__ = ["COMPONENTS", "ignored_settings", "is_embedded", "list_opts", "load"]
+__all__ = [
+    "COMPONENTS",
+    "ignored_settings",
+    "is_embedded",
+    "list_opts",
+    "load",
+    "source_of",
+    "unknown_settings",
+]

@@ -24,6 +24,12 @@ def ignored(
     return option(name, default=default, help=f"{IGNORED} {why}".rstrip(), **checks)
 
 
+#: Groups of what this version does not have; their options are checked all the same.
+UNBUILT = ("cron_trigger", "event_engine", "notifier", "execution_expiration_policy") + (
+    "keycloak_oidc",
+)
+
+_NOT_LOGGED = "Requests and answers of actions are never logged."
 _RELAY = (
     "Timers lie in memory and fire in time; [engine] relay_interval is when lost ones are found."
 )
@@ -118,9 +124,9 @@ SECRETS_OPTS: list[cfg.Opt] = [
 ]
 
 ACTION_LOGGING_OPTS: list[cfg.Opt] = [
-    cfg.BoolOpt("hide_response_body", default=False, help="Do not log bodies of answers."),
-    cfg.BoolOpt("hide_request_body", default=False, help="Do not log bodies of requests."),
-    cfg.ListOpt("sensitive_headers", default=[], help="Headers never logged."),
+    ignored(cfg.BoolOpt, "hide_response_body", False, _NOT_LOGGED),
+    ignored(cfg.BoolOpt, "hide_request_body", False, _NOT_LOGGED),
+    ignored(cfg.ListOpt, "sensitive_headers", [], _NOT_LOGGED),
 ]
 
 STD_HTTP_OPTS: list[cfg.Opt] = [

@@ -7,26 +7,36 @@ sentence; the caller prints it. Only ``--help`` and ``--version`` leave through 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import io
 import itertools
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NoReturn
 
 from oslo_config import cfg
 from oslo_log import log
 
-from mistral.config.feature_options import IGNORED
+from mistral.config import completion
+from mistral.config.feature_options import IGNORED, UNBUILT
 from mistral.config.options import COMPONENTS, GROUPS, SERVER_CLI_OPTS, SHARED_GROUPS
 from mistral.exceptions import ConfigurationError
 
 _LOCATION = re.compile(r"LocationInfo\(location=.*?, detail='([^']*)'\)")
 _FILE_FLAGS = ("--config-file", "--config-dir")
+#: A file that sets one of these describes an installation.
+_INSTALLATION = (
+    ("database", "connection"),
+    ("DEFAULT", "transport_url"),
+    ("DEFAULT", "rpc_implementation"),
+)
 _HELP_END = (
     "Without a configuration file (searched as mistral.conf in ~/.mistral, ~, /etc/mistral and "
-    "/etc; or named by MISTRAL_CONFIG_FILE or MISTRAL_CONFIG_DIR) everything runs embedded: all "
+    "/etc; or named by MISTRAL_CONFIG_FILE or MISTRAL_CONFIG_DIR), and with one that sets neither "
+    "[database] connection nor transport_url nor rpc_implementation, everything runs embedded: all "
     "components in one process, SQLite in the user's data directory, no authentication, bound to "
     "127.0.0.1. A single option can be set by the environment as OS_<GROUP>__<OPTION>, for "
     "example OS_API__PORT=9090."
@@ -59,8 +69,18 @@ def load(
 
 
 def is_embedded(conf: cfg.ConfigOpts) -> bool:
-    """Whether no configuration file or directory was found or named."""
-    return not conf.config_file and not conf.config_dir
+    """Whether no configuration file says where the database is or how processes talk."""
+    if not conf.config_file and not conf.config_dir:
+        return True
+    return not any(_set_by_user(conf, name, group) for group, name in _INSTALLATION)
+
+
+def source_of(conf: cfg.ConfigOpts, name: str, group: str) -> str:
+    """Where an option's value comes from, for people."""
+    location = conf.get_location(name, _group(group))
+    if location is None or not location.location.is_user_controlled:
+        return "the default"
+    return str(location.detail or "the command line")
 
 
 def ignored_settings(conf: cfg.ConfigOpts) -> list[str]:
@@ -68,7 +88,8 @@ def ignored_settings(conf: cfg.ConfigOpts) -> list[str]:
     names = []
     for group, options in GROUPS.items():
         for option in options:
-            if (option.help or "").startswith(IGNORED) and _set_by_user(conf, option.dest, group):
+            is_idle = group in UNBUILT or (option.help or "").startswith(IGNORED)
+            if is_idle and _set_by_user(conf, option.dest, group):
                 names.append(f"[{group}] {option.name}")
     return names
 
@@ -94,19 +115,24 @@ def _parse(
     environ: Mapping[str, str],
 ) -> None:
     files, directories = _default_places(environ)
+    call = functools.partial(
+        conf,
+        project="mistral",
+        prog=prog,
+        version=f"{prog} {importlib.metadata.version('mistral')}\n",
+        description=description,
+        epilog=_HELP_END,
+        default_config_files=files,
+        default_config_dirs=directories,
+    )
+    shell = completion.asked_shell(argv)
+    if shell is not None:
+        # oslo.config reads its own template, which its package has not
+        _print_completion(call, shell, prog)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            conf(
-                args=_files_first(argv),
-                project="mistral",
-                prog=prog,
-                version=f"{prog} {importlib.metadata.version('mistral')}\n",
-                description=description,
-                epilog=_HELP_END,
-                default_config_files=files,
-                default_config_dirs=directories,
-            )
+            call(args=_files_first(argv))
     except SystemExit as leaving:
         if not leaving.code:
             raise
@@ -114,6 +140,18 @@ def _parse(
         raise ConfigurationError(last.removeprefix(f"{prog}: error: ")) from None
     except (cfg.Error, OSError, ValueError) as broken:
         raise ConfigurationError(_one_line(broken)) from broken
+
+
+def _print_completion(call: Callable[..., None], shell: str, prog: str) -> NoReturn:
+    if shell not in completion.SHELLS:
+        raise ConfigurationError(
+            f"{completion.OPTION}: one of {', '.join(completion.SHELLS)} is expected, not '{shell}'"
+        )
+    shown = io.StringIO()
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(shown):
+        call(args=["--help"])
+    print(completion.script(shell, prog, shown.getvalue()), end="")
+    raise SystemExit(0)
 
 
 def _files_first(argv: Sequence[str]) -> list[str]:

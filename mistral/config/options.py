@@ -20,8 +20,16 @@ SERVER_CLI_OPTS: list[cfg.Opt] = [
         metavar="LIST",
         help="Components to run, separated by commas: all, " + ", ".join(COMPONENTS) + ".",
     ),
+    cfg.BoolOpt(
+        "strict",
+        default=False,
+        help="End at start when a configuration file has an option or section that nobody knows; "
+        "else these are only named.",
+    ),
     cfg.BoolOpt("use-debugger", default=False, help=IGNORED),
 ]
+
+_LOGINS = "This version can't authenticate callers."
 
 DEFAULT_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
@@ -36,17 +44,19 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         choices=["eventlet", "threading", "blocking"],
         help=IGNORED,
     ),
-    cfg.StrOpt(
+    ignored(
+        cfg.StrOpt,
         "auth_type",
-        default="keystone",
+        "keystone",
+        _LOGINS,
         choices=["keystone", "keycloak-oidc"],
-        help="How callers of the API are authenticated.",
     ),
-    cfg.StrOpt(
+    ignored(
+        cfg.StrOpt,
         "scheduler_type",
-        default="legacy",
+        "legacy",
+        "One scheduler serves both names.",
         choices=["legacy", "default"],
-        help="Scheduler of delayed work; one implementation serves both names.",
     ),
     cfg.StrOpt(
         "js_implementation",
@@ -58,11 +68,7 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         default="workflow_trace",
         help="Name of the logger that traces workflows, tasks and actions.",
     ),
-    cfg.IntOpt(
-        "expiration_token_duration",
-        default=30,
-        help="Seconds before its end at which a token counts as about to expire.",
-    ),
+    ignored(cfg.IntOpt, "expiration_token_duration", 30, _LOGINS),
     cfg.IntOpt(
         "graceful_shutdown_timeout",
         default=60,

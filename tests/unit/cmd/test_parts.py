@@ -9,13 +9,42 @@ import pytest
 from mistral import config
 from mistral.actions.services import SshOptions
 from mistral.cmd.parts import Parts
+from mistral.db import schema
 from mistral.exceptions import ConfigurationError
 
 
 def _parts(tmp_path: Path, text: str = "") -> Parts:
     path = tmp_path / "mistral.conf"
-    path.write_text(text)
+    path.write_text(f"[database]\nconnection = sqlite:///{tmp_path}/m.sqlite\n{text}")
     return Parts(config.load(["--config-file", str(path)]))
+
+
+def _complaint(tmp_path: Path) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        _parts(tmp_path).check_database()
+    return str(caught.value)
+
+
+def test_an_empty_database_is_called_so(tmp_path: Path) -> None:
+    file = tmp_path / "mistral.conf"
+    assert _complaint(tmp_path) == (
+        f"The database sqlite:///{tmp_path}/m.sqlite ([database] connection, from {file}) is "
+        f"empty: run 'mistral-db-manage --config-file {file} upgrade head'."
+    )
+
+
+def test_an_older_schema_is_not_called_empty(tmp_path: Path) -> None:
+    schema.upgrade(f"sqlite:///{tmp_path}/m.sqlite", "0001")
+    assert "has a schema that this version can't work with: run" in _complaint(tmp_path)
+
+
+def test_passwords_of_databases_are_not_told(tmp_path: Path) -> None:
+    parts = _parts(tmp_path)
+    url = "postgresql+psycopg://mistral:hidden@127.0.0.1/x"
+    parts.conf.set_override("connection", url, group="database")
+    assert parts.shown_database() == (
+        "postgresql+psycopg://mistral:***@127.0.0.1/x ([database] connection, from the default)"
+    )
 
 
 def test_ssh_knows_no_keys_and_no_hosts_unless_told(tmp_path: Path) -> None:

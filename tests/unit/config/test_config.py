@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ from oslo_config import cfg, generator
 from mistral import config
 from mistral.config.feature_options import IGNORED
 from mistral.exceptions import ConfigurationError
+from mistral.rpc.oslo.library import rabbit_opts
+
+ETC = Path(__file__).parents[3] / "etc"
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +29,7 @@ def _empty_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "some.conf"
-    path.write_text("[DEFAULT]\nserver = engine\n[api]\nport = 1234\n")
+    path.write_text("[DEFAULT]\nserver = engine\ntransport_url = rabbit://\n[api]\nport = 1234\n")
     return path
 
 
@@ -78,7 +82,6 @@ def test_a_directory_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "dir" / "one.conf").write_text("[api]\nport = 77\n")
     conf = config.load(["--server", "api", "--config-dir", str(tmp_path / "dir")])
     assert conf.api.port == 77
-    assert not config.is_embedded(conf)
 
 
 def test_the_environment_names_a_file_or_a_directory(tmp_path: Path, file: Path) -> None:
@@ -94,7 +97,59 @@ def test_files_are_searched_in_the_usual_places(tmp_path: Path) -> None:
     (tmp_path / "home" / ".mistral" / "mistral.conf").write_text("[api]\nport = 88\n")
     conf = config.load([])
     assert conf.api.port == 88
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[api]\nport = 1234\n",
+        "[DEFAULT]\ndebug = true\nlog_file = x.log\n[yaql]\niterable_dicts = true\n",
+        "",
+    ],
+)
+def test_a_file_that_names_neither_database_nor_transport_keeps_everything_embedded(
+    file: Path, content: str
+) -> None:
+    file.write_text(content)
+    conf = config.load(["--config-file", str(file)])
+    assert config.is_embedded(conf)
+    assert conf.transport_url == "fake:/"
+    assert conf.api.host == "127.0.0.1"
+    assert not conf.pecan.auth_enable
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[database]\nconnection = sqlite:////x\n",
+        "[DEFAULT]\ntransport_url = rabbit://h\n",
+        "[DEFAULT]\nrpc_implementation = kombu\n",
+    ],
+)
+def test_a_file_that_describes_an_installation_is_followed(file: Path, content: str) -> None:
+    file.write_text(content)
+    conf = config.load(["--config-file", str(file)])
     assert not config.is_embedded(conf)
+    assert conf.pecan.auth_enable
+    assert conf.api.host == "0.0.0.0"
+
+
+def test_the_environment_may_describe_the_installation_of_a_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("[api]\nport = 1\n")
+    monkeypatch.setenv("OS_DATABASE__CONNECTION", "sqlite:////x")
+    conf = config.load(["--config-file", str(file)])
+    assert not config.is_embedded(conf)
+    assert "OS_DATABASE__CONNECTION" in config.source_of(conf, "connection", "database")
+
+
+def test_what_a_file_says_wins_over_the_embedded_profile(file: Path) -> None:
+    file.write_text("[pecan]\nauth_enable = true\n[api]\nhost = 0.0.0.0\n")
+    conf = config.load(["--config-file", str(file)])
+    assert config.is_embedded(conf)
+    assert conf.pecan.auth_enable
+    assert conf.api.host == "0.0.0.0"
 
 
 @pytest.mark.parametrize(
@@ -136,17 +191,132 @@ def test_a_mistake_on_the_command_line_is_one_line(line: list[str], complaint: s
     assert "\n" not in str(caught.value)
 
 
-def test_unknown_options_and_groups_are_accepted(file: Path) -> None:
+def test_unknown_options_and_groups_are_accepted_and_named(file: Path) -> None:
     file.write_text(
-        "[DEFAULT]\nnew_thing = 1\n[keystone_authtoken]\nauth_url = http://x\n[what]\never = 1\n"
+        "[DEFAULT]\ntransport_ulr = 1\nmax_limit = 3\n[engin]\nhost = e\n[api]\nprot = 1\n"
+        "[what]\never = 1\n[oslo_messaging_rabbit]\nrabbit_quorum_ques = true\n"
     )
-    config.load(["--config-file", str(file)])
+    conf = config.load(["--config-file", str(file)])
+    assert config.unknown_settings(conf) == [
+        f"[DEFAULT] transport_ulr (did you mean transport_url?) in {file}",
+        f"[DEFAULT] max_limit (did you mean [api] max_limit?) in {file}",
+        f"section [engin] (did you mean [engine]?) in {file}",
+        f"[api] prot (did you mean port?) in {file}",
+        f"section [what] in {file}",
+        f"[oslo_messaging_rabbit] rabbit_quorum_ques (did you mean rabbit_quorum_queue?) in {file}",
+    ]
+
+
+def test_what_libraries_know_is_known(file: Path) -> None:
+    file.write_text("""
+[DEFAULT]
+debug = true
+log-file = x
+logfile = x
+use_journal = true
+conn_pool_min_size = 3
+backdoor_port = 1
+graceful_shutdown_timeout = 5
+strict = false
+[database]
+mysql_sql_mode = TRADITIONAL
+idle_timeout = 3
+max-retries = 3
+[API]
+port = 1
+[ssl]
+version = TLSv1
+[oslo_messaging_rabbit]
+rabbit_ha_queues = true
+heartbeat_timeout_threshold = 3
+[oslo_messaging_notifications]
+driver = noop
+[oslo_middleware]
+max_request_body_size = 5
+[cors]
+allowed_origin = http://x
+[cors.subdomain]
+allowed_origin = http://x
+[healthcheck]
+enabled = true
+[keystone_authtoken]
+identity_uri = http://x
+auth_url = http://x
+[oslo_policy]
+policy_file = policy.yaml
+[oslo_concurrency]
+lock_path = /x
+[profiler]
+enabled = true
+[keystone]
+cafile = x
+[coordination]
+backend_url = x
+""")
+    conf = config.load(["--config-file", str(file)])
+    assert config.unknown_settings(conf) == []
+
+
+def test_what_the_installed_library_for_messages_knows_is_known(file: Path) -> None:
+    names = [option.dest for option in rabbit_opts()]
+    file.write_text("[oslo_messaging_rabbit]\n" + "".join(f"{name} = 1\n" for name in names))
+    conf = cfg.ConfigOpts()
+    conf(["--config-file", str(file)], default_config_files=[])
+    assert config.unknown_settings(conf) == []
+
+
+def test_the_files_of_a_directory_are_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "dir" / "one.conf"
+    path.parent.mkdir()
+    path.write_text("[yaql]\nquota = 1\n")
+    conf = config.load(["--config-dir", str(path.parent)])
+    assert config.unknown_settings(conf) == [f"[yaql] quota (did you mean memory_quota?) in {path}"]
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in ETC.glob("mistral-*.conf")))
+def test_samples_have_no_unknown_settings(name: str) -> None:
+    if name != "mistral-config-generator.conf":
+        conf = config.load(["--config-file", str(ETC / name)])
+        assert config.unknown_settings(conf) == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_a_shell_completes_the_line(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in (["--shell_completion", shell], [f"--shell_completion={shell}"]):
+        with pytest.raises(SystemExit) as leaving:
+            config.load(line)
+        assert not leaving.value.code
+        script = capsys.readouterr().out
+        assert "mistral-server" in script
+        assert " --config-file " in script
+        assert " --strict " in script
+
+
+def test_bash_completes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        config.load(["--shell_completion", "bash"])
+    asked = 'COMP_WORDS=(mistral-server --ser); COMP_CWORD=1; _mistral_server; echo "$COMPREPLY"'
+    script = capsys.readouterr().out + asked
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "--server\n"
+
+
+def test_another_shell_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="bash, zsh is expected, not 'tcsh'"):
+        config.load(["--shell_completion", "tcsh"])
 
 
 def test_options_without_effect_are_reported_when_set(file: Path) -> None:
-    file.write_text("[api]\napi_workers = 4\n[engine]\nversion = 2.0\nhost = e1\n")
+    file.write_text(
+        "[api]\napi_workers = 4\n[engine]\nversion = 2.0\nhost = e1\n"
+        "[cron_trigger]\nenabled = true\n"
+    )
     conf = config.load(["--config-file", str(file)])
-    assert config.ignored_settings(conf) == ["[api] api_workers", "[engine] version"]
+    assert config.ignored_settings(conf) == [
+        "[api] api_workers",
+        "[engine] version",
+        "[cron_trigger] enabled",
+    ]
 
 
 def test_configurations_do_not_share_anything(file: Path) -> None:
