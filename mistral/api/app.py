@@ -61,6 +61,10 @@ class Application(core.ExplicitPecan):
         self._maintenance.check(request, found.path)
         return found.handler, [request, *found.arguments], {}
 
+    def lane(self, method: str, path: str) -> str:
+        """The kind of a request (:mod:`mistral.api.lanes`)."""
+        return self._routes.lane(method, path)
+
     def invoke_controller(
         self, controller: Any, args: list[Any], kwargs: dict[str, Any], state: core.RoutingState
     ) -> None:
@@ -83,9 +87,24 @@ def _path(environ: dict[str, Any]) -> str:
     return path
 
 
-def create_app(dependencies: ApiDependencies) -> WsgiApp:
+class Api:
+    """The application within its middleware, and what a server has to know of it."""
+
+    def __init__(self, dependencies: ApiDependencies) -> None:
+        application = Application(dependencies)
+        self.lane = application.lane
+        self._outermost: WsgiApp = application
+        if dependencies.options.proxy_headers:
+            self._outermost = http_proxy_to_wsgi.HTTPProxyToWSGI(
+                self._outermost, {"enable_proxy_headers_parsing": "true"}
+            )
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        return self._outermost(environ, start_response)
+
+
+def create_app(dependencies: ApiDependencies) -> Api:
     """The API over the given parts of the service."""
-    app: WsgiApp = Application(dependencies)
-    if dependencies.options.proxy_headers:
-        app = http_proxy_to_wsgi.HTTPProxyToWSGI(app, {"enable_proxy_headers_parsing": "true"})
-    return app
+    return Api(dependencies)

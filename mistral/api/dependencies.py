@@ -54,6 +54,6 @@ class ApiDependencies:
     definitions: Definitions
     system_actions: Callable[[], Iterable[ActionDescriptor]] = tuple
     options: ApiOptions = dataclasses.field(default_factory=ApiOptions)
-    admission: Admission = dataclasses.field(default_factory=lambda: Admission.for_threads(32))
+    admission: Admission = dataclasses.field(default_factory=Admission)
     doorbell: RPCClient | None = None
     authenticate: Callable[[Mapping[str, Any]], RequestContext] = no_authentication

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from mistral import exceptions as exc
+from mistral.api.admission import Way
 from mistral.api.dependencies import ApiDependencies
 from mistral.context import RequestContext
 from mistral.db import server_clock
@@ -19,8 +22,10 @@ from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
 
-_STARTS = ("start_workflow",)
 _SETTLE_PATIENCE = 5.0
+_STATES = ("set_action_state",)
+_AGAIN = 0.2
+"""Seconds until an engine that had enough to do is asked once more."""
 
 
 class EngineGateway:
@@ -37,9 +42,30 @@ class EngineGateway:
         :raises EngineUnavailableException: no engine answered in time.
         :raises UnavailableException: too many requests of this process wait for engines.
         """
-        starts = self._admission.starts if method in _STARTS else contextlib.nullcontext()
-        with starts, self._admission.waiting:
+        with self._way(method), self._admission.waiting:
             return self._ask(method, ctx, self._timeout, args)
+
+    def start_workflow(self, ctx: RequestContext, **args: Any) -> Any:
+        """Start an execution whose id is chosen; an engine that has enough to do is asked again.
+
+        :raises EngineUnavailableException: no engine answered in time.
+        :raises UnavailableException: no engine could do it in time.
+        """
+        give_up_at = time.monotonic() + self._timeout
+        with self._admission.starts, self._admission.waiting:
+            while True:
+                remaining = give_up_at - time.monotonic()
+                try:
+                    return self._ask("start_workflow", ctx, max(remaining, _AGAIN), args)
+                except exc.EngineUnavailableException:
+                    raise
+                except exc.UnavailableException:
+                    if remaining < 2 * _AGAIN:
+                        raise
+                time.sleep(_AGAIN * (1 + random.random()))
+
+    def _way(self, method: str) -> Way:
+        return self._admission.from_results if method in _STATES else contextlib.nullcontext()
 
     def ask_admitted(self, method: str, ctx: RequestContext, **args: Any) -> Any:
         """The same for a request that waits already, with the API's leave."""
@@ -51,7 +77,7 @@ class EngineGateway:
         A moment is all that a caller waits: nothing depends on it, the relay finds the result.
         """
         try:
-            with self._admission.waiting:
+            with self._admission.from_results, self._admission.waiting:
                 self._settle(ctx, action_ex_id, outcome, min(_SETTLE_PATIENCE, self._timeout))
         except exc.UnavailableException as error:
             LOG.info("The result of %s waits for the relay: %s", action_ex_id, error)

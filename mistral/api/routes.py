@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from mistral import exceptions as exc
+from mistral.api import lanes
 from mistral.api.errors import MethodNotAllowedException
 from mistral.api.responses import Response, empty
 
@@ -34,13 +35,14 @@ class Route:
     """One path: its handlers by verb.
 
     ``text`` marks the endpoints that take a document and have plain faults, ``open`` those that
-    need no credentials.
+    need no credentials. ``lanes`` names the kind of a verb's requests, if they are not quick.
     """
 
     path: str
     handlers: Mapping[str, Handler]
     text: frozenset[str] = frozenset()
     open: bool = False
+    lanes: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class _Node:
@@ -98,6 +100,11 @@ class Routes:
                 f"Method {method} is not allowed for {path}", route.handlers
             )
         return Match(handler, route.path, arguments, method in route.text, route.open)
+
+    def lane(self, method: str, path: str) -> str:
+        """The kind of a request, whether it will be served or refused."""
+        found = self._find(_segments(path))
+        return lanes.QUICK if found is None else found[0].lanes.get(method, lanes.QUICK)
 
     def _find(self, segments: list[str]) -> tuple[Route, tuple[str, ...]] | None:
         node, arguments = self._root, []

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from oslo_config import cfg
 
 from mistral import config
+from mistral.api import lanes
 from mistral.api.admission import Admission
-from mistral.api.app import WsgiApp, create_app
+from mistral.api.app import Api, WsgiApp, create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.cmd import keys, parts
 from mistral.db import schema
@@ -34,7 +35,9 @@ from mistral.rpc.preferred import PreferredClient
 from mistral.service import memory
 from mistral.service.base import ServiceGroup, Startable
 from mistral.service.engine_clock import EngineClock
-from mistral.service.http import HttpOptions, HttpServer, TlsFiles
+from mistral.service.http.lanes import Lanes
+from mistral.service.http.options import MEBIBYTE, Bounds, HttpOptions, TlsFiles
+from mistral.service.http.server import HttpServer
 from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
 from mistral.utils.faults import Faults
@@ -139,7 +142,8 @@ class Components:
             queue,
             EngineOptions(
                 threads=conf.engine.threads,
-                waiting_starts=conf.executor_thread_pool_size // 2,
+                waiting_starts=_waiting_starts(conf),
+                start_patience=conf.api.engine_timeout,
                 relay_interval=conf.engine.relay_interval,
                 trace_log_name=conf.workflow_trace_log_name,
                 limits=limits,
@@ -196,14 +200,31 @@ class Components:
         options = HttpOptions(
             host=conf.api.host,
             port=conf.api.port,
-            threads=conf.api.threads,
             tls=tls,
             grace=conf.graceful_shutdown_timeout,
+            bounds=Bounds(
+                connections=conf.api.max_connections,
+                connections_per_address=conf.api.max_connections_per_address,
+                unbounded_addresses=tuple(conf.api.unbounded_addresses),
+                header_timeout=conf.api.header_timeout,
+                body_size=conf.api.max_request_body_size,
+                body_timeout=conf.api.body_timeout,
+                body_memory=conf.api.max_buffered_mb * MEBIBYTE,
+                send_timeout=conf.api.send_timeout,
+                idle_timeout=conf.api.idle_timeout,
+                queue_timeout=conf.api.engine_timeout,
+            ),
         )
-        return HttpServer(self.wsgi_application(), options)
+        workers = lanes.workers(conf.api.threads)
+        app = self.api_application(Admission.for_lanes(workers[lanes.RESULTS]))
+        return HttpServer(app, options, Lanes(workers, app.lane))
 
-    def wsgi_application(self) -> WsgiApp:
-        """The REST API for any WSGI server."""
+    def wsgi_application(self) -> Api:
+        """The REST API for any WSGI server, which has so many threads as ``[api] threads``."""
+        return self.api_application(Admission.for_threads(self._conf.api.threads))
+
+    def api_application(self, admission: Admission) -> Api:
+        """The REST API for a server that waits in the way of ``admission``."""
         conf = self._conf
         if conf.pecan.auth_enable:
             raise ConfigurationError(
@@ -235,9 +256,15 @@ class Components:
                 ),
                 system_actions=self._parts.registry.find_all,
                 options=options,
-                admission=Admission.for_threads(conf.api.threads),
+                admission=admission,
             )
         )
+
+
+def _waiting_starts(conf: cfg.ConfigOpts) -> int:
+    """Starts that may hold a thread of the engine's: some are left for operators."""
+    threads = conf.executor_thread_pool_size
+    return int(max(1, threads - threads // 8 - conf.engine.threads))
 
 
 def api_url(conf: cfg.ConfigOpts) -> str:

@@ -187,7 +187,8 @@ API_OPTS: list[cfg.Opt] = [
         "engine_timeout",
         default=10.0,
         min=0.1,
-        help="Seconds to wait for an engine before a request is answered 503.",
+        help="Seconds that a request waits for its turn, and then for an engine, before it is "
+        "answered 503.",
     ),
     cfg.StrOpt(
         "callback_base_url",
@@ -198,9 +199,60 @@ API_OPTS: list[cfg.Opt] = [
         "threads",
         default=32,
         min=1,
-        help="Threads of the built-in HTTP server. Three of four may wait for engines or "
-        "executors, most of these for starts; what is beyond is answered 503 at once, so that "
-        "delivered results are always accepted.",
+        help="Threads of the built-in HTTP server for starts, and as many for single actions; "
+        "half as many for other requests to engines; a quarter for delivered results, a quarter "
+        "for quick requests, an eighth for definitions. Behind another WSGI server: its threads, "
+        "of which three of four may wait for engines or executors.",
+    ),
+    cfg.IntOpt(
+        "max_connections",
+        default=2000,
+        min=1,
+        help="Connections of the built-in HTTP server. A further one takes the place of the one "
+        "that has waited longest for its client.",
+    ),
+    cfg.IntOpt(
+        "max_connections_per_address",
+        default=500,
+        min=1,
+        help="Those of one client's address.",
+    ),
+    cfg.ListOpt(
+        "unbounded_addresses",
+        default=["127.0.0.0/8", "::1/128"],
+        help="Addresses and networks that max_connections_per_address is not for: proxies, "
+        "through which many clients come.",
+    ),
+    cfg.FloatOpt(
+        "header_timeout",
+        default=20.0,
+        min=0.1,
+        help="Seconds in which the header of a request has to come.",
+    ),
+    cfg.FloatOpt(
+        "body_timeout",
+        default=60.0,
+        min=0.1,
+        help="Seconds in which the body of a request has to come.",
+    ),
+    cfg.FloatOpt(
+        "send_timeout",
+        default=60.0,
+        min=0.1,
+        help="Seconds after which a client that does not read its answer is given up.",
+    ),
+    cfg.FloatOpt(
+        "idle_timeout",
+        default=30.0,
+        min=0.1,
+        help="Seconds that a connection is kept for the next request.",
+    ),
+    cfg.IntOpt(
+        "max_buffered_mb",
+        default=256,
+        min=1,
+        help="MiB that the bodies of all requests may have together while they come or wait; a "
+        "large one beyond that is answered 503.",
     ),
 ]
 

@@ -60,6 +60,7 @@ class EngineOptions:
 
     threads: int = 4
     waiting_starts: int = 32
+    start_patience: float = 10.0
     relay_interval: float = 2.0
     trace_log_name: str = "workflow_trace"
     limits: Limits = Limits()
@@ -92,6 +93,7 @@ class DefaultEngine(Engine):
         gate = Gate(
             self._options.threads,
             self._options.waiting_starts,
+            self._options.start_patience,
             refusal="The engine has enough to start, try again.",
         )
         self._starts = Starts(database, catalog, queue, limits, self._transactions, gate, faults)

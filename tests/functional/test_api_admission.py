@@ -1,4 +1,4 @@
-"""A flood of starts: what is too much is answered 503, and nobody else has to wait for it."""
+"""A flood of starts in other servers than ours: what is too much for their threads is 503."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from mistral.api.admission import Admission
 from mistral.api.app import create_app
-from mistral.api.dependencies import ApiDependencies
+from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.exceptions import UnavailableException
 from mistral.utils import ids
 from mistral.workflow import states
@@ -47,8 +47,12 @@ def slow(engine: Any) -> Iterator[SlowEngine]:
 
 @pytest.fixture
 def request_in(dependencies: ApiDependencies, api: Any) -> Callable[..., Any]:
-    """Requests to an application that expects a server with few threads."""
-    small = dataclasses.replace(dependencies, admission=Admission.for_threads(THREADS))
+    """Requests to an application that expects a server with few threads for all."""
+    small = dataclasses.replace(
+        dependencies,
+        admission=Admission.for_threads(THREADS),
+        options=ApiOptions(engine_timeout=1),
+    )
     return type(api)(create_app(small))
 
 

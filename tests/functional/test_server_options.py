@@ -233,10 +233,11 @@ def test_the_api_is_served_over_https(tmp_path: Path) -> None:
     trusted = ssl.create_default_context(cafile=str(certificate))
     trusted.check_hostname = False
 
-    def answer() -> object:
+    def answer() -> dict[str, object] | None:
         try:
             with urllib.request.urlopen(f"https://127.0.0.1:{port}/v2/", context=trusted) as found:
-                return json.load(found)
+                document: dict[str, object] = json.load(found)
+                return document
         except urllib.error.URLError as error:
             if not isinstance(error.reason, ConnectionRefusedError):
                 raise
@@ -246,4 +247,4 @@ def test_the_api_is_served_over_https(tmp_path: Path) -> None:
         installation.prepare_database()
         installation.start("mistral", "api,engine")
         found = processes.wait_until(answer, "the API answers over HTTPS", 30)
-        assert found == {"uri": f"https://127.0.0.1:{port}/v2"}
+        assert found["uri"] == f"https://127.0.0.1:{port}/v2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mistral.api import lanes
 from mistral.api.controllers.maintenance import MaintenanceController
 from mistral.api.controllers.service import ServiceController
 from mistral.api.controllers.v2.action_executions import ActionExecutionsController
@@ -19,6 +20,7 @@ from mistral.api.routes import Route
 from mistral.api.waiting import Waiting
 
 _DOCUMENTS = frozenset({"POST", "PUT"})
+_DOCUMENT_LANES = dict.fromkeys(_DOCUMENTS, lanes.DOCUMENTS)
 
 
 def all_routes(deps: ApiDependencies) -> list[Route]:
@@ -41,7 +43,12 @@ def _service(deps: ApiDependencies, health: Health) -> list[Route]:
         Route("/info", {"GET": service.info}, text=frozenset({"GET"}), open=True),
         Route("/maintenance", {"GET": maintenance.get, "PUT": maintenance.put}),
         Route("/healthcheck", {"GET": service.health}, open=True),
-        Route("/healthcheck/ready", {"GET": service.readiness}, open=True),
+        Route(
+            "/healthcheck/ready",
+            {"GET": service.readiness},
+            open=True,
+            lanes={"GET": lanes.COMMANDS},
+        ),
     ]
 
 
@@ -56,28 +63,54 @@ def _definitions(deps: ApiDependencies) -> list[Route]:
             "/v2/workflows",
             {"GET": workflows.get_all, "POST": workflows.post, "PUT": workflows.put},
             text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
         ),
-        Route("/v2/workflows/validate", {"POST": workflows.validate}, text=_DOCUMENTS),
+        Route(
+            "/v2/workflows/validate",
+            {"POST": workflows.validate},
+            text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
+        ),
         Route(
             "/v2/workflows/{identifier}",
             {"GET": workflows.get, "PUT": workflows.put_one, "DELETE": workflows.delete},
             text=frozenset({"PUT"}),
+            lanes=_DOCUMENT_LANES,
         ),
         Route(
             "/v2/workbooks",
             {"GET": workbooks.get_all, "POST": workbooks.post, "PUT": workbooks.put},
             text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
         ),
-        Route("/v2/workbooks/validate", {"POST": workbooks.validate}, text=_DOCUMENTS),
+        Route(
+            "/v2/workbooks/validate",
+            {"POST": workbooks.validate},
+            text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
+        ),
         Route("/v2/workbooks/{name}", {"GET": workbooks.get, "DELETE": workbooks.delete}),
         Route(
             "/v2/actions",
             {"GET": actions.get_all, "POST": actions.post, "PUT": actions.put},
             text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
         ),
-        Route("/v2/actions/validate", {"POST": actions.validate}, text=_DOCUMENTS),
-        Route("/v2/actions/{identifier}", action_item, text=frozenset({"PUT"})),
-        Route("/v2/actions/{identifier}/{namespace}", action_item, text=frozenset({"PUT"})),
+        Route(
+            "/v2/actions/validate",
+            {"POST": actions.validate},
+            text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
+        ),
+        Route(
+            "/v2/actions/{identifier}", action_item, text=frozenset({"PUT"}), lanes=_DOCUMENT_LANES
+        ),
+        Route(
+            "/v2/actions/{identifier}/{namespace}",
+            action_item,
+            text=frozenset({"PUT"}),
+            lanes=_DOCUMENT_LANES,
+        ),
         Route(
             "/v2/environments",
             {"GET": environments.get_all, "POST": environments.post, "PUT": environments.put},
@@ -95,21 +128,34 @@ def _executions(deps: ApiDependencies, waiting: Waiting) -> list[Route]:
     tasks = TasksController(deps, waiting)
     actions = ActionExecutionsController(deps)
     return [
-        Route("/v2/executions", {"GET": executions.get_all, "POST": executions.post}),
+        Route(
+            "/v2/executions",
+            {"GET": executions.get_all, "POST": executions.post},
+            lanes={"POST": lanes.STARTS},
+        ),
         Route(
             "/v2/executions/{id}",
             {"GET": executions.get, "PUT": executions.put, "DELETE": executions.delete},
+            lanes={"PUT": lanes.COMMANDS},
         ),
         Route("/v2/executions/{id}/tasks", {"GET": tasks.get_of_execution}),
         Route("/v2/executions/{id}/executions", {"GET": trees.of_execution}),
         Route("/v2/executions/{id}/report", {"GET": trees.report}),
         Route("/v2/tasks", {"GET": tasks.get_all}),
-        Route("/v2/tasks/{id}", {"GET": tasks.get, "PUT": tasks.put}),
+        Route(
+            "/v2/tasks/{id}",
+            {"GET": tasks.get, "PUT": tasks.put},
+            lanes={"PUT": lanes.COMMANDS},
+        ),
         Route("/v2/tasks/{id}/action_executions", {"GET": actions.get_of_task}),
         Route("/v2/tasks/{id}/action_executions/{action}", {"GET": actions.get_one_of_task}),
         Route("/v2/tasks/{id}/workflow_executions", {"GET": executions.get_of_task}),
         Route("/v2/tasks/{id}/executions", {"GET": trees.of_task}),
-        Route("/v2/action_executions", {"GET": actions.get_all, "POST": actions.post}),
+        Route(
+            "/v2/action_executions",
+            {"GET": actions.get_all, "POST": actions.post},
+            lanes={"POST": lanes.ACTIONS},
+        ),
         Route(
             "/v2/action_executions/{id}",
             {
@@ -118,6 +164,7 @@ def _executions(deps: ApiDependencies, waiting: Waiting) -> list[Route]:
                 "POST": actions.put,
                 "DELETE": actions.delete,
             },
+            lanes={"PUT": lanes.RESULTS, "POST": lanes.RESULTS},
         ),
     ]
 
@@ -137,6 +184,7 @@ def _not_built() -> list[Route]:
             "/v2/code_sources",
             {"GET": sources, "POST": sources, "PUT": sources},
             text=_DOCUMENTS,
+            lanes=_DOCUMENT_LANES,
         ),
         Route("/v2/code_sources/{identifier}", {"GET": sources, "DELETE": sources}),
         Route("/v2/dynamic_actions", {"GET": dynamic, "POST": dynamic, "PUT": dynamic}),

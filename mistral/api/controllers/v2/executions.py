@@ -118,8 +118,7 @@ class ExecutionsController:
             )
         description = values.get("description", "")
         _check_description(description)
-        started = self._engine.ask(
-            "start_workflow",
+        started = self._engine.start_workflow(
             request.caller,
             workflow_identifier=identifier,
             workflow_namespace=values.get("workflow_namespace", ""),

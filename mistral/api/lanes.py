@@ -1,0 +1,33 @@
+"""Kinds of requests, each with workers of its own in the built-in server.
+
+A start waits for an engine, a run of a single action for its end, a document for its check. None of
+them may hold up the results that third parties deliver, nor those who only look.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RESULTS: Final = "results"
+STARTS: Final = "starts"
+ACTIONS: Final = "actions"
+COMMANDS: Final = "commands"
+DOCUMENTS: Final = "documents"
+QUICK: Final = "quick"
+
+
+def workers(threads: int) -> dict[str, int]:
+    """How many workers each kind has.
+
+    Those that wait for others cost nothing meanwhile; of those that compute, more would only be
+    in each other's way.
+    """
+    few = max(1, threads // 4)
+    return {
+        RESULTS: few,
+        STARTS: threads,
+        ACTIONS: threads,
+        COMMANDS: max(1, threads // 2),
+        DOCUMENTS: max(1, threads // 8),
+        QUICK: few,
+    }
