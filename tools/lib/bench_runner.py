@@ -20,9 +20,9 @@ from pathlib import Path
 import cluster
 import processes
 import services
+import tool_options
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT_BENCH = ROOT.parent / "shared" / "bench" / "bench.py"
 # what the servers' command lines look like, for the script's CPU figures
 PROCESSES = {
     "postgresql": "~bin/postgres",
@@ -34,38 +34,7 @@ PROCESSES = {
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Our options, and those of the benchmark script."""
-    parser = argparse.ArgumentParser(
-        prog="tools/bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    add = parser.add_argument
-    add(
-        "--shape",
-        choices=("embedded", "rabbit"),
-        default="embedded",
-        help="one process with SQLite, or api, engines and executors on a database and a broker",
-    )
-    add(
-        "--database",
-        choices=("postgresql", "mariadb"),
-        default="postgresql",
-        help="database of the shape 'rabbit' (default postgresql)",
-    )
-    add(
-        "--rpc",
-        choices=("oslo", "kombu"),
-        default="oslo",
-        help="what talks to the broker of the shape 'rabbit' (default oslo)",
-    )
-    add(
-        "--broker",
-        choices=("rabbitmq", "redis"),
-        default="rabbitmq",
-        help="broker of the shape 'rabbit' (default rabbitmq; redis needs --rpc kombu)",
-    )
-    add("--engines", type=int, default=2, help="engine processes of 'rabbit' (default 2)")
-    add("--executors", type=int, default=2, help="executor processes of 'rabbit' (default 2)")
-    add("--bench", type=Path, default=DEFAULT_BENCH, help="the benchmark script")
-    add("--run-dir", type=Path, help="where configuration, logs and pid files go and stay")
+    parser = tool_options.bench()
     options, rest = parser.parse_known_args(arguments)
     if options.broker == "redis" and options.rpc == "oslo":
         parser.error("Redis is only reached by --rpc kombu")

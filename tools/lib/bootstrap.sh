@@ -9,6 +9,18 @@ die() {
     exit 1
 }
 
+# Prints the help of a tool with options of its own and ends, if that is asked for; any Python does.
+help_if_asked() {
+    local argument
+    for argument in "$@"; do
+        case $argument in
+            --) return ;;
+            -h | --help)
+                exec "${PYTHON:-python3}" "$ROOT/tools/lib/tool_options.py" "$(basename "$0")" ;;
+        esac
+    done
+}
+
 # Prints the command of a usable Python. $PYTHON, when set, is the only candidate.
 find_python() {
     local candidate

@@ -8,7 +8,6 @@ and signalled. At the end one action is completed, to see that the service still
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import secrets
 import sys
@@ -20,6 +19,7 @@ import cluster
 import processes
 import services
 import sqlalchemy as sa
+import tool_options
 
 NAME = "waiting"
 WORKFLOW = f"""\
@@ -128,15 +128,7 @@ def measure(installation: cluster.Cluster, url: str, count: int, batch: int) -> 
 
 def main() -> int:
     """Exit status 0 when all of it was measured."""
-    parser = argparse.ArgumentParser(
-        prog="tools/measure-waiting",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--count", type=int, default=100_000, help="how many actions wait at last")
-    parser.add_argument("--batch", type=int, default=500, help="actions of one execution")
-    parser.add_argument("--database", choices=("postgresql", "mariadb"), default="postgresql")
-    options = parser.parse_args()
+    options = tool_options.measure_waiting().parse_args()
     try:
         with contextlib.ExitStack() as stack:
             stack.enter_context(processes.ended_by_signals())

@@ -20,10 +20,10 @@ import private_brokers
 import private_databases
 import processes
 import services
+import tool_options
 from site_processes import Site
 
 LOOK = 0.5
-USUAL_PORT = 8989
 
 
 def say(text: str) -> None:
@@ -34,20 +34,7 @@ def say(text: str) -> None:
 
 def parse() -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="tools/cluster",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--api", type=int, default=1, help="API processes (default 1)")
-    add("--engines", type=int, default=2, help="engine processes (default 2)")
-    add("--executors", type=int, default=2, help="executor processes (default 2)")
-    add("--rpc", choices=("oslo", "kombu"), default="oslo", help="library behind the messages")
-    add("--database", choices=("postgresql", "mariadb"), default="postgresql")
-    add("--port", type=int, default=USUAL_PORT, help="of the first API (default 8989, if free)")
-    add("--run-dir", type=Path, help="where configuration and logs go and stay")
-    add("--private", action="store_true", help="start database server and broker in any case")
+    parser = tool_options.cluster()
     options = parser.parse_args()
     if min(options.api, options.engines, options.executors) < 1:
         parser.error("at least one process of each kind is needed")

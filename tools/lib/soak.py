@@ -25,6 +25,7 @@ import cluster
 import private_brokers
 import processes
 import services
+import tool_options
 from chaos import Chaos, Recovery, Step, plan, summary
 from load_round import Round
 from site_processes import KINDS, Site
@@ -33,8 +34,6 @@ LINE_EVERY = 10.0
 TICK = 0.2
 SETTLE = 120.0
 WARM_UP = 10.0
-#: Engines take an executor's silence of so many seconds for its death.
-SILENCE = 6.0
 #: What [action_heartbeat] makes of it for claimed actions when it is not set.
 DEFAULT_HEARTBEAT = 300.0
 
@@ -213,29 +212,7 @@ def render(report: dict[str, Any]) -> str:
 
 def parse() -> argparse.Namespace:
     """The options."""
-    parser = argparse.ArgumentParser(
-        prog="tools/soak",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--minutes", type=float, default=5.0, help="how long (default 5)")
-    add("--seed", type=int, default=secrets.randbelow(1_000_000), help="repeats a run's decisions")
-    add("--database", choices=("postgresql", "mariadb"), default="postgresql")
-    add("--rpc", choices=("oslo", "kombu"), default="oslo", help="library behind the messages")
-    add("--kills", type=int, help="kill -9, over all processes (default 10 a minute)")
-    add("--stops", type=int, help="SIGSTOPs of engines and executors (default 1 in 3 minutes)")
-    add("--stop-seconds", type=float, default=SILENCE + 2, help="how long each of them lasts")
-    add("--broker-restarts", type=int, default=0, help="restarts of a private, emptied RabbitMQ")
-    add("--heartbeat", metavar="SECONDSxMISSED", help="[action_heartbeat], for example 2x3")
-    add("--rate", type=float, default=3.0, help="starts a second (default 3)")
-    add("--limit", type=int, default=200, help="most executions under way (default 200)")
-    add("--apis", type=int, default=2)
-    add("--engines", type=int, default=3)
-    add("--executors", type=int, default=3)
-    add("--report", type=Path, help="where the report goes as JSON")
-    add("--run-dir", type=Path, help="where configuration and logs go and stay")
-    options = parser.parse_args()
+    options = tool_options.soak().parse_args()
     if options.kills is None:
         options.kills = int(options.minutes * 10)
     if options.stops is None:
