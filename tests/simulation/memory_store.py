@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
+from mistral.db import members
 from mistral.db.actions import SignOfLife
 from mistral.db.due import OWNERS
 from mistral.db.handlings import Key
@@ -517,7 +518,14 @@ RECEIPTS = SimpleNamespace(
 )
 """A COMMIT's answer does not get lost here, and commands come once."""
 
-MEMBERS = SimpleNamespace(seen=seen, last_seen=last_seen)
+MEMBERS = SimpleNamespace(
+    seen=seen,
+    last_seen=last_seen,
+    EXECUTOR=members.EXECUTOR,
+    ENGINES=members.ENGINES,
+    LOOKED=members.LOOKED,
+    LISTENING=members.LISTENING,
+)
 ROWS = SimpleNamespace(insert=insert, update=update)
 VALUES = SimpleNamespace(loader=loader, store=store)
 DUE = SimpleNamespace(rows_of=due_rows, timers=due_timers, anything=anything_due, OWNERS=OWNERS)

@@ -1,0 +1,44 @@
+"""What somebody may have meant: the nearest known word, and texts that YAML has cut."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_LONGEST = 64
+_ALIKE = 0.75
+_QUOTE = "quote the whole value, for example 'std.echo output=\"a: b, c\"'"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is most like another one, whatever its case, ``_`` being a hyphen."""
+    if len(word) > _LONGEST:
+        return None
+    folded = {_folded(each): each for each in known}
+    found = difflib.get_close_matches(_folded(word), folded, n=1, cutoff=_ALIKE)
+    return folded[found[0]] if found else None
+
+
+def _folded(word: str) -> str:
+    return word.lower().replace("_", "-")
+
+
+def question(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing."""
+    found = nearest(word, known)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def is_cut(text: str) -> bool:
+    """Whether a quotation begins or ends in a text and not both."""
+    return text.count('"') % 2 == 1
+
+
+def cut_hint(text: str) -> str:
+    """What to do about a text that ends within a quotation."""
+    return f"; YAML cuts a value at ': ', ' #' and in {{}} or [] at ',': {_QUOTE}"
+
+
+def hint_of_cut(text: str) -> str:
+    """:func:`cut_hint` where a text is cut, or nothing."""
+    return cut_hint(text) if is_cut(text) else ""
