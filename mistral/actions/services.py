@@ -51,3 +51,10 @@ class ActionServices:
             javascript=javascript or MiniRacerEngine(),
             ca_dir=ca_dir,
         )
+
+    def close(self) -> None:
+        """Release what is open; nothing may run any more."""
+        # an engine of somebody else's may have nothing to close
+        close = getattr(self.javascript, "close", None)
+        if close is not None:
+            close()

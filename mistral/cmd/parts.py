@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from mistral import config
 from mistral.actions.egress import EgressOptions
-from mistral.actions.js_engines import load_engine
+from mistral.actions.js_engines import ScriptLimits, load_engine
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
 from mistral.actions.services import ActionServices, SshOptions
@@ -155,7 +155,7 @@ class Parts:
             return ActionServices.with_egress(
                 self._egress_options(),
                 self._ssh_options(),
-                load_engine(self.conf.js_implementation),
+                load_engine(self.conf.js_implementation, self._script_limits()),
                 _path(self.conf.action_std_http.ca_dir),
             )
         except ValueError as error:
@@ -177,6 +177,15 @@ class Parts:
             max_redirects=options.max_redirects,
         )
 
+    def _script_limits(self) -> ScriptLimits:
+        options = self.conf.action_std_js
+        return ScriptLimits(
+            timeout=options.timeout,
+            max_memory=options.max_memory_mb * 1024 * 1024,
+            max_result_size=options.max_result_size_bytes,
+            max_processes=options.max_processes,
+        )
+
     def _ssh_options(self) -> SshOptions:
         options = self.conf.action_std_ssh
         return SshOptions(
@@ -190,7 +199,7 @@ class Parts:
     def close(self) -> None:
         """Release what was built."""
         built = vars(self)
-        names = ("executor_transport", "transport", "database")
+        names = ("action_services", "executor_transport", "transport", "database")
         # executors are usually reached by the transport of the engines
         for part in dict.fromkeys(built[name] for name in names if name in built):
             part.close()

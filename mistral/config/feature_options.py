@@ -206,6 +206,28 @@ STD_SSH_OPTS: list[cfg.Opt] = [
     ),
 ]
 
+STD_JS_OPTS: list[cfg.Opt] = [
+    cfg.FloatOpt("timeout", default=10, min=0.1, help="Most seconds that a script may take."),
+    cfg.IntOpt(
+        "max_memory_mb",
+        default=128,
+        min=16,
+        help="Most memory that a script may take, what is outside of its heap included.",
+    ),
+    cfg.IntOpt(
+        "max_result_size_bytes",
+        default=5 * 1024 * 1024,
+        min=1,
+        help="Most bytes of what a script returns, as JSON.",
+    ),
+    cfg.IntOpt(
+        "max_processes",
+        default=4,
+        min=1,
+        help="Scripts that an executor runs at a time, each in a process; others wait.",
+    ),
+]
+
 ACTION_PROVIDERS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt("allowlist", default=[], help="Providers of actions that load; empty: all."),
     cfg.ListOpt("denylist", default=[], help="Providers of actions that do not load."),
@@ -314,6 +336,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "action_logging": ACTION_LOGGING_OPTS,
     "action_std_http": STD_HTTP_OPTS,
     "action_std_ssh": STD_SSH_OPTS,
+    "action_std_js": STD_JS_OPTS,
     "action_providers": ACTION_PROVIDERS_OPTS,
     "legacy_action_provider": LEGACY_PROVIDER_OPTS,
     "yaql": YAQL_OPTS,
