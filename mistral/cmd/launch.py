@@ -14,7 +14,7 @@ from oslo_config import cfg
 from mistral import config
 from mistral.cmd import assembly, remarks
 from mistral.exceptions import ConfigurationError, UnavailableException
-from mistral.service import base, logs
+from mistral.service import base, logs, supervision, watchdog
 from mistral.utils import origin
 
 
@@ -31,10 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         process = base.Process(
             service, functools.partial(logs.reload, conf), conf.graceful_shutdown_timeout
         )
-        process.run()
+        with watchdog.watching(conf.watchdog.timeout):
+            process.run()
     except (ConfigurationError, UnavailableException, sa.exc.OperationalError) as error:
         print(f"mistral-server: {str(error).splitlines()[0]}", file=sys.stderr)
+        supervision.say_goodbye()
         return 1
+    supervision.say_goodbye()
     return 0
 
 

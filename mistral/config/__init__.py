@@ -4,7 +4,13 @@ There is no global configuration object. Whoever starts a process calls :func:`l
 result to the assembly; nothing below the assembly looks options up by itself.
 """
 
-from mistral.config.loading import ignored_settings, is_embedded, load, source_of
+from mistral.config.loading import (
+    ignored_settings,
+    is_embedded,
+    load,
+    source_of,
+    wants_supervisor,
+)
 from mistral.config.options import COMPONENTS, list_opts
 from mistral.config.unknown import unknown_settings
 
@@ -16,4 +22,5 @@ __all__ = [
     "load",
     "source_of",
     "unknown_settings",
+    "wants_supervisor",
 ]

@@ -323,6 +323,21 @@ COORDINATION_OPTS: list[cfg.Opt] = [
     ignored(cfg.FloatOpt, "heartbeat_interval", 5.0),
 ]
 
+WATCHDOG_OPTS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "timeout",
+        default=30,
+        min=0,
+        help="Seconds for which no thread of a process could run after which the process ends, "
+        "with its stacks in the log; 0 = never.",
+    ),
+    cfg.BoolOpt(
+        "restart",
+        help="Whether mistral-server starts itself again when it has died, by a small parent "
+        "process; unset: only with SQLite. Elsewhere systemd, or what runs the container, does.",
+    ),
+]
+
 PROFILER_OPTS: list[cfg.Opt] = [ignored(cfg.StrOpt, "profiler_log_name", "profiler_trace")]
 
 GROUPS: dict[str, list[cfg.Opt]] = {
@@ -345,4 +360,5 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "keycloak_oidc": KEYCLOAK_OPTS,
     "coordination": COORDINATION_OPTS,
     "profiler": PROFILER_OPTS,
+    "watchdog": WATCHDOG_OPTS,
 }

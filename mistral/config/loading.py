@@ -83,6 +83,12 @@ def source_of(conf: cfg.ConfigOpts, name: str, group: str) -> str:
     return str(location.detail or "the command line")
 
 
+def wants_supervisor(conf: cfg.ConfigOpts) -> bool:
+    """Whether nobody else is expected to start this process again when it has died."""
+    wanted: bool | None = conf.watchdog.restart
+    return conf.database.connection.startswith("sqlite") if wanted is None else wanted
+
+
 def ignored_settings(conf: cfg.ConfigOpts) -> list[str]:
     """Options that somebody set and that have no effect: worth one line in the log."""
     names = []

@@ -315,6 +315,8 @@ def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
             "wal_autocheckpoint=4000",
             # 0 asks for the limit and changes nothing
             f"max_page_count={page_limit}",
+            # what a decision wrote on its snapshot would be lost
+            f"query_only={0 if writes else 1}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -11,9 +11,12 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Protocol
+
+from mistral.service import supervision
 
 LOG = logging.getLogger(__name__)
 
@@ -82,9 +85,12 @@ class Process:
         self._service = service
         self._reload = reload
         self._patience = patience
+        # the supervisor passes on what a terminal or an init has sent to both
+        self._again_after = 1.0 if supervision.is_supervised() else 0.0
         # a queue of this kind may be written by a signal handler at any moment
         self._signals: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._stopping = False
+        self._told_at = 0.0
 
     def run(self) -> None:
         """Start, wait for the end, stop."""
@@ -107,9 +113,12 @@ class Process:
         LOG.info("%s: stopping", signal.Signals(number).name)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self._stopping and number in _STOP_SIGNALS:
-            os._exit(1)
-        self._stopping = self._stopping or number in _STOP_SIGNALS
+        if number in _STOP_SIGNALS:
+            now = time.monotonic()
+            if self._stopping and now - self._told_at > self._again_after:
+                os._exit(1)
+            if not self._stopping:
+                self._stopping, self._told_at = True, now
         self._signals.put(number)
 
     def _end_anyway_after(self, seconds: float) -> None:

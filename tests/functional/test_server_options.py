@@ -131,7 +131,7 @@ def test_mappings_are_merged_in_sequence_and_over_the_layers(flows: Flows) -> No
 
 
 def test_the_limit_of_memory_is_set(other: cluster.Cluster) -> None:
-    pid = other.processes["mistral"].pid
+    pid = other.processes["mistral"].service_pid
     limits = Path(f"/proc/{pid}/limits").read_text()
     found = re.search(r"Max data size +(\d+)", limits)
     assert found is not None

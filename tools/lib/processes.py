@@ -161,9 +161,17 @@ class ManagedProcess:
         if self.alive():
             os.kill(self.pid, number)
 
+    @property
+    def service_pid(self) -> int:
+        """The process that does the work: the supervisor's child where there is one; Linux only."""
+        if b"mistral.cmd.supervisor" not in Path(f"/proc/{self.pid}/cmdline").read_bytes():
+            return self.pid
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return int(children[0]) if children else self.pid
+
     def resident_mb(self) -> float:
-        """The resident memory; Linux only."""
-        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        """The resident memory of the service; Linux only."""
+        lines = Path(f"/proc/{self.service_pid}/status").read_text().splitlines()
         line = next(line for line in lines if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
 

@@ -58,7 +58,8 @@ class MemoryWatch:
         """Look at every process once."""
         for name, process in self._site.installation.processes.items():
             with contextlib.suppress(OSError, StopIteration):
-                begun, seen = self._lives.setdefault((name, process.pid), (time.monotonic(), []))
+                life = name, process.service_pid
+                begun, seen = self._lives.setdefault(life, (time.monotonic(), []))
                 if time.monotonic() - begun >= WARM_UP:
                     seen.append(round(process.resident_mb(), 1))
 

@@ -166,3 +166,8 @@ def test_numbers_of_commands_belong_to_one_decision_each(database: Database) -> 
     third = database.write(lambda conn: Store(conn).command_number())
     taken = [*first, *second, third]
     assert taken == sorted(set(taken))
+
+
+def test_nothing_can_be_written_on_a_snapshot(database: Database) -> None:
+    with pytest.raises(sa.exc.OperationalError, match="readonly"):
+        database.read(lambda conn: Store(conn).discard_results("t"))
