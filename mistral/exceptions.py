@@ -125,6 +125,13 @@ class SizeLimitExceededException(MistralException):
         )
 
 
+class BoundExceededException(MistralException):
+    """An execution would use more than the operator allows."""
+
+    http_code = 400
+    message = "A bound of executions is exceeded."
+
+
 class UnauthorizedException(MistralException):
     """No credentials, or bad ones."""
 

@@ -41,6 +41,7 @@ from mistral.service.http.server import HttpServer
 from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
 from mistral.utils.faults import Faults
+from mistral.workflow import bounds
 from mistral.workflow.means import Limits
 from mistral.workflow.versions import Versioning
 
@@ -134,6 +135,14 @@ class Components:
             merge_strategy=conf.engine.merge_strategy,
             versioning=Versioning(
                 conf.context_versioning.enabled, conf.context_versioning.hash_version_keys
+            ),
+            bounds=bounds.Bounds(
+                items=conf.engine.items_limit,
+                depth=conf.engine.depth_limit,
+                executions=conf.engine.executions_limit,
+                tasks=conf.engine.tasks_limit,
+                actions=conf.engine.actions_limit,
+                values_mb=conf.engine.values_limit_mb,
             ),
         )
         engine = DefaultEngine(

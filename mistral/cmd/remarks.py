@@ -16,6 +16,12 @@ _LIMITS = (
     ("yaql", "limit_iterators"),
     ("yaql", "memory_quota"),
     ("engine", "execution_field_size_limit_kb"),
+    ("engine", "items_limit"),
+    ("engine", "depth_limit"),
+    ("engine", "executions_limit"),
+    ("engine", "tasks_limit"),
+    ("engine", "actions_limit"),
+    ("engine", "values_limit_mb"),
 )
 
 

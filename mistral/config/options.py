@@ -317,6 +317,44 @@ ENGINE_OPTS: list[cfg.Opt] = [
         choices=["replace", "merge"],
         help="How a join combines the data of its branches: by key, or deeply.",
     ),
+    cfg.IntOpt(
+        "items_limit",
+        default=10_000,
+        min=-1,
+        help="Items of one task with 'with-items'; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "depth_limit",
+        default=100,
+        min=-1,
+        help="Levels of sub-workflows below a root execution; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "executions_limit",
+        default=20_000,
+        min=-1,
+        help="Workflow executions of one tree, the root included; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "tasks_limit",
+        default=100_000,
+        min=-1,
+        help="Tasks of a root execution and all below it; further attempts count, so that no "
+        "loop is endless. -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "actions_limit",
+        default=500_000,
+        min=-1,
+        help="Actions of a root execution and all below it; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "values_limit_mb",
+        default=4096,
+        min=-1,
+        help="MiB of large values that a root execution and all below it store; -1 lifts the "
+        "limit.",
+    ),
     cfg.IntOpt("threads", default=4, min=1, help="Worker threads of one engine process."),
     cfg.FloatOpt(
         "relay_interval",

@@ -199,6 +199,8 @@ def _delete_part(conn: sa.Connection, execution_id: str, look_at: dt.datetime | 
             return _mark(conn, execution_id, state, look_at)
     for table in (tables.handlings, _MARK):
         conn.execute(sa.delete(table).where(table.c.execution_id == execution_id))
+    usage = tables.root_usage
+    conn.execute(sa.delete(usage).where(usage.c.root_execution_id == execution_id))
     conn.execute(sa.delete(_WF).where(_WF.c.id == execution_id))
     return False
 

@@ -13,10 +13,12 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.db import actions, deletion, hotpath, rows, tables
+from mistral.db import usage as root_usage
 from mistral.db import values as value_store
 from mistral.db.decisions import Premises, take_number
 from mistral.db.transaction import SNAPSHOT
 from mistral.workflow import states
+from mistral.workflow.bounds import Used
 from mistral.workflow.entities import (
     ActionExecution,
     Entity,
@@ -370,6 +372,18 @@ class Store:
     def values(self, root_id: str) -> Values:
         """The large values of a root execution."""
         return value_store.loader(self.conn, root_id)
+
+    def known_values(self, root_id: str, hashes: Iterable[str]) -> set[str]:
+        """Which large values are stored already."""
+        return value_store.known(self.conn, root_id, hashes)
+
+    def usage(self, root_id: str) -> Used:
+        """What the executions below a root have used, as far as they have added it up."""
+        return root_usage.read(self.conn, root_id)
+
+    def add_usage(self, root_id: str, used: Used) -> None:
+        """Add up what was used since."""
+        root_usage.add(self.conn, root_id, used)
 
     def save_values(self, root_id: str, new: Mapping[str, bytes]) -> None:
         """Store new large values."""

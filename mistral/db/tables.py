@@ -140,6 +140,10 @@ workflow_executions = sa.Table(
     sa.Column("updated_at", MOMENT),
     sa.Column("started_at", MOMENT),
     sa.Column("finished_at", MOMENT),
+    sa.Column("depth", sa.Integer),
+    sa.Column("used_tasks", sa.Integer),
+    sa.Column("used_actions", sa.Integer),
+    sa.Column("used_bytes", sa.BigInteger),
     sa.Index(None, "next_look_at"),
     sa.Index(None, "created_at", "id"),
     sa.Index(None, "workflow_name", "state"),
@@ -293,6 +297,18 @@ handlings = sa.Table(
     **_OPTIONS,
 )
 """How often the handling of a row was begun without an end, see :mod:`mistral.db.handlings`."""
+
+root_usage = sa.Table(
+    "root_usage",
+    metadata,
+    sa.Column("root_execution_id", NAME, primary_key=True),
+    _count("executions"),
+    _count("tasks"),
+    _count("actions"),
+    sa.Column("stored", sa.BigInteger, nullable=False, default=0),
+    **_OPTIONS,
+)
+"""What the executions below a root have used together, see :mod:`mistral.db.usage`."""
 
 execution_values = sa.Table(
     "execution_values",

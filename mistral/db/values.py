@@ -16,6 +16,10 @@ _SELECT = sa.select(_T.c.hash, _T.c.content).where(
     _T.c.root_execution_id == sa.bindparam("root_id"),
     _T.c.hash.in_(sa.bindparam("hashes", expanding=True)),
 )
+_KNOWN = sa.select(_T.c.hash).where(
+    _T.c.root_execution_id == sa.bindparam("root_id"),
+    _T.c.hash.in_(sa.bindparam("hashes", expanding=True)),
+)
 _INSERTS = {
     "postgresql": postgresql.insert(_T).on_conflict_do_nothing(),
     "sqlite": sqlite.insert(_T).on_conflict_do_nothing(),
@@ -28,6 +32,11 @@ def fetch(conn: sa.Connection, root_id: str, hashes: Iterable[str]) -> dict[str,
     """The JSON texts of stored values by their hashes."""
     rows = conn.execute(_SELECT, {"root_id": root_id, "hashes": list(hashes)})
     return {row[0]: row[1] for row in rows}
+
+
+def known(conn: sa.Connection, root_id: str, hashes: Iterable[str]) -> set[str]:
+    """Which of these are stored."""
+    return set(conn.scalars(_KNOWN, {"root_id": root_id, "hashes": list(hashes)}))
 
 
 def loader(conn: sa.Connection, root_id: str) -> Values:

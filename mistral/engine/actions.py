@@ -298,6 +298,8 @@ class WorkflowAction(Action):
         means, parent, task_ex = self.scope.means, self.scope.wf_ex, self.task_ex
         if task_ex is None:
             raise exc.MistralException("A sub-workflow needs a task.")
+        depth = (parent.depth or 0) + 1
+        means.limits.bounds.check_execution(depth, means.execution_number())
         definition = self.action_def
         declared = {p.name: p for p in definition.spec.input}
         defaults = {p.name: p.default for p in declared.values() if p.has_default}
@@ -335,6 +337,7 @@ class WorkflowAction(Action):
             task_execution_id=task_ex.id,
             task_attempt=task_ex.attempt,
             idx=index,
+            depth=depth,
             next_look_at=means.now + DISPATCH_LOOK_AFTER,
             created_at=means.now,
             updated_at=means.now,

@@ -25,6 +25,18 @@ def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
     that one task chose comes after what others have chosen: nothing of theirs would remember it.
     """
     todo = unit.pending = collections.deque(commands)
+    _answer(unit, todo)
+    if _has_begun(unit) and (message := unit.usage.exceeded(unit.wf_ex)):
+        todo.append(c.SetWorkflowState(states.ERROR, message, forced=True))
+        _answer(unit, todo)
+
+
+def _has_begun(unit: Unit) -> bool:
+    """Whether the execution may go on, or is paused, by itself."""
+    return unit.wf_ex.state in (states.RUNNING, states.PAUSED) and unit.wf_ex.rollback is None
+
+
+def _answer(unit: Unit, todo: collections.deque[c.Command]) -> None:
     while todo:
         command = todo.popleft()
         if isinstance(command, c.CheckWorkflow) and todo:

@@ -171,6 +171,7 @@ class WithItemsTask(RegularTask):
                     f"not {type(value).__name__}"
                 )
             columns[name] = list(value)
+            self.means.limits.bounds.check_items(len(columns[name]))
         if len({len(column) for column in columns.values()}) > 1:
             raise exc.InputException(
                 "Wrong input format for with-items: all lists must have the same length"

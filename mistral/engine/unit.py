@@ -21,6 +21,7 @@ from mistral.engine.elsewhere import Elsewhere
 from mistral.engine.inbound_rows import InboundRows
 from mistral.engine.notices import Notices
 from mistral.engine.sweeps import Sweeps
+from mistral.engine.usage import Usage
 from mistral.expressions import Expressions
 from mistral.lang import WorkflowSpec
 from mistral.services.catalog import Catalog
@@ -38,7 +39,16 @@ from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
 from mistral.workflow.values import Values
 
 _BOOKKEEPING = frozenset(
-    {"version", "command_number", "unfinished", "unhandled_errors", "cancelled"}
+    {
+        "version",
+        "command_number",
+        "unfinished",
+        "unhandled_errors",
+        "cancelled",
+        "used_tasks",
+        "used_actions",
+        "used_bytes",
+    }
 )
 """Columns of an execution that nobody sees."""
 
@@ -76,6 +86,7 @@ class Unit:
         self.expressions: Expressions = catalog.expressions
         self.elsewhere = Elsewhere(store, catalog)
         self.notices = Notices(now)
+        self.usage = Usage(store, limits.bounds, root_id or wf_ex.root_id)
         self._tasks: dict[str, TaskExecution] = {}
         self._actions: dict[str, ActionExecution] = {}
         self._children: dict[str, list[WorkflowExecution]] = {}
@@ -169,6 +180,10 @@ class Unit:
     def command_number(self) -> int:
         """The next number of an operator's command."""
         return self.store.command_number()
+
+    def execution_number(self) -> int:
+        """The number of another execution below the root, the root included."""
+        return self.usage.execution_number()
 
     def live_children(self) -> list[str]:
         """Ids of the direct sub-executions that have not ended."""
@@ -346,12 +361,15 @@ class Unit:
     def add_task(self, task_ex: TaskExecution) -> None:
         """A new task."""
         self.new_tasks[task_ex.id] = self._tasks[task_ex.id] = task_ex
+        self.wf_ex.used_tasks = (self.wf_ex.used_tasks or 0) + 1
         self._count(task_ex, +1)
 
     def change_task(self, task_id: str, changes: Mapping[str, Any]) -> None:
         """Change a task and what its execution counts."""
         task_ex = self.task(task_id)
         self._count(task_ex, -1)
+        if changes.get("attempt", task_ex.attempt) > task_ex.attempt:
+            self.wf_ex.used_tasks = (self.wf_ex.used_tasks or 0) + 1
         task_ex.apply(changes)
         if "state" in changes:
             task_ex.updated_at = self.now
@@ -371,6 +389,7 @@ class Unit:
     def add_action(self, action_ex: ActionExecution) -> None:
         """A new action."""
         self.new_actions[action_ex.id] = self._actions[action_ex.id] = action_ex
+        self.wf_ex.used_actions = (self.wf_ex.used_actions or 0) + 1
 
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""
@@ -398,6 +417,7 @@ class Unit:
     def close(self) -> Bell:
         """Everything is decided; what is to be rung when it is written."""
         self.wf_ex.version += 1
+        self.usage.close(self.wf_ex, len(self.new_executions), self.values)
         if not self.is_new and self._is_news(self.wf_ex):
             self.wf_ex.updated_at = self.now
         return Bell(
@@ -424,6 +444,7 @@ class Unit:
         store.update([a for a in self._actions.values() if a.id not in self.new_actions])
         self.inbounds.write(store)
         self.notices.write(store)
+        self.usage.write(store)
         store.save_values(self.wf_ex.root_id, self.values.new)
 
     @staticmethod

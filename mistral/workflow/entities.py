@@ -64,6 +64,8 @@ class WorkflowExecution(Entity):
     nobody has to look at all of them. ``attempt`` rises when a finished execution runs again.
     ``next_look_at`` is the outbox mark of a child that waits for its start. ``rollback`` is set
     while compensations run: what was abandoned, and which parent's task waits for the end.
+    ``depth`` counts the executions above. ``used_...`` is what it has used and not added up with
+    the others below its root yet.
     """
 
     id: str
@@ -95,6 +97,10 @@ class WorkflowExecution(Entity):
     cancelled: int = 0
     backlog: list[dict[str, Any]] | None = None
     rollback: dict[str, Any] | None = None
+    depth: int | None = 0
+    used_tasks: int | None = 0
+    used_actions: int | None = 0
+    used_bytes: int | None = 0
     next_look_at: dt.datetime | None = None
     tries: int = 0
     created_at: dt.datetime | None = None

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from mistral.expressions import Expressions, Facts
 from mistral.lang import AdHocActionSpec, WorkflowSpec
+from mistral.workflow.bounds import Bounds
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Values
 from mistral.workflow.versions import ON, Versioning
@@ -26,6 +27,7 @@ class Limits:
     state_info_chars: int = 65500
     merge_strategy: str = "replace"
     versioning: Versioning = ON
+    bounds: Bounds = Bounds()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,9 @@ class Means(Protocol):
 
     def new_id(self) -> str:
         """A new identifier."""
+
+    def execution_number(self) -> int:
+        """The number of another execution below the root, the root included."""
 
     def facts(
         self, task_ex: TaskExecution | None = None, wf_ex: WorkflowExecution | None = None

@@ -18,6 +18,7 @@ from mistral.db.due import OWNERS
 from mistral.db.handlings import Key
 from mistral.db.store import Store
 from mistral.workflow import states
+from mistral.workflow.bounds import Used
 from mistral.workflow.entities import (
     ActionExecution,
     Entity,
@@ -308,6 +309,18 @@ class MemoryStore(Store):
 
     def values(self, root_id: str) -> Values:
         return loader(self.conn, root_id)
+
+    def known_values(self, root_id: str, hashes: Iterable[str]) -> set[str]:
+        return set(self.values(root_id)._load(list(hashes)))
+
+    def usage(self, root_id: str) -> Used:
+        self.conn.statement("usage")
+        found = self.conn.member((root_id, "usage"))
+        return found or Used()
+
+    def add_usage(self, root_id: str, used: Used) -> None:
+        self.conn.statement("add usage")
+        self.conn.see_member((root_id, "usage"), self.usage(root_id) + used)
 
     def save_values(self, root_id: str, new: Mapping[str, bytes]) -> None:
         store(self.conn, root_id, new)

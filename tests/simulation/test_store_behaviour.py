@@ -19,6 +19,7 @@ from mistral.db.failures import is_duplicate
 from mistral.db.transaction import Database
 from mistral.utils import ids
 from mistral.workflow import results, states
+from mistral.workflow.bounds import Used
 from mistral.workflow.entities import (
     ActionExecution,
     ExecutionEvent,
@@ -257,6 +258,11 @@ def test_timers_events_values_numbers(kind: Kind) -> None:
     for _ in range(2):
         kind.write(lambda s: s.save_values("w", {"h": b'"text"'}))
     assert kind.write(lambda s: s.values("w")._load(["h", "unknown"])) == {"h": '"text"'}
+    assert kind.write(lambda s: s.known_values("w", ["h", "unknown"])) == {"h"}
+    assert kind.write(lambda s: s.usage("w")) == Used()
+    for _ in range(2):
+        kind.write(lambda s: s.add_usage("w", Used(1, 2, 3, 4)))
+    assert kind.write(lambda s: s.usage("w")) == Used(2, 4, 6, 8)
     first = kind.write(lambda s: s.command_number())
     assert kind.write(lambda s: s.command_number()) > first
 
