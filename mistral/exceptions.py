@@ -108,6 +108,13 @@ class InvalidResultException(MistralException):
     message = "Unable to parse the result."
 
 
+class UnencodableValueException(MistralException):
+    """A value that JSON can't hold, or not so that it can be read again."""
+
+    http_code = 400
+    message = "A value can't be kept as JSON."
+
+
 class SizeLimitExceededException(MistralException):
     """A field is larger than the configured limit."""
 

@@ -123,6 +123,7 @@ class Parts:
                 allowed_languages=tuple(self.conf.expressions.allowed_languages),
                 time_limit=self.conf.expressions.time_limit,
                 max_length=self.conf.expressions.max_length,
+                max_integer_bits=self.conf.expressions.max_integer_bits,
                 limit_iterators=options.limit_iterators,
                 memory_quota=options.memory_quota,
                 convert_input_data=options.convert_input_data,

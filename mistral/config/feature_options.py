@@ -252,9 +252,10 @@ YAQL_OPTS: list[cfg.Opt] = [
     ),
     cfg.IntOpt(
         "memory_quota",
-        default=64 * 1024 * 1024,
+        default=16 * 1024 * 1024,
         min=-1,
-        help="Bytes per expression; -1 lifts the limit.",
+        help="Bytes that one value of an expression may take, in both languages, and a quarter of "
+        "what it may build altogether; -1 lifts the limit.",
     ),
     cfg.BoolOpt("convert_input_data", default=True, help="Make inputs immutable for YAQL."),
     ignored(cfg.BoolOpt, "convert_output_data", True, _PLAIN),
@@ -283,6 +284,12 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
         default=65536,
         min=-1,
         help="Characters of one YAQL expression, or of a text with Jinja; -1 lifts the limit.",
+    ),
+    cfg.IntOpt(
+        "max_integer_bits",
+        default=10240,
+        min=-1,
+        help="Bits of an integer that an expression computes; -1 lifts the limit.",
     ),
 ]
 

@@ -232,8 +232,10 @@ def _ended(call: ActionCall, value: Any) -> Report:
 def plain(value: Any) -> Any:
     """A value of JSON's types only: itself where it is one; TypeError or ValueError if it can't."""
     try:
-        orjson.dumps(value, option=_PLAIN_ONLY)
+        orjson.dumps(json.wrapped(value), option=_PLAIN_ONLY)
     except TypeError:
+        if json.is_deep(value):
+            raise ValueError("the value is nested too deeply") from None
         return strict_json.loads(_text(value))
     return value
 

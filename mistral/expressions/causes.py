@@ -91,7 +91,8 @@ def _python_cause(error: BaseException, expression: str) -> str:
         return f"there is no key {_named(error, expression)}"
     if isinstance(error, StopIteration):
         return "the collection has no such element"
-    if isinstance(error, RecursionError):
+    if isinstance(error, (RecursionError, SyntaxError)):
+        # Python's parser refuses the code of a template that way
         return "the expression is nested too deeply"
     if isinstance(error, MemoryError):
         return "the expression needs too much memory"

@@ -7,7 +7,7 @@ plain JSON data. YAQL shows parameter names in camelCase, Jinja as they are.
 from __future__ import annotations
 
 import datetime as dt
-import json
+import json as python_json
 import uuid as uuids
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -16,12 +16,19 @@ from typing import Any
 from mistral.exceptions import EvaluationException
 from mistral.expressions.context import DataContext
 from mistral.expressions.facts import Facts
-from mistral.utils import safe_yaml
+from mistral.utils import json, safe_yaml
 from mistral.utils.texts import is_storable
 
 Function = Callable[..., Any]
 
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
+# What the parsers and writers of texts do in one go; a value of an execution is smaller.
+_MAX_PARSED = 4 * 1024 * 1024
+_MAX_PARTS = 250_000
+_MAX_DUMPED = 4 * 1024 * 1024
+_MAX_YAML = 64 * 1024
+_TOO_MUCH = "{}() reads at most {} characters and {} commas and brackets"
+_ENCODER = python_json.JSONEncoder(indent=4)
 
 
 def _facts(context: DataContext, function: str) -> Facts:
@@ -115,21 +122,46 @@ def global_(context: DataContext, name: str) -> Any:
 
 def json_parse(context: DataContext, text: str) -> Any:
     """The value that a JSON text stands for."""
+    if not isinstance(text, (str, bytes)):
+        raise EvaluationException("json_parse() takes a text")
+    if len(text) > _MAX_PARSED or _parts(text) > _MAX_PARTS:
+        raise EvaluationException(_TOO_MUCH.format("json_parse", _MAX_PARSED, _MAX_PARTS))
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise EvaluationException(f"the text is not JSON: {error.msg}") from None
+        return json.parse(text)
+    except ValueError as error:
+        # other words than the decoder's may quote the text
+        reason = getattr(error, "msg", "a value can't be kept as JSON")
+        raise EvaluationException(f"the text is not JSON: {reason}") from None
+
+
+def _parts(text: Any) -> int:
+    marks = ",[{" if isinstance(text, str) else (b",", b"[", b"{")
+    return sum(text.count(mark) for mark in marks)
 
 
 def json_dump(context: DataContext, value: Any) -> str:
     """JSON text, indented by 4."""
-    return json.dumps(value, indent=4)
+    return write_json(_ENCODER, value, "json_dump")
+
+
+def write_json(encoder: python_json.JSONEncoder, value: Any, name: str) -> str:
+    """A JSON text of limited length; indentation makes much of little."""
+    size = 0
+    pieces = []
+    for piece in encoder.iterencode(value):
+        size += len(piece)
+        if size > _MAX_DUMPED:
+            raise EvaluationException(f"{name}() writes at most {_MAX_DUMPED} characters")
+        pieces.append(piece)
+    return "".join(pieces)
 
 
 def yaml_parse(context: DataContext, text: str) -> Any:
     """The value that a YAML text stands for; anchors are off."""
     if not isinstance(text, str):
         raise EvaluationException("yaml_parse() takes a text")
+    if len(text) > _MAX_YAML:
+        raise EvaluationException(f"yaml_parse() reads at most {_MAX_YAML} characters")
     try:
         return safe_yaml.load(text)
     except safe_yaml.UnreadableYaml as error:
@@ -143,6 +175,8 @@ def yaml_parse(context: DataContext, text: str) -> Any:
 
 def yaml_dump(context: DataContext, value: Any) -> str:
     """YAML text in block style."""
+    if len(json.dump_bytes(value)) > _MAX_YAML:
+        raise EvaluationException(f"yaml_dump() takes at most {_MAX_YAML} characters as JSON")
     return safe_yaml.dump(value)
 
 

@@ -14,7 +14,8 @@ from mistral.expressions.budget import Evaluation
 from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through, quote
 from mistral.expressions.context import DataContext
 from mistral.expressions.functions import ANSWERS_JSON, Function
-from mistral.expressions.jinja_sandbox import EVALUATION, Sandbox
+from mistral.expressions.jinja_filters import EVALUATION
+from mistral.expressions.jinja_sandbox import Sandbox
 from mistral.expressions.options import ExpressionOptions, check_length
 from mistral.expressions.plain import JSON_TYPES, json_shallow, to_plain
 
@@ -29,7 +30,7 @@ class JinjaEvaluator(Evaluator):
 
     def __init__(self, options: ExpressionOptions, functions: Mapping[str, Function]) -> None:
         self._options = options
-        self._sandbox = Sandbox(functions)
+        self._sandbox = Sandbox(functions, options)
         self._json_functions = frozenset(
             name for name, function in functions.items() if function in ANSWERS_JSON
         )

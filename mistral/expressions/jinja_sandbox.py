@@ -1,38 +1,35 @@
 """Jinja's environment: sandboxed, strict about undefined names, within a budget.
 
 Templates see data they may not change, no private attributes, and no more time, elements and
-memory than the operator allows: loops and calls look at the clock, operations that multiply the
-size of a text are checked before they run.
+memory than the operator allows: loops, calls, filters and operators look at the clock and measure
+what they build; a literal list counts what it puts together.
 """
 
 from __future__ import annotations
 
-import json as python_json
-import re
+import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import BuiltinFunctionType, MethodType
 from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.runtime import Context
+from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import missing
+from jinja2.utils import Cycler, missing
 from jinja2.visitor import NodeTransformer
 
-from mistral.expressions.budget import Evaluation
+from mistral.expressions import jinja_methods, measures
+from mistral.expressions.budget import BudgetExceededError, Evaluation, or_infinite
 from mistral.expressions.functions import ANSWERS_JSON, Function
+from mistral.expressions.jinja_filters import evaluation_of, guarded, json_text
+from mistral.expressions.options import ExpressionOptions
 from mistral.expressions.plain import to_plain
-from mistral.utils import json
-
-#: not an identifier, so that no template can name it
-EVALUATION = "the evaluation"
 
 _LIMITED = "limited loop"
-_SIZED = "sized text"
-#: widths of seven digits, and widths that come from elsewhere
-_WIDE = re.compile(r"\d{7,}|%[-+ #0]*\*|\.\*|[:!][^{}]*\{")
-_MAX_INDENT = 16
-_NUMERIC_FILTERS = ("center", "indent", "batch", "slice", "wordwrap", "truncate")
+_GLUED = "glued text"
+_BUILT = "built container"
 
 
 class Undefined(jinja2.StrictUndefined):
@@ -50,23 +47,25 @@ class Undefined(jinja2.StrictUndefined):
 class Sandbox(ImmutableSandboxedEnvironment):
     """The environment that all expressions share."""
 
-    intercepted_binops = frozenset({"*", "**", "%", "+"})
+    intercepted_binops = frozenset({"*", "**", "%", "+", "-", "//", "/"})
 
-    def __init__(self, functions: Mapping[str, Function]) -> None:
+    def __init__(self, functions: Mapping[str, Function], options: ExpressionOptions) -> None:
         super().__init__(
             undefined=Undefined,
             optimized=False,  # constants are folded at compile time, outside any budget
             trim_blocks=True,
             lstrip_blocks=True,
             cache_size=0,
+            finalize=_shown,
         )
         del self.globals["lipsum"]
-        self.policies["json.dumps_function"] = _json_text
-        for name in _NUMERIC_FILTERS:
-            self.filters[name] = _guarded_filter(self.filters[name])
-        self.filters["format"] = _format
+        self.policies["json.dumps_function"] = json_text
+        self.concat = _concat(or_infinite(options.memory_quota))  # type: ignore[method-assign]
+        for name, original in self.filters.items():
+            self.filters[name] = guarded(name, original)
         self.filters[_LIMITED] = _limited
-        self.filters[_SIZED] = _sized
+        self.filters[_GLUED] = _glued
+        self.filters[_BUILT] = _built
         for name, function in functions.items():
             self.globals[name] = self.filters[name] = _adapt(function)
 
@@ -75,54 +74,79 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return _Budgeting().visit(template)
 
     def call(self, context: Context, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls look at the clock; methods of texts at what they would produce."""
-        evaluation = _evaluation(context)
+        """Calls look at the clock; methods of values at what they would build."""
+        evaluation = evaluation_of(context)
         evaluation.check_time()
         method = getattr(obj, "__wrapped__", obj)  # the sandbox wraps str.format
-        text = getattr(method, "__self__", None)
-        if isinstance(text, str):
-            _check_method(evaluation, method.__name__, text, args)
-        return super().call(context, obj, *args, **kwargs)
+        if isinstance(method, (BuiltinFunctionType, MethodType)):
+            owner = method.__self__
+            if not isinstance(owner, (LoopContext, Cycler)):
+                jinja_methods.check(evaluation, owner, method.__name__, args, kwargs)
+        result = super().call(context, obj, *args, **kwargs)
+        return (
+            evaluation.counted(result) if isinstance(result, Iterator) else evaluation.built(result)
+        )
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Operators that can multiply the size of a value."""
-        _check_operands(_evaluation(context), operator, left, right)
-        return super().call_binop(context, operator, left, right)
+        """Operators measure what they would build."""
+        evaluation = evaluation_of(context)
+        _check_operands(evaluation, operator, left, right)
+        return evaluation.built(super().call_binop(context, operator, left, right))
 
 
 class _Budgeting(NodeTransformer):
-    """Wraps what loops walk over and what ``~`` glues together."""
+    """Wraps what loops walk over, what ``~`` glues together, and what literals build."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         node = self.generic_visit(node)  # type: ignore[assignment]
         node.iter = _filter(node.iter, _LIMITED)
         return node
 
+    def visit_Const(self, node: nodes.Const) -> nodes.Const:
+        """Jinja writes numbers into Python code, where ``inf`` is a name."""
+        if isinstance(node.value, float) and not math.isfinite(node.value):
+            raise OverflowError("a number is too large")
+        return node
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
-        return _filter(self.generic_visit(node), _SIZED)
+        node = self.generic_visit(node)  # type: ignore[assignment]
+        return _filter(nodes.List(node.nodes, lineno=node.lineno), _GLUED)
 
+    def visit_List(self, node: nodes.List) -> nodes.Expr:
+        return self._literal(node, node.items)
 
-def _json_text(value: Any, sort_keys: bool = True, indent: int | str | None = None) -> str:
-    """What ``tojson`` writes: the layout of Python's encoder, over lazy mappings, too."""
-    if isinstance(indent, str):
-        indent = indent[:_MAX_INDENT]
-    elif indent is not None:
-        indent = min(indent, _MAX_INDENT)
-    return python_json.dumps(json.loads(json.dumps(value)), sort_keys=sort_keys, indent=indent)
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Expr:
+        return self._literal(node, node.items, node.ctx == "load")
+
+    def visit_Dict(self, node: nodes.Dict) -> nodes.Expr:
+        return self._literal(node, [pair.value for pair in node.items])
+
+    def _literal(self, node: Any, parts: list[nodes.Expr], is_value: bool = True) -> nodes.Expr:
+        """A literal of constants is no larger than its text."""
+        is_constant = all(isinstance(part, nodes.Const) for part in parts)
+        node = self.generic_visit(node)
+        return node if is_constant or not is_value else _filter(node, _BUILT)
 
 
 def _filter(node: Any, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
-def _evaluation(context: Context) -> Evaluation:
-    evaluation: Evaluation = context.parent[EVALUATION]
-    return evaluation
+@jinja2.pass_context
+def _shown(context: Context, value: Any) -> Any:
+    """A value of which the output makes a text."""
+    measures.as_text(evaluation_of(context), value)
+    return value
+
+
+@jinja2.pass_context
+def _built(context: Context, value: Any) -> Any:
+    return evaluation_of(context).built(value)
 
 
 @jinja2.pass_context
 def _limited(context: Context, items: Iterable[Any]) -> Iterator[Any]:
-    evaluation = _evaluation(context)
+    evaluation = evaluation_of(context)
     for count, item in enumerate(items, 1):
         evaluation.check_elements(count)
         evaluation.check_time()
@@ -130,17 +154,26 @@ def _limited(context: Context, items: Iterable[Any]) -> Iterator[Any]:
 
 
 @jinja2.pass_context
-def _sized(context: Context, text: str) -> str:
-    _evaluation(context).check_bytes(len(text))
+def _glued(context: Context, pieces: list[Any]) -> str:
+    evaluation = evaluation_of(context)
+    evaluation.check_bytes(sum(map(evaluation.size_of, pieces)))
+    text = "".join(map(str, pieces))
+    evaluation.charge(evaluation.size_of(text))
     return text
 
 
-@jinja2.pass_context
-def _format(context: Context, text: Any, *args: Any, **kwargs: Any) -> str:
-    if args and kwargs:
-        raise TypeError("format takes positional or keyword arguments, not both")
-    _check_format(_evaluation(context), str(text))
-    return str(text) % (kwargs or args)
+def _concat(limit: float) -> Callable[[Iterable[str]], str]:
+    """What puts the output of blocks and macros together; it is not told for whom."""
+
+    def concat(pieces: Iterable[str]) -> str:
+        found = list(pieces)
+        if sum(map(sys.getsizeof, found)) > limit + sys.getsizeof("") * len(found):
+            raise BudgetExceededError(
+                f"the expression needs too much memory: [yaql] memory_quota = {limit} bytes"
+            )
+        return "".join(found)
+
+    return concat
 
 
 def _adapt(function: Function) -> Callable[..., Any]:
@@ -149,7 +182,7 @@ def _adapt(function: Function) -> Callable[..., Any]:
 
     @jinja2.pass_context
     def adapter(context: Context, *args: Any, **kwargs: Any) -> Any:
-        evaluation = _evaluation(context)
+        evaluation = evaluation_of(context)
         result = function(
             evaluation.context,
             *(to_plain(arg, evaluation) for arg in args),
@@ -160,46 +193,19 @@ def _adapt(function: Function) -> Callable[..., Any]:
     return adapter
 
 
-def _guarded_filter(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A library filter whose numbers are checked: it would build texts as wide as told.
-
-    Flags that tell Jinja what else to hand over are carried by the original's attributes.
-    """
-
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, int) and abs(value) > 1_000_000:
-                raise ValueError("the number is too large")
-        return original(*args, **kwargs)
-
-    guarded.__dict__.update(original.__dict__)
-    return guarded
-
-
 def _check_operands(evaluation: Evaluation, operator: str, left: Any, right: Any) -> None:
     if operator == "*":
-        for one, other in ((left, right), (right, left)):
-            if isinstance(one, int) and isinstance(other, (str, list, tuple)):
-                evaluation.check_bytes(one * len(other))
+        measures.product(evaluation, left, right)
+        for times, value in ((left, right), (right, left)):
+            if isinstance(times, int) and isinstance(value, str):
+                measures.repeated_text(evaluation, value, times)
+            elif isinstance(times, int) and isinstance(value, (list, tuple)):
+                measures.repeated_list(evaluation, value, times)
     elif operator == "+" and isinstance(left, str) and isinstance(right, str):
-        evaluation.check_bytes(len(left) + len(right))
-    elif operator == "**" and isinstance(left, int) and isinstance(right, int):
-        evaluation.check_bytes(left.bit_length() * right // 8)
+        evaluation.check_bytes(evaluation.size_of(left) + evaluation.size_of(right))
+    elif operator == "+" and isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
+        evaluation.check_elements(len(left) + len(right))
+    elif operator == "**":
+        measures.power(evaluation, left, right)
     elif operator == "%" and isinstance(left, str):
-        _check_format(evaluation, left)
-
-
-def _check_format(evaluation: Evaluation, text: str) -> None:
-    if _WIDE.search(text):
-        evaluation.check_bytes(float("inf"))
-
-
-def _check_method(evaluation: Evaluation, method: str, text: str, args: tuple[Any, ...]) -> None:
-    if method in ("format", "format_map"):
-        _check_format(evaluation, text)
-    elif method == "replace" and len(args) >= 2 and isinstance(args[1], str):
-        evaluation.check_bytes(text.count(str(args[0])) * len(args[1]))
-    elif method in ("center", "ljust", "rjust", "zfill", "expandtabs"):
-        for arg in args:
-            if isinstance(arg, int):
-                evaluation.check_bytes(arg)
+        jinja_methods.formatted(evaluation, left, right)

@@ -20,12 +20,14 @@ class ExpressionOptions:
     allowed_languages: tuple[str, ...] | None = LANGUAGES
     #: elements that one collection of a running expression may have
     limit_iterators: int = 1_000_000
-    #: bytes that one intermediate value of an expression may take, and the rendered text
-    memory_quota: int = 64 * 1024 * 1024
+    #: bytes that one value of an expression may take; all that it builds may take four times that
+    memory_quota: int = 16 * 1024 * 1024
     #: seconds that one expression may take
     time_limit: float = 2.0
     #: characters of one YAQL expression, or of one text with Jinja
     max_length: int = 65536
+    #: bits of an integer that is computed
+    max_integer_bits: int = 10240
     convert_input_data: bool = True
     iterable_dicts: bool = False
     keyword_operator: str = "=>"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mistral.expressions.budget import Evaluation
+from mistral.utils.json import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from mistral.expressions.budget import Evaluation
 
 #: exact types that are JSON as they are
 SCALARS = frozenset({str, int, float, bool, type(None)})
 JSON_TYPES = SCALARS | {dict, list}
+#: Python writes and reads no integer of more than 4300 digits
+_MAX_BITS = 14_280
+_CONTAINER = 56
+_SCALAR = 8
 
 
 class NotJsonError(TypeError):
@@ -30,21 +38,62 @@ def to_plain(value: Any, evaluation: Evaluation) -> Any:
 
     Generators and sets become lists, mappings dictionaries, times texts.
     """
-    kind = type(value)
-    if kind in SCALARS:
-        return value
     if isinstance(value, Converted):
         return json_shallow(value.source)
-    if isinstance(value, Mapping):
-        evaluation.check_elements(len(value))
-        evaluation.check_time()
-        return {_key(k): to_plain(v, evaluation) for k, v in value.items()}
-    if isinstance(value, Set):
-        evaluation.check_elements(len(value))
-        return _ordered([to_plain(item, evaluation) for item in value])
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return _listed(value, evaluation)
-    return _scalar(value)
+    if type(value) in SCALARS:
+        return _exact(value)
+    return _Plain(evaluation).of(value, 0)
+
+
+class _Plain:
+    """One conversion: knows how large the result is by now."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._evaluation = evaluation
+        self._size = 0
+
+    def of(self, value: Any, depth: int) -> Any:
+        """The JSON form of a part at some depth."""
+        kind = type(value)
+        if kind is str:
+            self._size += len(value)
+            return value
+        if kind in SCALARS:
+            self._size += _SCALAR
+            return _exact(value)
+        if isinstance(value, Converted):
+            self._count(self._evaluation.size_of(value))
+            return json_shallow(value.source)
+        if isinstance(value, (Mapping, Iterable)) and not isinstance(value, (str, bytes)):
+            return self._container(value, depth + 1)
+        return _exact(_scalar(value))
+
+    def _container(self, value: Any, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise NotJsonError(f"a result is nested deeper than {MAX_DEPTH} levels")
+        self._evaluation.check_time()
+        self._count(_CONTAINER)
+        if isinstance(value, Mapping):
+            self._evaluation.check_elements(len(value))
+            return {self._key(k): self.of(v, depth) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            self._evaluation.check_elements(len(value))
+            return [self.of(item, depth) for item in value]
+        result = []
+        for count, item in enumerate(value, 1):
+            self._evaluation.check_elements(count)
+            result.append(self.of(item, depth))
+            self._count(0)
+        return _ordered(result) if isinstance(value, Set) else result
+
+    def _count(self, size: int) -> None:
+        self._size += size
+        self._evaluation.check_bytes(self._size)
+
+    def _key(self, key: Any) -> str:
+        text = _key(key)
+        self._size += len(text)
+        return text
 
 
 def json_shallow(value: Any) -> Any:
@@ -58,13 +107,13 @@ def json_shallow(value: Any) -> Any:
     return value
 
 
-def _listed(values: Iterable[Any], evaluation: Evaluation) -> list[Any]:
-    evaluation.check_time()
-    result = []
-    for count, item in enumerate(values, 1):
-        evaluation.check_elements(count)
-        result.append(to_plain(item, evaluation))
-    return result
+def _exact(value: Any) -> Any:
+    """The same scalar, if JSON can hold it."""
+    if type(value) is float and not math.isfinite(value):
+        raise NotJsonError("a result is infinite or no number, which JSON can't hold")
+    if type(value) is int and value.bit_length() > _MAX_BITS:
+        raise NotJsonError("a result is an integer with too many digits for JSON")
+    return value
 
 
 def _ordered(items: list[Any]) -> list[Any]:

@@ -8,15 +8,16 @@ when it comes out unchanged.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaql
-from yaql.language import contexts, specs, utils, yaqltypes
+from yaql.language import contexts, conventions, specs, utils, yaqltypes
 
 from mistral.expressions.budget import Evaluation
 from mistral.expressions.functions import ANSWERS_JSON, Function
 from mistral.expressions.plain import SCALARS, Converted, to_plain
+from mistral.expressions.yaql_guards import GuardedContext
 
 _CONTEXT_PARAMETER = "evaluation_context"
 
@@ -86,10 +87,9 @@ def create_context(
     functions: Mapping[str, Function], delegates: bool, convert_data: bool
 ) -> contexts.Context:
     """The parent of all evaluations' contexts: YAQL's library, our guards, our functions."""
-    context = yaql.create_context(finalizer=_finalize, delegates=delegates)
-    context = context.create_child_context()
-    for guard in (_iterator_len, _pow, _shift_bits_left, _replace):
-        context.register_function(guard)
+    library = GuardedContext(convention=conventions.CamelCaseConvention())
+    guarded = yaql.create_context(context=library, finalizer=_finalize, delegates=delegates)
+    context = contexts.Context(guarded)
     for name, function in functions.items():
         adapter = _adapt(function, convert_data)
         definition = specs.get_function_definition(
@@ -133,43 +133,3 @@ def _parameter_type(name: str) -> Any:
 def _finalize(obj: Any) -> Any:
     """The evaluator makes results plain itself, within its budget."""
     return obj
-
-
-# The library's own forms of these have no limit.
-
-
-@specs.parameter("collection", yaqltypes.Iterator())
-@specs.name("len")
-@specs.extension_method
-def _iterator_len(collection: Iterable[Any]) -> int:
-    return sum(1 for _ in collection)
-
-
-@specs.parameter("a", yaqltypes.Number())
-@specs.parameter("b", yaqltypes.Number())
-@specs.parameter("c", yaqltypes.Number(nullable=True))
-@specs.name("pow")
-def _pow(context: EvaluationContext, a: Any, b: Any, c: Any = None) -> Any:
-    if c is None and isinstance(a, int) and isinstance(b, int):
-        context.evaluation.check_bytes(a.bit_length() * b // 8)
-    return pow(a, b, c)
-
-
-@specs.parameter("value", int)
-@specs.parameter("bits_number", int)
-@specs.name("shift_bits_left")
-def _shift_bits_left(context: EvaluationContext, value: int, bits_number: int) -> int:
-    context.evaluation.check_bytes(bits_number // 8)
-    return value << bits_number
-
-
-@specs.parameter("string", yaqltypes.String())
-@specs.parameter("old", yaqltypes.String())
-@specs.parameter("new", yaqltypes.String())
-@specs.parameter("count", int)
-@specs.method
-@specs.name("replace")
-def _replace(context: EvaluationContext, string: str, old: str, new: str, count: int = -1) -> str:
-    times = string.count(old) if count < 0 else min(count, string.count(old))
-    context.evaluation.check_bytes(len(string) + times * (len(new) - len(old)))
-    return string.replace(old, new, count)

@@ -10,6 +10,7 @@ then also produces the error. Property tests hold both equal.
 from __future__ import annotations
 
 import inspect
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,6 +33,15 @@ from mistral.expressions.yaql_operators import (
     NotSimpleError,
     simple,
 )
+
+#: parts of the data that one expression may put together
+_MAX_REFERENCES = 64
+_MAX_LOOP_SECONDS = 0.25
+#: length of what a loop may hold once for each element
+_MAX_REPEATED = 100
+_SIZED = (str, list, dict)
+#: names of what a loop goes through, or of the data
+_ELEMENT = ("", "1")
 
 
 class _UnsupportedError(Exception):
@@ -67,12 +77,14 @@ class _Compiler:
     def __init__(self, functions: Mapping[str, Function], options: ExpressionOptions) -> None:
         self._functions = functions
         self._limit = or_infinite(options.limit_iterators)
-        self._time_limit = or_infinite(options.time_limit)
+        self._loop_limit = min(or_infinite(options.time_limit) / 8, _MAX_LOOP_SECONDS)
+        self._references = 0
+        self._loops = 0
         self._forms: dict[type, Callable[[Any], Compiled]] = {
             ast.Wrap: lambda node: self.compile(node.expr),
-            ast.Constant: _constant,
-            ast.KeywordConstant: _constant,
-            ast.GetContextValue: _variable,
+            ast.Constant: self._constant,
+            ast.KeywordConstant: self._constant,
+            ast.GetContextValue: self._variable,
             ast.IndexExpression: self._index,
             ast.ListExpression: self._list,
             ast.MapExpression: self._map,
@@ -87,6 +99,33 @@ class _Compiler:
         if form is None:
             raise _UnsupportedError(type(node))
         return form(node)
+
+    def _constant(self, node: Any) -> Compiled:
+        value = node.value
+        if self._loops and type(value) is str and len(value) > _MAX_REPEATED:
+            raise _UnsupportedError("a long text")
+        if type(value) is float and not math.isfinite(value):
+            raise _UnsupportedError("an infinite number")
+        return lambda context: value
+
+    def _variable(self, node: Any) -> Compiled:
+        return self._repeated(node, self._data(node))
+
+    def _data(self, node: Any) -> Compiled:
+        """The data or a variable; what is built holds no part of them more than a few times."""
+        self._references += 1
+        if self._references > _MAX_REFERENCES:
+            raise _UnsupportedError("too many parts")
+        name = node.path.value[1:]
+        if name in _ELEMENT:
+            return lambda context: context.data
+        return lambda context: context.variables.get(name)
+
+    def _repeated(self, root: Any, inner: Compiled) -> Compiled:
+        """In a loop, what does not come from the element comes each time: it must be small."""
+        if not self._loops or root.path.value[1:] in _ELEMENT:
+            return inner
+        return lambda context: _small(inner(context))
 
     def _index(self, node: Any) -> Compiled:
         if len(node.args) != 2:
@@ -143,11 +182,11 @@ class _Compiler:
         operation = BINARY.get(node.operator)
         if operation is None:
             raise _UnsupportedError(node.operator)
-        apply, limit = operation, self._limit
+        apply, limit = operation, _MAX_REPEATED if self._loops else self._limit
 
         def run(context: DataContext) -> Any:
             result = apply(left(context), right(context))
-            if type(result) is list and len(result) > limit:
+            if type(result) in _SIZED and len(result) > limit:
                 raise NotSimpleError("limit")
             return result
 
@@ -182,7 +221,8 @@ class _Compiler:
             node = node.args[0]
         if not names:
             return self._optional(node)
-        root, limit = self.compile(node), self._limit
+        is_data = type(node) is ast.GetContextValue
+        root, limit = self._data(node) if is_data else self.compile(node), self._limit
 
         def run(context: DataContext) -> Any:
             value = root(context)
@@ -190,7 +230,7 @@ class _Compiler:
                 value = value[name] if type(value) is dict else _attribute(value, name, limit)
             return value
 
-        return run
+        return self._repeated(node, run) if is_data else run
 
     def _optional(self, node: Any) -> Compiled:
         root, name, limit = self.compile(node.args[0]), node.args[1].value, self._limit
@@ -212,12 +252,14 @@ class _Compiler:
         """``select`` and its like: the argument is evaluated with each element as ``$``."""
         if len(node.args) != 1:
             raise _UnsupportedError(node.name)
+        self._loops += 1
         body, finish, limit = self.compile(node.args[0]), LOOPS[node.name], self._limit
+        self._loops -= 1
 
         def call(values: Any, context: DataContext) -> Any:
             if type(values) not in (list, Mapped) or len(values) > limit:
                 raise NotSimpleError(type(values))
-            deadline = time.monotonic() + self._time_limit
+            deadline = time.monotonic() + self._loop_limit
             results = []
             for item in values:
                 results.append(body(DataContext(item, context.facts, context.variables)))
@@ -238,7 +280,7 @@ class _Compiler:
         return lambda context: apply(argument(context))
 
     def _ours(self, function: Function, args: list[Compiled]) -> Compiled:
-        if function not in ANSWERS_JSON:
+        if function not in ANSWERS_JSON or self._loops:
             raise _UnsupportedError("a function with free results")
         parameters = list(inspect.signature(function).parameters.values())[1:]
         given, missing = parameters[: len(args)], parameters[len(args) :]
@@ -258,16 +300,11 @@ class _Compiler:
         return run
 
 
-def _constant(node: Any) -> Compiled:
-    value = node.value
-    return lambda context: value
-
-
-def _variable(node: Any) -> Compiled:
-    name = node.path.value[1:]
-    if name in ("", "1"):
-        return lambda context: context.data
-    return lambda context: context.variables.get(name)
+def _small(value: Any) -> Any:
+    """What a loop may hold once for each element."""
+    if type(value) in _SIZED and len(value) > (_MAX_REPEATED if type(value) is str else 0):
+        raise NotSimpleError(type(value))
+    return simple(value)
 
 
 def _expected_type(parameter: inspect.Parameter) -> type | None:

@@ -5,6 +5,7 @@ Each gives YAQL's answer or raises; see there for the rule.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -13,6 +14,10 @@ from typing import Any
 from mistral.expressions.plain import JSON_TYPES
 
 _NUMBERS = frozenset({int, float})
+#: beyond these YAQL decides, within its budget
+_MAX_BITS = 512
+_MAX_TEXT = 65536
+_MAX_ITEMS = 65536
 
 
 class NotSimpleError(ValueError):
@@ -40,15 +45,27 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _moderate(value: Any) -> Any:
+    """A number that is neither too long nor infinite."""
+    if type(value) is int:
+        if value.bit_length() > _MAX_BITS:
+            raise NotSimpleError(int)
+    elif not math.isfinite(value):
+        raise NotSimpleError(float)
+    return value
+
+
 def _add(left: Any, right: Any) -> Any:
     kind = type(left)
     if kind in _NUMBERS and type(right) in _NUMBERS:
-        return left + right
+        return _moderate(left + right)
     if kind is not type(right):
         raise NotSimpleError(kind)
-    if kind is str or kind is list:
+    if kind is str and len(left) + len(right) <= _MAX_TEXT:
         return left + right
-    if kind is dict:
+    if kind is list and len(left) + len(right) <= _MAX_ITEMS:
+        return left + right
+    if kind is dict and len(left) + len(right) <= _MAX_ITEMS:
         return {**left, **right}
     raise NotSimpleError(kind)
 
@@ -56,11 +73,11 @@ def _add(left: Any, right: Any) -> Any:
 def _divide(left: Any, right: Any) -> Any:
     if type(left) is int and type(right) is int:
         return left // right
-    return _number(left) / _number(right)
+    return _moderate(_number(left) / _number(right))
 
 
 def _arithmetic(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    return lambda left, right: apply(_number(left), _number(right))
+    return lambda left, right: _moderate(apply(_number(left), _number(right)))
 
 
 def _ordering(
@@ -110,7 +127,7 @@ def _text(value: Any) -> str:
         return value
     if value is None or value is True or value is False:
         return {None: "null", True: "true", False: "false"}[value]
-    return str(_number(value))
+    return str(_moderate(_number(value)))
 
 
 def _where(values: list[Any], results: list[Any]) -> Mapped:

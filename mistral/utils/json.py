@@ -12,6 +12,8 @@ import orjson
 MAX_DEPTH = 200
 """How deep a text of a caller may be nested; what walks over values is recursive."""
 
+#: orjson writes 254 containers within each other
+_SPARE_DEPTH = 254 - MAX_DEPTH
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
@@ -42,6 +44,27 @@ def dump_bytes(value: Any) -> bytes:
     except TypeError:
         # integers over 64 bits and lone surrogates: slower, but exact
         return json.dumps(value, default=_plain, separators=(",", ":")).encode()
+
+
+def dump_value(value: Any) -> bytes:
+    """The JSON of a value that is to be kept; raises ValueError for one nested too deeply."""
+    try:
+        text = orjson.dumps(wrapped(value), default=_plain, option=_OPTIONS)
+    except TypeError:
+        if is_deep(value):
+            raise _too_deep() from None
+        return dump_bytes(value)
+    return text[_SPARE_DEPTH:-_SPARE_DEPTH]
+
+
+def wrapped(value: Any) -> Any:
+    """A value within so many lists that orjson refuses it when it is too deep to be kept.
+
+    orjson has a limit of its own; to use it costs nothing.
+    """
+    for _ in range(_SPARE_DEPTH):
+        value = [value]
+    return value
 
 
 def spaced(text: str) -> str:
@@ -86,7 +109,7 @@ def parse(text: str | bytes) -> Any:
         value = _parse(text)
     except RecursionError:
         raise _too_deep() from None
-    if _brackets(text) > MAX_DEPTH and _is_deep(value):
+    if _brackets(text) > MAX_DEPTH and is_deep(value):
         raise _too_deep()
     return value
 
@@ -122,7 +145,8 @@ def _brackets(text: str | bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
+    """Whether a value is nested deeper than ``MAX_DEPTH``."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from mistral import exceptions as exc
 from mistral.utils import json
 
 INLINE_LIMIT = 1024
@@ -155,6 +156,13 @@ EMPTY = Bag()
 _SCALARS = (int, float, bool, type(None))
 
 
+def _kept(value: Any) -> bytes:
+    try:
+        return json.dump_value(value)
+    except ValueError as error:
+        raise exc.UnencodableValueException(f"A value can't be kept as JSON: {error}") from None
+
+
 class Values:
     """The large values of one root execution, as one transaction sees them.
 
@@ -187,7 +195,7 @@ class Values:
         known = self._by_identity.get(id(value))
         if known is not None:
             return known
-        text = json.dump_bytes(value)
+        text = _kept(value)
         if len(text) <= INLINE_LIMIT:
             return None
         ref = Ref(hashlib.sha256(text).hexdigest(), len(text))

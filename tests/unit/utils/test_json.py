@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mistral.utils import json
@@ -21,3 +23,23 @@ from mistral.utils import json
 def test_spaced(text: str, shown: str) -> None:
     assert json.spaced(text) == shown
     assert json.loads(shown) == json.loads(text)
+
+
+def nested(levels: int, innermost: Any = 1) -> Any:
+    for number in range(levels):
+        innermost = {"a": innermost} if number % 2 else [innermost]
+    return innermost
+
+
+@pytest.mark.parametrize("innermost", [1, 2**70, "\ud800", [], {}])
+def test_what_is_kept_is_not_nested_too_deeply(innermost: Any) -> None:
+    levels = json.MAX_DEPTH - isinstance(innermost, (list, dict))
+    value = nested(levels, innermost)
+    assert json.dump_value(value) == json.dump_bytes(value)
+    with pytest.raises(ValueError, match="deeper than 200"):
+        json.dump_value([value])
+
+
+def test_an_integer_too_long_is_no_value() -> None:
+    with pytest.raises(ValueError, match="digits"):
+        json.dump_value([10**5000])
