@@ -55,9 +55,7 @@ def _is_decided(unit: Unit, task_ex: TaskExecution, command: RunTask) -> bool:
 
     One that had arrived before belongs to the next round of a loop.
     """
-    if task_ex.state != states.SKIPPED and not (
-        task_ex.state == states.SUCCESS and joins.runs_anyway(task_ex)
-    ):
+    if not joins.is_settled(task_ex):
         return False
     inbound = unit.inbounds.one(task_ex.id, command.source_name or "")
     return inbound is None or inbound.state != joins.READY
@@ -81,7 +79,7 @@ def _run_again(unit: Unit, task_ex: TaskExecution, source: str) -> list[Command]
     failed: its followers have been told.
     """
     decided = {n: r.state for n, r in unit.inbounds.of(task_ex.id).items() if n != source}
-    dead = joins.dead_inbound(unit.spec, task_ex.name, decided, on_the_way.active(unit))
+    dead = on_the_way.lost(unit, task_ex.name, decided, on_the_way.active(unit))
     failed = sum(decided[name] == joins.FAILED for name in dead)
     ready = 1 + sum(decided[name] == joins.READY for name in dead)
     total = len(unit.spec.inbound(task_ex.name))
@@ -118,7 +116,7 @@ def _already_decided(unit: Unit, name: str) -> set[str]:
     missing = [n for n in inbound if n not in by_name]
     if missing or failed:
         unsure = [*missing, *failed]
-        return joins.dead_inbound(unit.spec, name, unsure, on_the_way.active(unit))
+        return on_the_way.lost(unit, name, unsure, on_the_way.active(unit))
     return failed
 
 
@@ -208,18 +206,12 @@ def _lost_behind(
         opened[join.name] = _undecided(unit, join, command, names)
     wanted = None
     if sum(map(len, opened.values())) <= _FEW:
-        wanted = set().union(
-            *(joins.origins(spec, join, name) for join, names in opened.items() for name in names)
-        )
+        wanted = set().union(*(joins.origins(spec, join, opened[join]) for join in opened))
     # a join that waits may still fail and lead on
     alive = set().union(*on_the_way.unfinished(unit, wanted)) | on_the_way.about_to_come(unit)
     lost: list[Command] = []
     for join in found:
-        names = opened[join.name]
-        if wanted is None:
-            dead = joins.dead_inbound(spec, join.name, names, alive)
-        else:
-            dead = {name for name in names if not alive & joins.origins(spec, join.name, name)}
+        dead = on_the_way.lost(unit, join.name, opened[join.name], alive)
         lost += _fail(unit, join, command, dead)
     return lost
 
@@ -236,7 +228,7 @@ def _lost_among_waiting(
     lost: list[Command] = []
     for join in found:
         opened = _undecided(unit, join, command, unit.spec.inbound(join.name))
-        dead = joins.dead_inbound(unit.spec, join.name, opened, active)
+        dead = on_the_way.lost(unit, join.name, opened, active)
         lost += _fail(unit, join, command, dead)
     return lost
 
@@ -297,7 +289,7 @@ def _given_up(unit: Unit, join: TaskExecution, alive: set[str]) -> list[Command]
         for name in unit.spec.inbound(join.name)
         if name not in decided or decided[name].state == joins.WAITING
     ]
-    dead = joins.dead_inbound(unit.spec, join.name, undecided, alive)
+    dead = on_the_way.lost(unit, join.name, undecided, alive)
     dead -= on_the_way.chosen_by(unit, join.name)
     failed = [_failed(join, name) for name in sorted(dead)]
     return [*failed, EvaluateJoin(join.id)] if failed else []

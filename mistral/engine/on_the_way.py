@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from mistral.engine.unit import Unit
-from mistral.workflow import states
+from mistral.workflow import joins, states
 from mistral.workflow.commands import RunTask
+from mistral.workflow.joins import EndedJoin
 
 _NAMES_PER_LOOK = 200
 """More names than these are not worth a condition of their own."""
@@ -19,6 +20,34 @@ _NAMES_PER_LOOK = 200
 def active(unit: Unit) -> set[str]:
     """Names of the tasks that do not just wait for others."""
     return unfinished(unit)[0] | about_to_come(unit)
+
+
+def lost(unit: Unit, join_name: str, names: Collection[str], alive: Collection[str]) -> set[str]:
+    """Which inbound tasks of a join, out of some, can't come any more.
+
+    :param alive: names of the tasks that may still choose others.
+    """
+    spec = unit.spec
+    dead = joins.dead_inbound(spec, join_name, names, alive)
+    ended = _ended_joins(unit, join_name, set(names) - dead)
+    return joins.dead_inbound(spec, join_name, names, alive, ended) if ended else dead
+
+
+def _ended_joins(unit: Unit, join_name: str, names: Collection[str]) -> dict[str, EndedJoin]:
+    """The joins before some inbound tasks, or among them, that may have ended for good."""
+    spec = unit.spec
+    before = joins.origins(spec, join_name, names)
+    found = [name for name in sorted(before) if spec.tasks[name].join is not None]
+    ended: dict[str, EndedJoin] = {}
+    for task_ex in unit.tasks_named(found) if found else ():
+        spare = joins.tolerated(spec.tasks[task_ex.name], len(spec.inbound(task_ex.name)))
+        is_settled = joins.is_settled(task_ex)
+        if not states.is_completed(task_ex.state):
+            continue
+        if is_settled or joins.counts(task_ex)[1] > spare:
+            decided = {n: row.state for n, row in unit.inbounds.of(task_ex.id).items()}
+            ended[task_ex.name] = EndedJoin(decided, spare, is_settled)
+    return ended
 
 
 def about_to_come(unit: Unit) -> set[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import Any
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 from mistral.lang import TaskSpec, WorkflowSpec
+from mistral.workflow import states
 from mistral.workflow.entities import TaskExecution
 
 READY = "ready"
@@ -13,6 +16,7 @@ FAILED = "failed"
 WAITING = "waiting"
 
 _RUNS_ANYWAY = "runs_anyway"
+_NONE: Final[Mapping[str, EndedJoin]] = MappingProxyType({})
 
 
 def counts(task_ex: TaskExecution) -> tuple[int, int]:
@@ -35,10 +39,15 @@ def verdict(task_spec: TaskSpec, total: int, ready: int, failed: int) -> str:
 
     :param total: the number of its inbound tasks.
     """
-    needed = total if task_spec.join == "all" else int(task_spec.join or 0)
-    if ready >= needed:
+    spare = tolerated(task_spec, total)
+    if ready >= total - spare:
         return READY
-    return FAILED if failed > total - needed else WAITING
+    return FAILED if failed > spare else WAITING
+
+
+def tolerated(task_spec: TaskSpec, total: int) -> int:
+    """How many inbound tasks of a join may fail."""
+    return 0 if task_spec.join == "all" else total - int(task_spec.join or 0)
 
 
 def runs_anyway(task_ex: TaskExecution) -> bool:
@@ -51,12 +60,39 @@ def run_anyway(task_ex: TaskExecution) -> dict[str, Any]:
     return {"runtime_context": {**task_ex.runtime_context, _RUNS_ANYWAY: True}}
 
 
-def origins(spec: WorkflowSpec, join_name: str, name: str) -> set[str]:
-    """Tasks from which some way leads to an inbound task of a join, itself among them.
+def is_settled(task_ex: TaskExecution) -> bool:
+    """Whether an operator has skipped or run a join without those who had failed it."""
+    ran = task_ex.state == states.SUCCESS and runs_anyway(task_ex)
+    return ran or task_ex.state == states.SKIPPED
+
+
+@dataclasses.dataclass(frozen=True)
+class EndedJoin:
+    """A join that has ended: whether it runs again when something leads to it.
+
+    ``decided`` are its inbound tasks, ``tolerated`` says how many of them may fail.
+    """
+
+    decided: Mapping[str, str]
+    tolerated: int
+    is_settled: bool
+
+    def may_run_again(self, coming: Collection[str]) -> bool:
+        """Whether it may, given all tasks that may still come."""
+        lost = sum(state == FAILED and name not in coming for name, state in self.decided.items())
+        if lost > self.tolerated:
+            return False
+        # what had not come before is no matter of a join that an operator has settled
+        known = (name for name, state in self.decided.items() if state == READY)
+        return not self.is_settled or any(name in coming for name in known)
+
+
+def origins(spec: WorkflowSpec, join_name: str, names: Iterable[str]) -> set[str]:
+    """Tasks from which some way leads to inbound tasks of a join, these among them.
 
     A way through the join itself does not count: it would wait for itself.
     """
-    found = {name} - {join_name}
+    found = set(names) - {join_name}
     todo = list(found)
     while todo:
         for before in spec.inbound(todo.pop()):
@@ -67,18 +103,31 @@ def origins(spec: WorkflowSpec, join_name: str, name: str) -> set[str]:
 
 
 def dead_inbound(
-    spec: WorkflowSpec, join_name: str, undecided: Iterable[str], active: Collection[str]
+    spec: WorkflowSpec,
+    join_name: str,
+    undecided: Iterable[str],
+    active: Collection[str],
+    ended: Mapping[str, EndedJoin] = _NONE,
 ) -> set[str]:
     """Inbound tasks of a join that can't come any more.
 
     :param active: names of unfinished tasks that do not just wait for others: what they lead to
         may still happen. A way through the join itself does not count: it would wait for itself.
+    :param ended: joins that have ended: a way through one counts only if it may run again.
     """
     reached = set(active) - {join_name}
-    todo = list(reached)
+    todo, held = list(reached), set[str]()
     while todo:
         for name in spec.outbound(todo.pop()):
-            if name != join_name and name not in reached:
+            if name == join_name or name in reached:
+                continue
+            if name in ended:
+                held.add(name)
+            else:
                 reached.add(name)
                 todo.append(name)
+        if not todo:
+            todo = [name for name in sorted(held) if ended[name].may_run_again(reached)]
+            held.difference_update(todo)
+            reached.update(todo)
     return {name for name in undecided if name not in reached}

@@ -186,3 +186,74 @@ main:
     run.finish("b")
     run.finish("m")
     assert run.wait().states() == dict.fromkeys("abm", "SUCCESS")
+
+
+NESTED = """
+main:
+  tasks:
+    a: {action: std.noop, publish: {a: 1}, on-success: inner}
+    b: {action: std.async_noop, on-success: inner}
+    c: {action: std.async_noop, on-success: inner}
+    x: {action: std.async_noop, on-success: outer}
+    y: {action: std.async_noop, on-success: outer}
+    inner: {join: all, action: std.noop, on-success: [outer, beside]}
+    beside: {action: std.noop}
+    outer: {join: all, action: std.noop, on-error: last, on-success: last, on-skip: last}
+    last: {action: std.noop}
+"""
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["before", "after"])
+def test_a_join_fails_at_once_with_a_failed_join_that_it_needs(
+    flows: Flows, is_first: bool
+) -> None:
+    run = flows.launch(NESTED)
+    for task, result in (("x", "SUCCESS"), ("b", "ERROR"))[:: 1 if is_first else -1]:
+        run.finish(task, None, result)
+        run.wait_task(task, result)
+    failed = run.wait_task("outer", "ERROR")
+    assert failed["state_info"] == "Failed by tasks: ['inner']"
+    run.wait_task("last", "SUCCESS")
+    assert [run.states()[name] for name in ("c", "y")] == ["RUNNING", "RUNNING"]
+    # what comes later to either changes nothing
+    run.finish("c")
+    run.finish("y")
+    run.wait("ERROR")
+    assert run.actions("inner") == run.actions("outer") == []
+    assert run.names().count("last") == 1
+
+
+def test_joins_that_failed_one_after_the_other_recover_together(flows: Flows) -> None:
+    run = flows.launch(NESTED)
+    run.finish("x")
+    run.finish("b", None, "ERROR")
+    run.wait_task("outer", "ERROR")
+    for task in "cy":
+        run.finish(task)
+    run.wait("ERROR")
+    assert run.put_task("b", state="RUNNING", reset=True)[0] == 200
+    run.finish("b")
+    run.wait()
+    assert [run.states()[name] for name in ("inner", "outer")] == ["SUCCESS", "SUCCESS"]
+
+
+def test_a_join_that_was_skipped_does_not_come_any_more(flows: Flows) -> None:
+    run = flows.launch("""
+main:
+  tasks:
+    a: {action: std.noop, on-success: inner}
+    b: {action: std.fail, on-success: inner, on-error: noop}
+    c: {action: std.async_noop, on-success: inner}
+    x: {action: std.async_noop, on-success: outer}
+    y: {action: std.async_noop, on-success: outer}
+    inner: {join: all, action: std.noop, on-success: outer, on-skip: noop}
+    outer: {join: all, action: std.noop, on-error: noop}
+""")
+    run.wait_task("inner", "ERROR")
+    assert run.put_task("inner", state="SKIPPED")[0] == 200
+    run.wait_task("inner", "SKIPPED")
+    run.finish("x")
+    assert run.wait_task("outer", "ERROR")["state_info"] == "Failed by tasks: ['inner']"
+    for task in "cy":
+        run.finish(task)
+    run.wait()

@@ -200,6 +200,30 @@ class Picture:
         if joins.dead_inbound(spec, name, undecided, active) == undecided:
             text = f"{name} {task['id']} waits although none of {sorted(undecided)} can come"
             yield Finding("join-without-reason", text)
+            return
+        # another join that waits may still fail and lead on
+        others = {t["name"] for t in self.tasks[wf_ex["id"]] if t["state"] == states.WAITING}
+        ended = self._ended_joins(wf_ex, spec)
+        dead = joins.dead_inbound(spec, name, undecided, active | others, ended)
+        if real[1] + len(dead) > len(inbound) - needed:
+            text = f"{name} {task['id']} waits although {sorted(dead)} can't come"
+            yield Finding("join-too-late", text)
+
+    def _ended_joins(self, wf_ex: Row, spec: WorkflowSpec) -> dict[str, joins.EndedJoin]:
+        """The joins that have ended, and what decides whether they run again (language §9.14)."""
+        found = {}
+        for task in self.tasks[wf_ex["id"]]:
+            name = task["name"]
+            if task["state"] not in states.COMPLETED or is_compensation(task):
+                continue
+            if spec.tasks[name].join is None:
+                continue
+            rows = {row["name"]: row["state"] for row in self.inbounds.get(task["id"], [])}
+            ran = task["state"] == states.SUCCESS and "runs_anyway" in task["runtime_context"]
+            is_settled = ran or task["state"] == states.SKIPPED
+            spare = len(spec.inbound(name)) - needed_by(spec, name)
+            found[name] = joins.EndedJoin(rows, spare, is_settled)
+        return found
 
     def _active(self, execution_id: str) -> set[str]:
         return {
