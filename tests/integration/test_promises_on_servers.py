@@ -153,3 +153,52 @@ def test_a_result_may_come_before_the_executor_has_said_that_it_asked(flows: Flo
         assert flows.complete(tasks[0]["id"], number)[0] == 200
     for number, run in enumerate(runs):
         assert run.wait().output == {"r": number}
+
+
+RACE = """
+child:
+  tasks:
+    x: {action: std.async_noop}
+main:
+  tasks:
+    p: {workflow: child, on-error: handler}
+    handler: {action: std.async_noop}
+"""
+
+
+def test_a_rerun_that_races_with_the_end_of_the_parent(flows: Flows) -> None:
+    flows.define(RACE)
+
+    def race(number: int) -> None:
+        run = flows.start()
+        (child,) = run.until(lambda: run.children("p"), "a child")
+        child.finish("x", "no", "ERROR")
+        run.wait_actions("handler")
+        body = {"state": "RUNNING", "reset": True} if number % 2 else {"state": "SKIPPED"}
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            end = pool.submit(run.finish, "handler")
+            status, _ = pool.submit(child.put_task, "x", **body).result()
+            end.result()
+        _is_one_or_the_other(run, child, status)
+
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(race, range(24)))
+
+
+def _is_one_or_the_other(run: Execution, child: Execution, status: int) -> None:
+    """Refused, or the parent has gone on with it, or what came too late has ended."""
+    assert status in (200, 400)
+    if status == 400:
+        run.wait()
+        assert (child.state, run.states()["p"]) == ("ERROR", "ERROR")
+        return
+    run.until(
+        lambda: child.state in ("CANCELLED", "SUCCESS") or run.states()["p"] == "RUNNING",
+        "it has ended, or the parent goes on with it",
+    )
+    if child.state == "RUNNING":
+        child.finish("x")
+    run.wait()
+    together = run.states()["p"] == "SUCCESS"
+    assert child.state == "SUCCESS" if together else child.state in ("CANCELLED", "SUCCESS")
+    assert child.state == "SUCCESS" or "came too late" in child.info
