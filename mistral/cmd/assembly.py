@@ -158,6 +158,7 @@ class Components:
                 limits=limits,
             ),
             Faults.from_environment(os.environ),
+            self._parts.in_flight(),
         )
         server = EngineServer(
             engine,

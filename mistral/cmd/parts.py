@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
+import os
 import pathlib
+import tempfile
 
 import sqlalchemy as sa
 from oslo_config import cfg
@@ -18,6 +21,7 @@ from mistral.actions.services import ActionServices, SshOptions
 from mistral.db import schema, server_clock
 from mistral.db.hotpath import SQL_LOG
 from mistral.db.transaction import Database
+from mistral.engine.in_flight import InFlight
 from mistral.exceptions import ConfigurationError
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.rpc.base import Transport
@@ -101,6 +105,20 @@ class Parts:
             f"{what} has a schema that this version can't work with: run '{command}' of the newest "
             "version that is in use."
         )
+
+    def in_flight(self) -> InFlight:
+        """Where it is noted what an engine is handling."""
+        url = sa.make_url(database_url(self.conf))
+        family = hashlib.sha256(url.render_as_string(hide_password=False).encode()).hexdigest()
+        return InFlight(self._state_path(url), family[:16])
+
+    def _state_path(self, url: sa.URL) -> pathlib.Path:
+        by_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+        if configured := self.conf.watchdog.state_path or by_systemd:
+            return pathlib.Path(configured)
+        if url.get_backend_name() == "sqlite" and url.database:
+            return pathlib.Path(url.database).absolute().parent
+        return pathlib.Path(tempfile.gettempdir()) / f"mistral-{os.getuid()}"
 
     @functools.cached_property
     def transport(self) -> Transport:

@@ -338,6 +338,12 @@ WATCHDOG_OPTS: list[cfg.Opt] = [
         help="Seconds for which no thread of a process could run after which the process ends, "
         "with its stacks in the log; 0 = never.",
     ),
+    cfg.StrOpt(
+        "state_path",
+        help="Directory where each engine notes what it is handling, so that it is known what it "
+        "died of; unset: where systemd says (STATE_DIRECTORY), else that of the SQLite file, else "
+        "mistral-<user id> among the temporary files.",
+    ),
     cfg.BoolOpt(
         "restart",
         help="Whether mistral-server starts itself again when it has died, by a small parent "

@@ -8,12 +8,16 @@ The caller has locked the execution (law 2), or the action that belongs to none.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Final
 
 import sqlalchemy as sa
 
 from mistral.db import tables
 
 _H = tables.handlings
+
+_DIED: Final = "died"
+_MANY: Final = "many"
 
 Key = tuple[str, str]
 """The kind of an event and the id of its row."""
@@ -37,6 +41,27 @@ def begin(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None
     ]
     if new:
         conn.execute(sa.insert(_H), new)
+
+
+def note_death(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None:
+    """A process died while it handled these of an execution for the first time.
+
+    Without any it is not known what it handled, and the execution stays a suspect.
+    """
+    begin(conn, execution_id, [*(keys or [(_MANY, execution_id)]), (_DIED, execution_id)])
+
+
+def suspects(conn: sa.Connection) -> frozenset[str]:
+    """The executions that processes have died of."""
+    return frozenset(conn.scalars(sa.select(_H.c.execution_id).where(_H.c.kind == _DIED)))
+
+
+def acquit(conn: sa.Connection, execution_id: str) -> None:
+    """An execution is no suspect any more if all that processes may have died of is handled."""
+    own = _H.c.execution_id == execution_id
+    others = sa.select(_H.c.row_id).where(own, _H.c.kind != _DIED).limit(1)
+    if conn.execute(others).first() is None:
+        conn.execute(sa.delete(_H).where(own, _H.c.kind == _DIED))
 
 
 def take_back(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None:

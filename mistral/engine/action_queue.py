@@ -151,12 +151,14 @@ class Relay:
         add_timers: Callable[[Iterable[Timer]], None],
         interval: float,
         is_busy: Callable[[], bool] = lambda: False,
+        learn: Callable[[sa.Connection], None] = lambda conn: None,
     ) -> None:
         self._db = database
         self._queue = queue
         self._post = post
         self._add_timers = add_timers
         self._is_busy = is_busy
+        self._learn = learn
         self._repetition = Repetition("relay", interval, self.look)
         self._turns = {kind: Turns(SWEEP_SIZE) for kind in due.OWNERS}
 
@@ -193,6 +195,7 @@ class Relay:
         """
         # before anybody is judged by the time
         server_clock.ask(conn, self._db.dialect_name)
+        self._learn(conn)
         now = utc_now()
         return now, due.anything(conn, now, now + HORIZON / 10), _note_look(conn, now)
 

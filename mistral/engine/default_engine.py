@@ -30,9 +30,11 @@ from mistral.engine import (
 )
 from mistral.engine.action_queue import ActionQueue, Relay
 from mistral.engine.base import Engine, Start
+from mistral.engine.in_flight import InFlight
 from mistral.engine.mail_handler import MailHandler
 from mistral.engine.mailbox import Mail, Mailboxes
 from mistral.engine.starts import Starts
+from mistral.engine.suspects import Suspects
 from mistral.engine.transactions import Decide, Transactions
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.services.catalog import Catalog
@@ -76,12 +78,14 @@ class DefaultEngine(Engine):
         queue: ActionQueue,
         options: EngineOptions | None = None,
         faults: Faults | None = None,
+        in_flight: InFlight | None = None,
     ) -> None:
         self._db = database
         self._catalog = catalog
         self._queue = queue
         self._options = options or EngineOptions()
-        faults = faults or Faults()
+        faults, in_flight = faults or Faults(), in_flight or InFlight()
+        self._suspects = Suspects(database, in_flight, self._options.relay_interval)
         self._mailboxes = Mailboxes(self._handle, self._options.threads)
         post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
@@ -96,8 +100,19 @@ class DefaultEngine(Engine):
             self._options.start_patience,
             refusal="The engine has enough to start, try again.",
         )
-        self._starts = Starts(database, catalog, queue, limits, self._transactions, gate, faults)
-        self._mail = MailHandler(database, catalog, limits, self._transactions, post)
+        self._starts = Starts(
+            database,
+            catalog,
+            queue,
+            limits,
+            self._transactions,
+            gate,
+            faults,
+            self._suspects,
+        )
+        self._mail = MailHandler(
+            database, catalog, limits, self._transactions, post, self._suspects, in_flight
+        )
         self._relay = Relay(
             database,
             queue,
@@ -105,10 +120,12 @@ class DefaultEngine(Engine):
             self._timers.add,
             self._options.relay_interval,
             lambda: self._mailboxes.size >= BUSY_WITH,
+            self._suspects.read,
         )
 
     def start(self) -> None:
         """Begin to work."""
+        self._suspects.start()
         self._queue.start()
         self._mailboxes.start()
         self._timers.start()
@@ -119,6 +136,7 @@ class DefaultEngine(Engine):
         self._relay.stop()
         self._timers.stop()
         self._mailboxes.stop()
+        self._suspects.stop()
         self._queue.stop()
 
     # starts

@@ -20,7 +20,9 @@ from mistral.db.failures import is_transient
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.engine import incoming, single_actions, trials
+from mistral.engine.in_flight import InFlight
 from mistral.engine.mailbox import Mail
+from mistral.engine.suspects import Suspects
 from mistral.engine.transactions import Transactions, Write
 from mistral.engine.trials import Trials
 from mistral.engine.unit import Unit
@@ -46,6 +48,8 @@ class MailHandler:
         limits: Limits,
         transactions: Transactions,
         post: Callable[[str, Sequence[Mail]], None],
+        suspects: Suspects,
+        in_flight: InFlight,
     ) -> None:
         self._db = database
         self._catalog = catalog
@@ -53,11 +57,15 @@ class MailHandler:
         self._transactions = transactions
         self._post = post
         self._trials = Trials(database)
+        self._suspects = suspects
+        self._in_flight = in_flight
 
     def handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
         """Handle a batch: first what has happened, then what operators want."""
         commands = [mail for mail in batch if mail.kind == "command"]
         others = [mail for mail in batch if mail.kind != "command"]
+        if execution_id in self._suspects:
+            others = [trials.suspected(mail) for mail in others]
         if others:
             self._handle_others(execution_id, others)
         for mail in commands:
@@ -68,7 +76,8 @@ class MailHandler:
         if done is None:
             return
         try:
-            view = self._transactions.command(execution_id, mail.content, mail.id)
+            with self._suspects.trying(execution_id, mail.key):
+                view = self._transactions.command(execution_id, mail.content, mail.id)
         # the one who waits gets the error; nothing was stored
         except Exception as error:
             LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
@@ -176,11 +185,20 @@ class MailHandler:
 
             return Decision(write, finish.premises)
 
-        self._transactions.handle(execution_id, handle, alone, self._settling(execution_id, mails))
+        # what is watched was counted when it was begun
+        first = [key for m in mails if not trials.is_watched(m) for key in trials.keys_of(m)]
+        with self._in_flight.handling(execution_id, first):
+            settle = self._settling(execution_id, mails)
+            self._transactions.handle(execution_id, handle, alone, settle)
 
     def _settling(self, execution_id: str, mails: Sequence[Mail]) -> Write:
         """Note with the handling of mail that it is handled."""
-        return lambda conn: self._trials.handled(conn, execution_id, mails)
+
+        def settle(conn: sa.Connection) -> None:
+            self._trials.handled(conn, execution_id, mails)
+            self._suspects.settle(conn, execution_id)
+
+        return settle
 
     def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
         """An event could not be handled: what it brings is kept, its row stays due."""

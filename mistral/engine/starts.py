@@ -25,6 +25,7 @@ from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.base import Start
 from mistral.engine.dispatcher import dispatch
+from mistral.engine.suspects import Suspects
 from mistral.engine.transactions import Ready, Transactions
 from mistral.services.catalog import Catalog, unknown_workflow
 from mistral.utils import ids
@@ -48,6 +49,7 @@ class Starts:
         transactions: Transactions,
         gate: Gate,
         faults: Faults,
+        suspects: Suspects,
     ) -> None:
         self._db = database
         self._catalog = catalog
@@ -56,6 +58,7 @@ class Starts:
         self._transactions = transactions
         self._gate = gate
         self._faults = faults
+        self._suspects = suspects
 
     def workflow(
         self,
@@ -79,7 +82,7 @@ class Starts:
         )
         before = functools.partial(existing, execution_id=execution_id, ctx=request.ctx)
         try:
-            with self._gate:
+            with self._gate, self._suspects.trying(execution_id, ("start", execution_id)):
                 self._faults.point("engine.start")
                 view, ready = decide(self._db, work)
         except sa.exc.IntegrityError as error:
@@ -142,7 +145,8 @@ class Starts:
             return Decision(lambda conn: single_actions.save(conn, prepared))
 
         try:
-            with self._gate:
+            action_id = request.action_id
+            with self._gate, self._suspects.trying(action_id, ("start", action_id)):
                 prepared = decide(self._db, think)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):

@@ -7,6 +7,7 @@ counts as well as one that fails.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -33,6 +34,20 @@ WATCHED_FROM = 2
 def is_repeated(mail: Mail) -> bool:
     """Whether somebody may have tried it before."""
     return mail.looks >= WATCHED_FROM
+
+
+def suspected(mail: Mail) -> Mail:
+    """Mail as if somebody had tried it before."""
+    return dataclasses.replace(mail, looks=max(mail.looks, WATCHED_FROM))
+
+
+def keys_of(mail: Mail) -> list[handlings.Key]:
+    """What mail is about, by the names under which it comes again."""
+    if mail.kind == "reports":
+        return [("delivered", report["id"]) for report in mail.content]
+    if mail.kind in ("result", "lost"):
+        return [("delivered", mail.id)]
+    return [mail.key]
 
 
 def is_watched(mail: Mail) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def site(tmp_path: Path) -> Iterator[cluster.Cluster]:
     url = f"sqlite:///{tmp_path / 'mistral.sqlite'}"
     sections = cluster.embedded_sections(processes.free_port(), url)
     sections["watchdog"] = {"timeout": TIMEOUT}
+    sections["engine"] = {"relay_interval": 0.5}
     with cluster.Cluster(tmp_path, sections) as installation:
         installation.prepare_database()
         environment = plugins.installed(tmp_path / "site")
@@ -70,3 +72,63 @@ def test_it_comes_back_by_itself(site: cluster.Cluster) -> None:
     assert site.processes["mistral"].wait_end()
     assert _deaths(site) == 1
     assert_nothing_is_stuck(str(site.sections["database"]["connection"]))
+
+
+DEATHS = 5
+KILLING = """
+publishing:
+  tasks:
+    go:
+      action: std.noop
+      publish: {x: "<% hold(1000) %>"}
+beginning:
+  vars: {x: "<% hold(1000) %>"}
+  tasks:
+    go: {action: std.noop}
+quick:
+  tasks:
+    go: {action: std.noop}
+"""
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_what_a_process_dies_of_ends_in_error(site: cluster.Cluster) -> None:
+    """Although the action runs again after each death, and its result is a new one."""
+    flows = Flows(site.url)
+    flows.define(KILLING)
+    began = time.monotonic()
+    killing = flows.start("publishing")
+    processes.wait_until(lambda: _deaths(site) == DEATHS, "five deaths", 180)
+    site.wait_working(60)
+    flows.start("quick").wait()
+    killing.wait("ERROR", 60)
+    assert time.monotonic() - began < 120
+    assert _deaths(site) == DEATHS
+    assert killing.task("go")["state"] == "ERROR"
+    assert "begun 5 times and never handled" in killing.task("go")["state_info"]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(240)
+def test_a_start_that_kills_is_not_tried_for_ever(site: cluster.Cluster) -> None:
+    """By a client that asks again and again, with the same id."""
+    flows = Flows(site.url)
+    flows.define(KILLING)
+    body = {
+        "id": str(uuid.uuid4()),
+        "workflow_name": "beginning",
+        "workflow_namespace": flows.namespace,
+    }
+
+    def refused() -> str | None:
+        try:
+            status, document = flows.request("POST", "/executions", body)
+        except OSError:
+            return None
+        return document["faultstring"] if status == 400 else None
+
+    text = processes.wait_until(refused, "the refusal", 180)
+    assert "5 processes have died of this request" in text
+    assert _deaths(site) == DEATHS
+    flows.start("quick").wait()

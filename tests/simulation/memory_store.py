@@ -523,7 +523,14 @@ def _count(
         conn.see_member((execution_id, *key), change(before.get(key)))
 
 
-HANDLINGS = SimpleNamespace(begun=begun, begin=begin, take_back=take_back, forget=forget, Key=Key)
+HANDLINGS = SimpleNamespace(
+    begun=begun,
+    begin=begin,
+    take_back=take_back,
+    forget=forget,
+    suspects=lambda conn: frozenset(),
+    Key=Key,
+)
 RECEIPTS = SimpleNamespace(
     once_for=lambda key, work: work,
     answer=lambda conn, key: None,

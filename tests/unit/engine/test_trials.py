@@ -285,3 +285,81 @@ def test_only_what_is_found_twice_is_noted(site: Any) -> None:
     assert not trials.is_watched(waiting)
     assert life.engine._mail._trials.begin("gone", [Mail(*key, looks=2)]) == []
     assert _begun(site) == {}
+
+
+def _dies(site: Any, execution_id: str, *keys: tuple[str, str]) -> None:
+    site.database.write(lambda conn: handlings.note_death(conn, execution_id, keys))
+
+
+def _suspects(site: Any) -> frozenset[str]:
+    return cast(frozenset[str], site.database.read(handlings.suspects))
+
+
+def _report(site: Any, execution_id: str) -> None:
+    """An action ran again and brings a new result; whether the process lives on."""
+    life = Life(site)
+    life.engine._suspects.start()
+    report = {
+        "id": site.actions(execution_id)[0].id,
+        "kind": "result",
+        "state": "SUCCESS",
+        "result": 1,
+        "attempt": 0,
+    }
+    done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    life.engine._mailboxes.post(execution_id, [Mail("reports", "executor/1", [report], done)])
+    life.work()
+    life.engine._suspects.stop()
+
+
+def test_new_results_of_a_killer_are_counted(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    action_id = site.actions(execution_id)[0].id
+    _kills(monkeypatch, "reports", {"executor/1"})
+    _kills(monkeypatch, "delivered", {action_id})
+    _report(site, execution_id)
+    _dies(site, execution_id, ("delivered", action_id))
+    for number in range(2, MAX_TRIES + 1):
+        _report(site, execution_id)
+        assert _begun(site)[action_id] == number
+        assert site.execution(execution_id).state == "RUNNING"
+    _report(site, execution_id)
+    ended = site.execution(execution_id)
+    assert ended.state == "ERROR"
+    assert f"kind=delivered, id={action_id}" in ended.state_info
+
+
+def test_a_suspect_is_none_any_more_when_all_is_handled(site: Any) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    action_id = site.actions(execution_id)[0].id
+    _dies(site, execution_id, ("delivered", action_id))
+    assert _suspects(site) == {execution_id}
+    _report(site, execution_id)
+    assert site.action(execution_id).result_at is not None
+    assert (_suspects(site), _begun(site)) == (frozenset(), {})
+
+
+def test_it_stays_one_when_it_is_not_known_what_it_was(site: Any) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    _dies(site, execution_id)
+    _report(site, execution_id)
+    assert site.action(execution_id).processed
+    assert _suspects(site) == {execution_id}
+
+
+def test_commands_that_killed_are_refused_at_last(site: Any) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    for _ in range(MAX_TRIES):
+        _dies(site, execution_id, ("command", "a-request"))
+    engine = Life(site).engine
+    engine._suspects.start()
+    try:
+        with (
+            pytest.raises(exc.WorkflowException, match="5 processes have died"),
+            engine._suspects.trying(execution_id, ("command", "a-request")),
+        ):
+            raise AssertionError("It was tried.")
+        with engine._suspects.trying(execution_id, ("command", "another")):
+            pass
+    finally:
+        engine._suspects.stop()
