@@ -72,3 +72,33 @@ class BoundedReader:
     def _framed(self, data: bytes) -> bytes:
         self._allowance.take_framed(len(data))
         return data
+
+
+class BoundedSocket:
+    """A socket, or something like one, that receives no more than it is granted.
+
+    For libraries that read on threads of their own: what is too much looks like the end of the
+    connection to them, and ``is_exhausted`` tells the rest.
+    """
+
+    def __init__(self, sock: Any, granted: int, largest_read: int) -> None:
+        self.is_exhausted = False
+        self._sock = sock
+        self._granted = granted
+        self._largest_read = largest_read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def grant(self, count: int) -> None:
+        """Let more come."""
+        self._granted += count
+
+    def recv(self, count: int) -> bytes:
+        """What has come, as far as it is granted."""
+        if self._granted < 0 or count > self._largest_read:
+            self.is_exhausted = True
+            return b""
+        data: bytes = self._sock.recv(count)
+        self._granted -= len(data)
+        return data

@@ -68,7 +68,7 @@ class Deadline:
         self.remaining()
 
     def on_end(self, callback: Callable[[], object]) -> None:
-        """Also call this at the end; it must not block."""
+        """Also call this at the end; it must not block, and fail with OSError only."""
         self._callbacks.append(callback)
         self.remaining()
 
@@ -78,4 +78,5 @@ class Deadline:
             with contextlib.suppress(OSError):
                 handle.shutdown(socket.SHUT_RDWR)
         for callback in list(self._callbacks):
-            callback()
+            with contextlib.suppress(OSError):
+                callback()

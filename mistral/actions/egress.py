@@ -170,3 +170,17 @@ class EgressGuard:
 
 def _host_key(host: str) -> str:
     return host.strip("[]").rstrip(".").lower()
+
+
+def host_and_port(text: str, default_port: int) -> tuple[str, int]:
+    """The parts of ``host``, ``host:port``, ``[address]:port`` or an address; ValueError."""
+    if text.startswith("["):
+        host, _, port = text[1:].partition("]")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, ""
+    if not host or (port and not (port.isdecimal() and 0 < int(port) < 65536)):
+        raise ValueError("it must have the form 'host' or 'host:port'")
+    return host, int(port or default_port)

@@ -24,6 +24,17 @@ class SshOptions:
     connect_timeout: float = 30.0
     allow_proxy_command: bool = False
     max_output_size: int = 5 * 1024 * 1024
+    command_timeout: float = 3600.0
+
+
+@dataclasses.dataclass(frozen=True)
+class MailLimits:
+    """What ``std.email`` sends, and how much and how long it listens to a server (0: no limit)."""
+
+    timeout: float = 60.0
+    max_reply_size: int = 64 * 1024
+    max_recipients: int = 500
+    max_subject: int = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +45,7 @@ class ActionServices:
     ssh: SshOptions = SshOptions()
     javascript: JavaScriptEngine = dataclasses.field(default_factory=MiniRacerEngine)
     ca_dir: pathlib.Path | None = None
-    smtp_timeout: float = 60.0
+    mail: MailLimits = MailLimits()
 
     @classmethod
     def with_egress(
@@ -43,6 +54,7 @@ class ActionServices:
         ssh: SshOptions | None = None,
         javascript: JavaScriptEngine | None = None,
         ca_dir: pathlib.Path | None = None,
+        mail: MailLimits | None = None,
     ) -> ActionServices:
         """The services for an operator's options."""
         return cls(
@@ -50,6 +62,7 @@ class ActionServices:
             ssh=ssh or SshOptions(),
             javascript=javascript or MiniRacerEngine(),
             ca_dir=ca_dir,
+            mail=mail or MailLimits(),
         )
 
     def close(self) -> None:

@@ -17,7 +17,7 @@ from mistral.actions.egress import EgressOptions
 from mistral.actions.js_engines import ScriptLimits, load_engine
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
-from mistral.actions.services import ActionServices, SshOptions
+from mistral.actions.services import ActionServices, MailLimits, SshOptions
 from mistral.db import schema, server_clock
 from mistral.db.hotpath import SQL_LOG
 from mistral.db.transaction import Database
@@ -176,6 +176,7 @@ class Parts:
                 self._ssh_options(),
                 load_engine(self.conf.js_implementation, self._script_limits()),
                 _path(self.conf.action_std_http.ca_dir),
+                self._mail_limits(),
             )
         except ValueError as error:
             raise ConfigurationError(
@@ -205,12 +206,22 @@ class Parts:
             max_processes=options.max_processes,
         )
 
+    def _mail_limits(self) -> MailLimits:
+        options = self.conf.action_std_email
+        return MailLimits(
+            timeout=options.timeout,
+            max_reply_size=options.max_reply_size_bytes,
+            max_recipients=options.max_recipients,
+            max_subject=options.max_subject_length,
+        )
+
     def _ssh_options(self) -> SshOptions:
         options = self.conf.action_std_ssh
         return SshOptions(
             key_dir=_path(options.key_dir),
             known_hosts=_path(options.known_hosts_file),
             connect_timeout=options.connect_timeout,
+            command_timeout=options.command_timeout,
             allow_proxy_command=options.allow_proxy_command,
             max_output_size=options.max_output_size_bytes,
         )

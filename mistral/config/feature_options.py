@@ -193,6 +193,12 @@ STD_SSH_OPTS: list[cfg.Opt] = [
         "unset: no host is known and every connection is refused.",
     ),
     cfg.FloatOpt("connect_timeout", default=30, min=0.1, help="Seconds to connect and log in."),
+    cfg.FloatOpt(
+        "command_timeout",
+        default=3600,
+        min=0,
+        help="Seconds that a command may take after that; 0 = no limit.",
+    ),
     cfg.BoolOpt(
         "allow_proxy_command",
         default=False,
@@ -204,6 +210,20 @@ STD_SSH_OPTS: list[cfg.Opt] = [
         min=1,
         help="Most bytes that a command may write to either of its outputs.",
     ),
+]
+
+STD_EMAIL_OPTS: list[cfg.Opt] = [
+    cfg.FloatOpt(
+        "timeout", default=60, min=0, help="Seconds for a whole conversation; 0 = no limit."
+    ),
+    cfg.IntOpt(
+        "max_reply_size_bytes",
+        default=64 * 1024,
+        min=0,
+        help="Most bytes of all that a server replies; 0 = no limit.",
+    ),
+    cfg.IntOpt("max_recipients", default=500, min=1, help="Most recipients of a message."),
+    cfg.IntOpt("max_subject_length", default=1000, min=1, help="Most characters of a subject."),
 ]
 
 STD_JS_OPTS: list[cfg.Opt] = [
@@ -364,6 +384,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "action_logging": ACTION_LOGGING_OPTS,
     "action_std_http": STD_HTTP_OPTS,
     "action_std_ssh": STD_SSH_OPTS,
+    "action_std_email": STD_EMAIL_OPTS,
     "action_std_js": STD_JS_OPTS,
     "action_providers": ACTION_PROVIDERS_OPTS,
     "legacy_action_provider": LEGACY_PROVIDER_OPTS,

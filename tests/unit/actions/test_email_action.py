@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from mistral.actions.egress import EgressOptions
 from mistral.actions.email_action import SendEmailAction
+from mistral.actions.services import ActionServices
 from mistral_lib.actions import ActionContext, ActionException
 
 
@@ -21,6 +23,7 @@ class SMTPTarget(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
+        self.senders: list[str] = []
         self.recipients: list[str] = []
         self.messages: list[Any] = []
         super().__init__(("127.0.0.1", 0), _Conversation)
@@ -42,6 +45,9 @@ class _Conversation(socketserver.StreamRequestHandler):
                 self._say("250 ok")
             elif verb == b"RCPT" and b"nobody@" in line:
                 self._say("550 no such user")
+            elif verb == b"MAIL":
+                self.server.senders.append(line.decode().split("<")[1].split(">")[0])
+                self._say("250 ok")
             elif verb == b"RCPT":
                 self.server.recipients.append(line.decode().split("<")[1].split(">")[0])
                 self._say("250 ok")
@@ -73,7 +79,9 @@ def action(smtp: SMTPTarget, **changes: Any) -> SendEmailAction:
         "to_addrs": ["a@there.example"],
         "smtp_server": f"127.0.0.1:{smtp.server_address[1]}",
     }
-    return SendEmailAction(**(parameters | changes))
+    made = SendEmailAction(**(parameters | changes))
+    made.equip(ActionServices.with_egress(EgressOptions(denied_cidrs=())))
+    return made
 
 
 def test_a_message_with_defaults(smtp: SMTPTarget) -> None:
@@ -117,3 +125,43 @@ def test_failures_are_told_without_secrets(smtp: SMTPTarget) -> None:
             action(smtp, **changes).run(ActionContext())
         assert "hidden" not in str(caught.value)
     assert smtp.messages == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "recipients", "header"),
+    [
+        ({"to_addrs": ["Zoë Ops <b@x.example>"]}, ["b@x.example"], "Zoë Ops <b@x.example>"),
+        ({"to_addrs": '"Doe, John" <b@x.example>'}, ["b@x.example"], '"Doe, John" <b@x.example>'),
+        (
+            {"to_addrs": ["a@x.example, B <b@x.example>"]},
+            ["a@x.example", "b@x.example"],
+            "a@x.example, B <b@x.example>",
+        ),
+        ({"to_addrs": ["a@x.example", "a@x.example"]}, ["a@x.example"], "a@x.example, a@x.example"),
+    ],
+)
+def test_addresses_with_names(
+    smtp: SMTPTarget, changes: Any, recipients: list[str], header: str
+) -> None:
+    action(smtp, from_addr="Zoë <me@here.example>", reply_to="Zoë <r@x.example>", **changes).run(
+        ActionContext()
+    )
+    assert smtp.recipients == recipients
+    assert smtp.senders == ["me@here.example"]
+    message = smtp.messages[0]
+    assert message["To"] == header
+    assert (message["From"], message["Reply-To"]) == (
+        "Zoë <me@here.example>",
+        "Zoë <r@x.example>",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [({"a": "é"}, '{"a": "é"}'), ([1], "[1]"), (5, "5"), (True, "true"), ("half \ud800", "half ?")],
+)
+def test_what_is_no_text_is_sent_as_json(smtp: SMTPTarget, value: Any, text: str) -> None:
+    action(smtp, subject=value, body=value, html_body=value).run(ActionContext())
+    message = smtp.messages[0]
+    assert message["Subject"] == text
+    assert [part.get_content().strip() for part in message.iter_parts()] == [text, text]

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mistral.actions.egress import EgressGuard, EgressOptions
+from mistral.actions.egress_http import EgressHTTP
 from mistral.actions.services import ActionServices, SshOptions
 from mistral.actions.ssh_actions import SSHAction, SSHProxiedAction, read_key_file
 from mistral_lib.actions import ActionContext, ActionException
@@ -109,7 +111,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 def run(machine: Machine) -> Any:
     def go(action: SSHAction, **options: Any) -> Any:
         known: dict[str, Any] = {"key_dir": machine.key_dir, "known_hosts": machine.known_hosts}
-        action.equip(ActionServices(ssh=SshOptions(**(known | options))))
+        http = EgressHTTP(EgressGuard(EgressOptions(denied_cidrs=())))
+        action.equip(ActionServices(http=http, ssh=SshOptions(**(known | options))))
         return action.run(ActionContext())
 
     return go
