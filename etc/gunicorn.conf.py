@@ -4,7 +4,8 @@
 #
 # Each worker has connections to database and broker of its own, made at its first request.
 wsgi_app = "mistral.wsgi:application"
-bind = "0.0.0.0:8989"
+# without authentication, for this machine only; [api] host and port say the same to the service
+bind = "127.0.0.1:8989"
 workers = 2
 worker_class = "gthread"
 # a request that waits for an engine holds one; callbacks of third parties need one, too

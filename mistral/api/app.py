@@ -2,8 +2,12 @@
 
 From the outside in:
 
-1. proxy headers, if enabled: behind a proxy, addresses in answers are those that clients use;
-2. the Pecan application: routing, the caller's identity, maintenance, the handler, errors to
+1. what every answer says: browsers are not to guess what it is;
+2. proxy headers, if enabled: behind a proxy, addresses in answers are those that clients use;
+3. CORS, if pages of others may ask: it answers their browsers' preliminary questions;
+4. without authentication, refusal of what pages of others ask (:mod:`mistral.api.browsers`), by the
+   host that the proxy was asked for;
+5. the Pecan application: routing, the caller's identity, maintenance, the handler, errors to
    faults.
 """
 
@@ -12,10 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from oslo_middleware import http_proxy_to_wsgi
+from oslo_middleware import cors, http_proxy_to_wsgi
 from pecan import core
 
 from mistral import exceptions as exc
+from mistral.api.browsers import BrowserGuard
 from mistral.api.controllers.root import all_routes
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.hooks import ErrorHook
@@ -23,6 +28,8 @@ from mistral.api.maintenance import MaintenanceGuard
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response
 from mistral.api.routes import Routes
+
+_NO_GUESSING = ("X-Content-Type-Options", "nosniff")
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -48,6 +55,7 @@ class Application(core.ExplicitPecan):
         self._authenticate = dependencies.authenticate
         self._maintenance = MaintenanceGuard(dependencies.database)
         self._body_limit = dependencies.options.max_request_body_size
+        self._public_url = dependencies.options.public_url
 
     def find_controller(self, state: core.RoutingState) -> tuple[Any, list[Any], dict[str, Any]]:
         """The handler of a request and its arguments; Pecan calls this first."""
@@ -56,6 +64,7 @@ class Application(core.ExplicitPecan):
         found = self._routes.match(environ["REQUEST_METHOD"], _path(environ))
         request.is_text = found.text
         request.body_limit = self._body_limit
+        request.public_url = self._public_url
         if not found.open:
             request.caller = self._authenticate(environ)
         self._maintenance.check(request, found.path)
@@ -94,7 +103,13 @@ class Api:
         application = Application(dependencies)
         self.lane = application.lane
         self._outermost: WsgiApp = application
-        if dependencies.options.proxy_headers:
+        options = dependencies.options
+        origins = options.cors.get("allowed_origin") or ()
+        if options.hosts is not None:
+            self._outermost = BrowserGuard(self._outermost, options.hosts, origins)
+        if origins:
+            self._outermost = cors.CORS(self._outermost, dict(options.cors))
+        if options.proxy_headers:
             self._outermost = http_proxy_to_wsgi.HTTPProxyToWSGI(
                 self._outermost, {"enable_proxy_headers_parsing": "true"}
             )
@@ -102,7 +117,10 @@ class Api:
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
-        return self._outermost(environ, start_response)
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            return start_response(status, [*headers, _NO_GUESSING], *error)
+
+        return self._outermost(environ, start)
 
 
 def create_app(dependencies: ApiDependencies) -> Api:

@@ -9,6 +9,7 @@ from typing import Any
 from mistral import context
 from mistral.actions.descriptors import ActionDescriptor
 from mistral.api.admission import Admission
+from mistral.api.browsers import Hosts
 from mistral.context import RequestContext
 from mistral.db.transaction import Database
 from mistral.rpc.base import RPCClient
@@ -32,6 +33,15 @@ class ApiOptions:
     """After so many seconds an engine or executor that shows no sign of life is not alive."""
     info_file: str | None = None
     """The JSON file that ``/info`` answers with; without one there is no such document."""
+    public_url: str | None = None
+    """What links in answers begin with; without it, the address that was asked."""
+    hosts: Hosts | None = None
+    """The service's names, which browsers' requests are held against; None if callers show who
+    they are."""
+    cors: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Options of oslo.middleware's CORS, by name."""
+    remarks: tuple[str, ...] = ()
+    """What an operator should change, told by ``/healthcheck``."""
 
 
 def no_authentication(_environ: Mapping[str, Any]) -> RequestContext:

@@ -25,7 +25,7 @@ def workers(threads: int) -> dict[str, int]:
     few = max(1, threads // 4)
     return {
         RESULTS: few,
-        STARTS: threads,
+        STARTS: few,
         ACTIONS: threads,
         COMMANDS: max(1, threads // 2),
         DOCUMENTS: max(1, threads // 8),

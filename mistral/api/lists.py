@@ -264,8 +264,8 @@ def _link(
     # links name the collection itself; but only UUIDs can be filtered by
     if within is None or looks_like_uuid(within.identifier):
         path = f"/v2/{resource.collection}"
-        return f"{request.host_url}{path}?{wanted.link_query(last_id, within)}"
-    return f"{request.path_url}?{wanted.link_query(last_id)}"
+        return f"{request.service_url}{path}?{wanted.link_query(last_id, within)}"
+    return f"{request.service_url}{request.path}?{wanted.link_query(last_id)}"
 
 
 def require_admin(request: ApiRequest, rule: str) -> None:

@@ -30,12 +30,18 @@ class _Stream(Protocol):
 class ApiRequest(webob.BaseRequest):
     """A WebOb request without its thread-shared and ad-hoc attributes.
 
-    ``caller``, ``is_text`` and ``body_limit`` are set when the request is routed.
+    ``caller``, ``is_text``, ``body_limit`` and ``public_url`` are set when the request is routed.
     """
 
     caller: RequestContext
     is_text: bool = False
     body_limit: int = 0
+    public_url: str | None = None
+
+    @property
+    def service_url(self) -> str:
+        """The address of the service, without a version, as its clients know it."""
+        return self.public_url or self.host_url
 
     @functools.cached_property
     def query(self) -> dict[str, str]:

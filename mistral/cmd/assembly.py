@@ -16,8 +16,9 @@ from mistral import config
 from mistral.api import lanes
 from mistral.api.admission import Admission
 from mistral.api.app import Api, WsgiApp, create_app
+from mistral.api.browsers import Hosts
 from mistral.api.dependencies import ApiDependencies, ApiOptions
-from mistral.cmd import keys, parts
+from mistral.cmd import keys, parts, remarks
 from mistral.db import schema
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.claim_window import confirmed_for
@@ -88,6 +89,9 @@ def build_wsgi_application(conf: cfg.ConfigOpts) -> WsgiApp:
         prepare_embedded_database(conf)
     shared = parts.Parts(conf)
     shared.check_database()
+    access = remarks.on_access(conf)
+    if access is not None:
+        LOG.warning("%s", access)
     return Components(shared).wsgi_application()
 
 
@@ -252,6 +256,10 @@ class Components:
             proxy_headers=conf.oslo_middleware.enable_proxy_headers_parsing,
             silence=max(ApiOptions.silence, 3 * conf.engine.relay_interval),
             info_file=conf.api.info_json_file_path if conf.api.enable_info_endpoint else None,
+            public_url=public_url(conf),
+            hosts=Hosts.bound_to(conf.api.host, conf.api.port, conf.api.allowed_hosts),
+            cors=dict(conf.cors.items()),
+            remarks=tuple(filter(None, [remarks.on_access(conf)])),
         )
         return create_app(
             ApiDependencies(
@@ -284,7 +292,15 @@ def api_url(conf: cfg.ConfigOpts) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{conf.api.port}"
 
 
+def public_url(conf: cfg.ConfigOpts) -> str | None:
+    """What links in answers begin with, if it is configured."""
+    configured = conf.api.public_url or conf.api.callback_base_url
+    return configured.rstrip("/") if configured else None
+
+
 def callback_base_url(conf: cfg.ConfigOpts) -> str:
     """What third parties are told to deliver results to."""
     configured = conf.api.callback_base_url
-    return api_url(conf) if configured is None else configured.rstrip("/")
+    if configured is None:
+        return public_url(conf) or api_url(conf)
+    return str(configured.rstrip("/"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 
 from oslo_config import cfg
@@ -39,6 +40,9 @@ def make(conf: cfg.ConfigOpts) -> None:
     ignored = config.ignored_settings(conf)
     if ignored:
         LOG.info("Options without effect: %s", ", ".join(ignored))
+    access = on_access(conf)
+    if access is not None:
+        LOG.warning("%s", access)
     for group, name in _LIMITS:
         if conf[group][name] < 0:
             LOG.warning("[%s] %s = -1 lifts a limit that protects the service", group, name)
@@ -47,3 +51,21 @@ def make(conf: cfg.ConfigOpts) -> None:
             "[action_std_http] denied_cidrs is empty: actions may connect to any address, also to "
             "this host's own"
         )
+
+
+def on_access(conf: cfg.ConfigOpts) -> str | None:
+    """What is to be said about who may use the API, if it is served."""
+    serves = "server" not in conf or {"all", "api"} & set(conf.server)
+    if conf.pecan.auth_enable or not serves or _is_loopback(conf.api.host):
+        return None
+    return (
+        f"The API is bound to {conf.api.host} without authentication: whoever reaches this port "
+        "may do everything. Bind it to 127.0.0.1, or let only a proxy that authenticates reach it."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

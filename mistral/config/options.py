@@ -120,8 +120,30 @@ RABBIT_OPTS: list[cfg.Opt] = [
     ),
 ]
 
+#: Those of oslo.middleware for pages of other origins.
+CORS_OPTS: list[cfg.Opt] = [
+    cfg.ListOpt("allowed_origin", help="Pages that may use the API: https://host[:port]."),
+    cfg.BoolOpt("allow_credentials", default=True, help="Whether they may send credentials."),
+    cfg.ListOpt("expose_headers", default=["Retry-After"], help="Headers that they may read."),
+    cfg.IntOpt("max_age", default=3600, help="Seconds that browsers may remember all this."),
+    cfg.ListOpt(
+        "allow_methods",
+        default=["GET", "PUT", "POST", "DELETE", "PATCH"],
+        help="Methods that they may use.",
+    ),
+    cfg.ListOpt(
+        "allow_headers",
+        default=["Content-Type", "X-Auth-Token", "X-Project-Id", "X-User-Id", "X-Roles"],
+        help="Headers that they may send.",
+    ),
+]
+
 #: Options of libraries that are read here as well, by group; not ours to list.
-SHARED_GROUPS = {"DEFAULT": MESSAGING_OPTS, "oslo_messaging_rabbit": RABBIT_OPTS}
+SHARED_GROUPS = {
+    "DEFAULT": MESSAGING_OPTS,
+    "oslo_messaging_rabbit": RABBIT_OPTS,
+    "cors": CORS_OPTS,
+}
 
 DATABASE_OPTS: list[cfg.Opt] = [
     cfg.StrOpt(
@@ -195,13 +217,26 @@ API_OPTS: list[cfg.Opt] = [
         help="Base URL of the API as third parties reach it; actions that signal them hand it "
         "on. Unset: made from the bind address. Empty: a path without a host.",
     ),
+    cfg.StrOpt(
+        "public_url",
+        help="Base URL of the API as clients reach it, without /v2: links in answers begin with "
+        "it, and callback_base_url when that is not set. Unset: links begin with the address that "
+        "was asked.",
+    ),
+    cfg.ListOpt(
+        "allowed_hosts",
+        default=[],
+        help="Without authentication, hosts that requests may be addressed to and whose pages may "
+        "send them: name, name:port, or an asterisk for all. Always allowed are the bind address, "
+        "localhost and the names of this machine, and when bound to all addresses each of them.",
+    ),
     cfg.IntOpt(
         "threads",
         default=32,
         min=1,
-        help="Threads of the built-in HTTP server for starts, and as many for single actions; "
-        "half as many for other requests to engines; a quarter for delivered results, a quarter "
-        "for quick requests, an eighth for definitions. Behind another WSGI server: its threads, "
+        help="Threads of the built-in HTTP server that may wait for single actions; half as many "
+        "for commands to engines; a quarter each for starts, for delivered results and for quick "
+        "requests; an eighth for definitions. Behind another WSGI server: its threads, "
         "of which three of four may wait for engines or executors.",
     ),
     cfg.IntOpt(

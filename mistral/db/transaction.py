@@ -53,26 +53,45 @@ _LONGEST_PAUSE = 0.5
 
 
 class FairLock:
-    """A lock that serves its waiters in the order in which they came."""
+    """A lock that serves its waiters in the order in which they came; the urgent ones in between.
+
+    Every second turn is theirs: they wait for one other at most, and keep nobody out.
+    """
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._held = False
-        self._waiters: collections.deque[threading.Event] = collections.deque()
+        self._was_urgent = False
+        self._usual: collections.deque[threading.Event] = collections.deque()
+        self._urgent: collections.deque[threading.Event] = collections.deque()
 
-    def __enter__(self) -> None:
+    @contextlib.contextmanager
+    def turn(self, urgent: bool = False) -> Iterator[None]:
+        """Hold the lock."""
+        self._acquire(urgent)
+        try:
+            yield
+        finally:
+            self._release()
+
+    def _acquire(self, urgent: bool) -> None:
         with self._guard:
             if not self._held:
                 self._held = True
+                self._was_urgent = urgent
                 return
             turn = threading.Event()
-            self._waiters.append(turn)
+            (self._urgent if urgent else self._usual).append(turn)
         turn.wait()
 
-    def __exit__(self, *_: object) -> None:
+    def _release(self) -> None:
         with self._guard:
-            if self._waiters:
-                self._waiters.popleft().set()
+            if self._urgent and not (self._was_urgent and self._usual):
+                self._was_urgent = True
+                self._urgent.popleft().set()
+            elif self._usual:
+                self._was_urgent = False
+                self._usual.popleft().set()
             else:
                 self._held = False
 
@@ -138,27 +157,30 @@ class Database:
                     event.listen(self._writer, "connect", prepare)
         except (sa.exc.ArgumentError, ImportError) as error:
             raise exc.ConfigurationError(f"[database] connection can't be used: {error}") from error
-        self._turn: contextlib.AbstractContextManager[None] = (
-            FairLock() if self.is_sqlite else contextlib.nullcontext()
-        )
+        self._turns = FairLock() if self.is_sqlite else None
 
-    def write(self, work: Callable[[sa.Connection], T]) -> T:
+    def write(self, work: Callable[[sa.Connection], T], urgent: bool = False) -> T:
         """Run a function in one transaction and commit it; on transient failures run it again.
 
         When the connection broke during COMMIT, nobody knows whether the transaction is there. The
         function then runs on what it finds, which is right for what may be repeated; what may not
         is wrapped by :func:`mistral.db.receipts.once`.
 
+        :param urgent: short work that somebody outside waits for: where there is but one writer,
+            it goes before what only takes longer.
         :raises InputException: a value is not one that the database can keep.
         :raises UnavailableException: the server is away, or has no room left.
         """
         retry = _Retry()
         while True:
             try:
-                with self._turn, self._writer.begin() as conn:
+                with self._turn(urgent), self._writer.begin() as conn:
                     return retry.run(conn, work)
             except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 retry.wait_after(error)
+
+    def _turn(self, urgent: bool) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._turns is None else self._turns.turn(urgent)
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run a function that only reads; on transient failures run it again.

@@ -19,6 +19,8 @@ class ServiceController:
     def __init__(self, deps: ApiDependencies, health: Health) -> None:
         self._health = health
         self._info_file = deps.options.info_file
+        remarks = list(deps.options.remarks)
+        self._remarks = {"warnings": remarks} if remarks else {}
 
     def versions(self, request: ApiRequest) -> Response:
         """The versions of the API."""
@@ -49,18 +51,18 @@ class ServiceController:
         """Liveness: this process answers; with ``?detailed`` readiness."""
         if "detailed" in request.query:
             return self.readiness(request)
-        return answer({"status": OK})
+        return answer({"status": OK, **self._remarks})
 
     def readiness(self, _request: ApiRequest) -> Response:
         """Whether the parts that workflows need are alive: 200 if all, else 503."""
         checks = self._health.checks()
         ready = all(found == OK for found in checks.values())
         status = OK if ready else "UNAVAILABLE"
-        return answer({"status": status, "checks": checks}, 200 if ready else 503)
+        return answer({"status": status, "checks": checks, **self._remarks}, 200 if ready else 503)
 
 
 def _address(request: ApiRequest) -> str:
-    return f"{request.host_url}/v2"
+    return f"{request.service_url}/v2"
 
 
 def _version_2(address: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mistral import config
-from mistral.cmd import launch, remarks
+from mistral.cmd import assembly, launch, remarks
 
 
 def test_unknown_settings_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -30,3 +30,47 @@ def test_strict_ends_the_start(
     assert launch.main(line) == 1
     (text,) = capsys.readouterr().err.splitlines()
     assert text.startswith("mistral-server: Nobody knows these settings: [api] prot (did you mean")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "mistral.example"])
+def test_an_open_door_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture, host: str) -> None:
+    file = tmp_path / "m.conf"
+    file.write_text(f"[api]\nhost = {host}\n[pecan]\nauth_enable = false\n")
+    remarks.make(config.load(["--config-file", str(file)]))
+    (record,) = [r for r in caplog.records if "without authentication" in r.getMessage()]
+    assert (record.levelname, host in record.getMessage()) == ("WARNING", True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[api]\nhost = 127.0.0.1\n[pecan]\nauth_enable = false\n",
+        "[api]\nhost = ::1\n[pecan]\nauth_enable = false\n",
+        "[api]\nhost = localhost\n[pecan]\nauth_enable = false\n",
+        "[api]\nhost = 0.0.0.0\n[pecan]\nauth_enable = true\n",
+        "[DEFAULT]\nserver = engine\n[api]\nhost = 0.0.0.0\n[pecan]\nauth_enable = false\n",
+    ],
+)
+def test_a_closed_door_is_not(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "m.conf"
+    file.write_text(text)
+    assert remarks.on_access(config.load(["--config-file", str(file)])) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "links", "callbacks"),
+    [
+        ("", None, "http://127.0.0.1:8989"),
+        ("public_url = https://a/\n", "https://a", "https://a"),
+        ("callback_base_url = https://b\n", "https://b", "https://b"),
+        ("public_url = https://a\ncallback_base_url = https://b\n", "https://a", "https://b"),
+        ("callback_base_url =\n", None, ""),
+    ],
+)
+def test_addresses_that_others_are_told(
+    tmp_path: Path, text: str, links: str | None, callbacks: str
+) -> None:
+    file = tmp_path / "m.conf"
+    file.write_text(f"[api]\n{text}")
+    conf = config.load(["--config-file", str(file)])
+    assert (assembly.public_url(conf), assembly.callback_base_url(conf)) == (links, callbacks)

@@ -127,7 +127,7 @@ class ActionExecutionsController:
                 raise exc.ResultConflictException(_refusal(delivery.row))
             return delivery, self._lists.item(conn, action_id, _ITEM, request)
 
-        delivery, item = self._database.write(write)
+        delivery, item = self._database.write(write, urgent=True)
         row = delivery.row
         if row is not None and results.is_raw(row):
             # what its definition makes of it is for an engine to say; a repetition is told the same
