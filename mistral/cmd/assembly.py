@@ -41,6 +41,7 @@ from mistral.service.http.options import MEBIBYTE, Bounds, HttpOptions, TlsFiles
 from mistral.service.http.server import HttpServer
 from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
+from mistral.utils import hosts
 from mistral.utils.faults import Faults
 from mistral.workflow import bounds
 from mistral.workflow.means import Limits
@@ -159,6 +160,7 @@ class Components:
                 start_patience=conf.api.engine_timeout,
                 relay_interval=conf.engine.relay_interval,
                 trace_log_name=conf.workflow_trace_log_name,
+                trace_style=conf.workflow_trace_style,
                 limits=limits,
             ),
             Faults.from_environment(os.environ),
@@ -286,9 +288,9 @@ def _waiting_starts(conf: cfg.ConfigOpts) -> int:
 
 
 def api_url(conf: cfg.ConfigOpts) -> str:
-    """Where this process's API can be reached from its own machine, at least."""
+    """Where this process's API can be reached, by other machines if possible."""
     scheme = "https" if conf.api.enable_ssl_api else "http"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(conf.api.host, conf.api.host)
+    host = hosts.reachable(conf.api.host)
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{conf.api.port}"
 
 

@@ -192,7 +192,7 @@ def _default_places(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _set_log_defaults(conf: cfg.ConfigOpts) -> None:
-    quiet = ["amqp=WARN", "kombu=WARN", "oslo_messaging=WARN", "alembic=WARN", "uvicorn=ERROR"]
+    quiet = ["amqp=ERROR", "kombu=WARN", "oslo_messaging=WARN", "alembic=WARN", "uvicorn=ERROR"]
     kept = [
         entry
         for entry in log.get_default_log_levels()

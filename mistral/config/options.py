@@ -68,6 +68,13 @@ DEFAULT_OPTS: list[cfg.Opt] = [
         default="workflow_trace",
         help="Name of the logger that traces workflows, tasks and actions.",
     ),
+    cfg.StrOpt(
+        "workflow_trace_style",
+        default="short",
+        choices=["short", "full", "off"],
+        help="Its lines, one for each change of a state: 'short' ones name the execution by its "
+        "id, 'full' ones tasks and actions, too.",
+    ),
     ignored(cfg.IntOpt, "expiration_token_duration", 30, _LOGINS),
     cfg.IntOpt(
         "graceful_shutdown_timeout",

@@ -17,7 +17,7 @@ from mistral.actions import failures
 from mistral.actions.base import InstantAction, ServicedAction
 from mistral.actions.masking import MASK
 from mistral.actions.services import ActionServices
-from mistral.utils import json, origin
+from mistral.utils import json, origin, texts
 from mistral_lib.actions import (
     Action,
     ActionContext,
@@ -204,9 +204,7 @@ def raised(call: ActionCall, error: BaseException) -> Report:
         told.trace,
     )
     return failed(
-        call,
-        f"The action raised an exception [action={call.title}, action_ex_id={call.id}, "
-        f"msg='{told.message}']",
+        call, f"{told.message} ({texts.RAISED} [action={call.title}, action_ex_id={call.id}])"
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from mistral.engine import (
     incoming,
     rollback_handler,
     single_actions,
+    trace,
     utils,
     workflow_handler,
 )
@@ -65,6 +65,7 @@ class EngineOptions:
     start_patience: float = 10.0
     relay_interval: float = 2.0
     trace_log_name: str = "workflow_trace"
+    trace_style: str = trace.SHORT
     limits: Limits = Limits()
 
 
@@ -90,9 +91,9 @@ class DefaultEngine(Engine):
         post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
         limits = self._options.limits
-        trace_log = logging.getLogger(self._options.trace_log_name)
+        traced = trace.Trace(self._options.trace_log_name, self._options.trace_style)
         self._transactions = Transactions(
-            database, catalog, queue, limits, post, self._timers.add, faults, trace_log
+            database, catalog, queue, limits, post, self._timers.add, faults, traced
         )
         gate = Gate(
             self._options.threads,

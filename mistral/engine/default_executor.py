@@ -24,7 +24,7 @@ from mistral.engine.batch_sender import BatchSender, Patience
 from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
 from mistral.engine.runs import NOT_BEGUN, Run, Stage
 from mistral.rpc.base import RPCClient
-from mistral.utils import clock, ids
+from mistral.utils import clock, hosts, ids
 from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
 
 LOG = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class DefaultExecutor(Executor):
     ) -> None:
         self.options = options or ExecutorOptions()
         # a process never inherits the claims of the one before it
-        self.executor_id = f"{self.options.host}/{ids.new_id()}"
+        self.executor_id = f"{hosts.shown(self.options.host)}/{ids.new_id()}"
         self._engine = engine_client
         self._alive = alive_client or engine_client
         self._runner = runner or ActionRunner(services)

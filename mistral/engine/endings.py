@@ -10,7 +10,7 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.lang import WorkflowSpec
-from mistral.utils import json
+from mistral.utils import json, texts
 from mistral.workflow import data_flow, joins, reverse, states
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.means import WorkflowMeans
@@ -85,12 +85,18 @@ def _evaluated(
 
 
 def failure(means: WorkflowMeans) -> str:
-    """The message of a workflow whose tasks failed, with a line for each failed part of them."""
+    """The message of a workflow whose tasks failed, with a line for each failed part of them.
+
+    It begins with the cause, that of the oldest task: lists show no more than the first words.
+    """
     failed = means.failed_tasks()
     names = ", ".join(sorted({t.name for t in failed}))
-    lines = [f"Failure caused by error in tasks: {names}", ""]
+    causes = (texts.cause_of(t.state_info or "") for t in sorted(failed, key=lambda t: t.id))
+    cause = next(filter(None, causes), None)
+    lines = [cause, ""] if cause else []
+    lines += [f"Failure caused by error in tasks: {names}", ""]
     for task_ex in sorted(failed, key=lambda t: (t.name, t.id)):
-        lines.append(f"  {task_ex.name} [task_ex_id={task_ex.id}] -> {task_ex.state_info}")
+        lines.append(f"  {task_ex.name} -> {task_ex.state_info} [task_ex_id={task_ex.id}]")
         lines += [f"    {part}" for part in _failed_parts(means, task_ex)]
         lines.append("")
     return "\n".join(lines)
@@ -100,13 +106,13 @@ def _failed_parts(means: WorkflowMeans, task_ex: TaskExecution) -> list[str]:
     """One line for each failed action or sub-execution of a task."""
     if task_ex.type == "WORKFLOW":
         return [
-            f"[wf_ex_id={child.id}, idx={child.idx}]: {child.state_info}"
+            f"{child.state_info} [wf_ex_id={child.id}, idx={child.idx}]"
             for child in means.children(task_ex)
             if child.state == states.ERROR
         ]
     return [
-        f"[action_ex_id={a.id}, idx={a.idx}]: "
-        + json.dumps(means.values.unpack(a.output) if a.output else {})
+        json.dumps(means.values.unpack(a.output) if a.output else {})
+        + f" [action_ex_id={a.id}, idx={a.idx}]"
         for a in means.accepted_actions(task_ex)
         if a.state == states.ERROR
     ]

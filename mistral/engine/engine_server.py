@@ -11,7 +11,7 @@ from mistral.engine.base import Start
 from mistral.engine.default_engine import WAIT_SECONDS, DefaultEngine
 from mistral.rpc.base import RPCServer, Transport, stop_together
 from mistral.service.base import MistralService
-from mistral.utils import clock
+from mistral.utils import clock, hosts
 from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
@@ -76,14 +76,14 @@ class EngineServer(MistralService):
             server = self._transport.server(topic, self._host, self, threads)
             self._servers.append(server)
             server.start()
-        LOG.info("Engine started [host=%s]", self._host)
+        LOG.info("Engine started [host=%s]", hosts.shown(self._host))
 
     def stop(self, graceful: bool = False) -> None:
         """Receive no more, finish what has arrived, end."""
         stop_together(self._servers, graceful)
         self._servers.clear()
         self.engine.stop()
-        LOG.info("Engine stopped [host=%s]", self._host)
+        LOG.info("Engine stopped [host=%s]", hosts.shown(self._host))
 
     def ping(self, rpc_ctx: Mapping[str, Any]) -> JsonDict:
         """Tell that an engine answers, and the time."""

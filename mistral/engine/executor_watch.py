@@ -52,7 +52,7 @@ class ExecutorWatch(MistralService):
         now = self._steady()
         if living.hosts:
             if self._said_at is not None:
-                LOG.info("Executors are alive again [hosts=%s]", ", ".join(sorted(living.hosts)))
+                LOG.info("An executor is alive again")
             self._said_at = None
         elif living.is_sure and (self._said_at is None or now - self._said_at >= SAID_AGAIN):
             LOG.warning(

@@ -8,7 +8,6 @@ where all writers wait for each other. What must be sent waits for the commit.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -19,10 +18,11 @@ from mistral.db import receipts
 from mistral.db.decisions import Decision, decide
 from mistral.db.store import Store
 from mistral.db.transaction import Database
-from mistral.engine import trace, views
+from mistral.engine import views
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.mailbox import Mail
+from mistral.engine.trace import Trace
 from mistral.engine.unit import Bell, Unit
 from mistral.services.catalog import Catalog
 from mistral.utils.clock import utc_now
@@ -57,7 +57,7 @@ class Transactions:
         post: Callable[[str, Sequence[Mail]], None],
         add_timers: Callable[[Iterable[Timer]], None],
         faults: Faults,
-        trace_log: logging.Logger,
+        trace: Trace,
     ) -> None:
         self._db = database
         self._catalog = catalog
@@ -66,7 +66,7 @@ class Transactions:
         self._post = post
         self._add_timers = add_timers
         self._faults = faults
-        self._trace = trace_log
+        self._trace = trace
 
     def handle(
         self,
@@ -134,7 +134,7 @@ class Transactions:
 
     def decided(self, unit: Unit) -> Decision[Ready]:
         """What is to be written, and what is sent after the commit."""
-        traced = trace.lines(unit) if self._trace.isEnabledFor(logging.INFO) else []
+        traced = self._trace.lines(unit)
         bell = unit.close()
         calls = [
             (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
@@ -152,8 +152,7 @@ class Transactions:
         """After the commit: tell everybody for whom there is a row now."""
         self._faults.point("engine.after_commit")
         bell = ready.bell
-        for line in ready.traced:
-            self._trace.info(line)
+        self._trace.write(ready.traced)
         self._queue.send(ready.calls)
         self._add_timers(bell.timers)
         for child_id in bell.children:

@@ -119,7 +119,7 @@ def test_an_error_that_nobody_handles(flows: Flows) -> None:
     assert run.names() == ["a", "b", "c", "d"]
     assert run.output["y"] == 2
     assert run.output["result"] == run.info
-    assert run.info.splitlines()[0] == "Failure caused by error in tasks: a"
+    assert run.info.splitlines()[2] == "Failure caused by error in tasks: a"
 
 
 def test_a_loop_makes_a_task_for_each_pass(flows: Flows) -> None:

@@ -18,6 +18,7 @@ from mistral.service.http.gateway import Gateway, WsgiApp
 from mistral.service.http.lanes import Lanes
 from mistral.service.http.listener import Listener
 from mistral.service.http.options import Bounds, HttpOptions, TlsFiles
+from mistral.utils import hosts
 
 LOG = logging.getLogger(__name__)
 
@@ -52,7 +53,8 @@ class HttpServer(MistralService):
         self._address = sock.getsockname()[:2]
         self._thread = threading.Thread(target=self._serve, args=(sock,), name="http", daemon=True)
         self._thread.start()
-        LOG.info("The API listens on %s:%d", *self._address)
+        host, port = self._address
+        LOG.info("The API listens on %s:%d", hosts.shown(host), port)
 
     def stop(self, graceful: bool = False) -> None:
         if self._thread is None:
