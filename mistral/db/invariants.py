@@ -54,6 +54,7 @@ def check(conn: sa.Connection, now: dt.datetime, grace: dt.timedelta = GRACE) ->
             *_children(conn),
             *_counters(conn),
             *_tasks(conn),
+            *_items(conn),
             *_rollbacks(conn),
             *_joins(conn),
             *_actions(conn, now - grace),
@@ -181,6 +182,23 @@ def _tasks(conn: sa.Connection) -> Iterator[Violation]:
         else:
             text = f"task '{name}' is {state} and waits for nothing"
             yield Violation("task-without-reason", execution_id, task_id, text)
+
+
+def _items(conn: sa.Connection) -> Iterator[Violation]:
+    """Tasks with items that may start, but nobody will start them."""
+    statement = (
+        sa.select(_T.c.id, _T.c.name, _T.c.workflow_execution_id, _T.c.runtime_context)
+        .join(_W, _W.c.id == _T.c.workflow_execution_id)
+        .where(_RUNNING, _T.c.state == states.RUNNING, ~_HAS_NEWS)
+        .where(sa.cast(_T.c.runtime_context, sa.Text).contains('"with_items"'))
+    )
+    for task_id, name, execution_id, context in conn.execute(statement):
+        counts = context["with_items"]
+        redo = counts.get("redo")
+        total = counts["count"] if redo is None else len(redo)
+        if counts["next"] < total and counts["capacity"] > 0:
+            text = f"items of task '{name}' could start, and nobody will start them"
+            yield Violation("items-without-reason", execution_id, task_id, text)
 
 
 def _rollbacks(conn: sa.Connection) -> Iterator[Violation]:

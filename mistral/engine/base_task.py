@@ -18,6 +18,7 @@ from mistral.workflow.commands import (
     Command,
     CreateTask,
     DiscardResults,
+    GoOnLater,
     RunTask,
     SetWorkflowState,
     TaskCompleted,
@@ -27,6 +28,7 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.entities import (
     DELAY_OVER,
+    POSTPONED,
     RESULT_ERASED,
     TaskExecution,
     WorkflowExecution,
@@ -112,7 +114,7 @@ class Task:
 
     def run(self) -> list[Command]:
         """Start the task: a new one, or one that was held back."""
-        commands = self._create(states.IDLE) if self.task_ex is None else []
+        commands = self._create(states.IDLE) if self.task_ex is None else self._without(POSTPONED)
         commands += self._do(
             UpdateTask(
                 self.draft.id,
@@ -128,14 +130,26 @@ class Task:
             commands += self._schedule_or_fail()
         return commands
 
+    def postpone(self) -> list[Command]:
+        """Create the task; it is started later."""
+        commands = self._create(states.IDLE)
+        context = {**self.draft.runtime_context, POSTPONED: True}
+        commands += self._do(UpdateTask(self.draft.id, {"runtime_context": context}))
+        return [*commands, GoOnLater(self.draft.id)]
+
     def resume(self) -> list[Command]:
         """Go on after a delay or a pause: policies before the start are done."""
         commands = self.set_state(states.RUNNING)
-        if DELAY_OVER in self.draft.runtime_context:
-            kept = {k: v for k, v in self.draft.runtime_context.items() if k != DELAY_OVER}
-            commands += self._do(UpdateTask(self.draft.id, {"runtime_context": kept}))
+        commands += self._without(DELAY_OVER)
         # who runs already was resumed by somebody else
         return commands + self._schedule_or_fail() if self.is_state_changed() else []
+
+    def _without(self, mark: str) -> list[Command]:
+        context = self.draft.runtime_context
+        if mark not in context:
+            return []
+        kept = {key: value for key, value in context.items() if key != mark}
+        return self._do(UpdateTask(self.draft.id, {"runtime_context": kept}))
 
     def _create(self, state: str) -> list[Command]:
         means = self.means

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from mistral.engine import join_handler, rollback_handler, task_handler, workflow_handler
+from mistral.engine import join_handler, news, rollback_handler, task_handler, workflow_handler
 from mistral.engine.unit import Unit
 from mistral.workflow import commands as c
 from mistral.workflow import states
@@ -237,6 +237,15 @@ def _start_items(unit: Unit, command: Any) -> list[c.Command]:
     return task_handler.continue_items(unit, unit.task(command.task_id))
 
 
+def _go_on_later(unit: Unit, command: Any) -> list[c.Command]:
+    task_ex = unit.task(command.task_id)
+    place = task_ex.id, (task_ex.runtime_context.get("with_items") or {}).get("next")
+    if place in unit.postponed:
+        return []
+    unit.postponed.add(place)
+    return [news.go_on(unit, unit.wf_ex, *place, task_ex.attempt)]
+
+
 def _continue_task(unit: Unit, command: Any) -> list[c.Command]:
     return task_handler.continue_task(unit, command.task_id)
 
@@ -265,6 +274,7 @@ _ANSWERS: Final[Mapping[type[c.Command], Callable[[Unit, Any], list[c.Command] |
             c.RerunTask: _rerun_task,
             c.SkipTask: _skip_task,
             c.StartItems: _start_items,
+            c.GoOnLater: _go_on_later,
             c.ContinueTask: _continue_task,
             c.EvaluateJoin: _evaluate_join,
             c.ReviewJoins: _review_joins,

@@ -11,6 +11,7 @@ from mistral.workflow import data_flow, joins, states
 from mistral.workflow.commands import (
     Command,
     EvaluateJoin,
+    GoOnLater,
     RerunTask,
     ReviewJoins,
     RunTask,
@@ -129,7 +130,7 @@ def evaluate(unit: Unit, task_id: str) -> list[Command]:
         return []
     verdict = _verdict(unit, task_ex)
     if verdict == joins.READY or joins.runs_anyway(task_ex):
-        return _run(unit, task_ex)
+        return _run(unit, task_ex) if unit.room() else _postpone(task_ex)
     return _fail_now(unit, task_ex) if verdict == joins.FAILED else []
 
 
@@ -137,6 +138,12 @@ def _verdict(unit: Unit, task_ex: TaskExecution) -> str:
     ready, failed = joins.counts(task_ex)
     total = len(unit.spec.inbound(task_ex.name))
     return joins.verdict(unit.spec.tasks[task_ex.name], total, ready, failed)
+
+
+def _postpone(task_ex: TaskExecution) -> list[Command]:
+    """Let a later transaction run a join; until then it is on its way as one to be retried."""
+    context = {**task_ex.runtime_context, "waits_for_retry": True}
+    return [UpdateTask(task_ex.id, {"runtime_context": context}), GoOnLater(task_ex.id)]
 
 
 def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:

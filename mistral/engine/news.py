@@ -24,6 +24,7 @@ RESUME = "resume"
 CANCEL = "cancel"
 ROLLBACK = "rollback"
 CHILD_ROLLED_BACK = "child-rolled-back"
+GO_ON = "go-on"
 _DELETED = "The sub-workflow execution was deleted [execution_id={}]"
 
 
@@ -207,6 +208,17 @@ def rolled_back(
             payload={"done": done, "message": message},
         )
     ]
+
+
+def go_on(
+    means: WorkflowMeans, own: WorkflowExecution, task_id: str, item: int | None, attempt: int
+) -> Command:
+    """Remind an execution of a task with which this transaction does not go on.
+
+    :param item: the position of the next one of several items.
+    """
+    more = {"task_id": task_id, "attempt": attempt, "payload": {"next": item}}
+    return _told(means, own, own.id, GO_ON, **more)
 
 
 def _told(

@@ -11,12 +11,13 @@ from mistral.engine.unit import Unit
 from mistral.workflow import data_flow, results, reverse, states
 from mistral.workflow.commands import (
     Command,
+    GoOnLater,
     RunTask,
     SetWorkflowState,
     UpdateAction,
     UpdateTask,
 )
-from mistral.workflow.entities import DELAY_OVER, TaskExecution
+from mistral.workflow.entities import DELAY_OVER, POSTPONED, TaskExecution
 
 BEFORE = "Failed to run task"
 AFTER = "Failed to handle action completion"
@@ -51,7 +52,8 @@ def run_task(unit: Unit, command: RunTask) -> list[Command]:
         unique_key=key,
         triggered_by=triggers,
     )
-    return guarded(task, task.run, BEFORE)
+    # in the row it waits as good as in this transaction
+    return guarded(task, task.run if unit.room() else task.postpone, BEFORE)
 
 
 def _triggers(command: RunTask) -> Sequence[tuple[str, str]]:
@@ -63,8 +65,11 @@ def start_task(unit: Unit, task_id: str) -> list[Command]:
     task_ex = unit.task(task_id)
     if task_ex.state not in (states.IDLE, states.DELAYED, states.WAITING):
         return []
+    if not unit.room():
+        return [GoOnLater(task_id)]
     task = existing(unit, task_ex)
-    return guarded(task, task.resume, BEFORE)
+    is_new = POSTPONED in task_ex.runtime_context
+    return guarded(task, task.run if is_new else task.resume, BEFORE)
 
 
 def rerun_task(unit: Unit, command: Any) -> list[Command]:
@@ -155,12 +160,14 @@ def hold(task_ex: TaskExecution) -> list[Command]:
 
 def held(unit: Unit) -> list[TaskExecution]:
     """Tasks that a resume or revival of the workflow starts."""
-    return [
-        task_ex
-        for task_ex in unit.tasks_in(states.IDLE, states.DELAYED)
-        if task_ex.state == states.IDLE
-        or task_ex.runtime_context.get(DELAY_OVER) == task_ex.attempt
-    ]
+    return [task_ex for task_ex in unit.tasks_in(states.IDLE, states.DELAYED) if is_held(task_ex)]
+
+
+def is_held(task_ex: TaskExecution) -> bool:
+    """Whether nothing but a start is missing."""
+    if task_ex.state == states.DELAYED:
+        return task_ex.runtime_context.get(DELAY_OVER) == task_ex.attempt
+    return task_ex.state == states.IDLE
 
 
 def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:

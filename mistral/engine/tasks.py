@@ -21,15 +21,21 @@ from mistral.workflow import states
 from mistral.workflow.commands import (
     Command,
     DiscardResults,
+    GoOnLater,
     UpdateAction,
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
-from mistral.workflow.means import Means
+from mistral.workflow.means import ROWS_OF_CHILD, Means
 from mistral.workflow.results import Outcome
-from mistral.workflow.values import Bag
+from mistral.workflow.values import Bag, Values
 
 MAX_TARGET = 255
+
+SLICE = 1000
+"""So many items are noted together: who needs one reads no more than these."""
+
+_ALL = "items"
 
 
 def is_plain(text: str) -> bool:
@@ -147,13 +153,19 @@ class WithItemsTask(RegularTask):
         }
         if redo is not None:
             fresh["redo"] = redo
-        if left > fresh["capacity"]:
+        if left > self._at_once(fresh["capacity"]):
             # what starts later belongs to the same lists, whatever has become of their variables
-            fresh["items"] = self.means.values.pack({"items": items}).encode()
+            fresh["items"] = self.means.values.pack(_sliced(items)).encode()
         commands = self._dropped(count) + self._set_counts(fresh)
         if not left:
             return commands + self.complete(states.SUCCESS)
         return commands + self._schedule_next(items)
+
+    def _at_once(self, capacity: int) -> int:
+        """How many of the items that may start do so in this transaction."""
+        room = min(self.means.room(), self.means.limits.items_at_once)
+        weight = ROWS_OF_CHILD if self.task_spec.workflow else 1
+        return min(capacity, max(1, room // weight)) if room else 0
 
     def _dropped(self, count: int) -> list[Command]:
         """Results of items that the lists have no longer do not count."""
@@ -179,13 +191,16 @@ class WithItemsTask(RegularTask):
         names = list(columns)
         return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
-    def _known_items(self) -> list[dict[str, Any]]:
+    def _known_items(self) -> Sequence[dict[str, Any]]:
         """The items as they were when the task began, as far as that was noted."""
         noted = self._counts.get("items")
         if noted is None:
             return self._items()
-        found: list[dict[str, Any]] = self.means.values.get(Bag.decode(noted), "items")
-        return found
+        bag = Bag.decode(noted)
+        if _ALL in bag:
+            found: list[dict[str, Any]] = self.means.values.get(bag, _ALL)
+            return found
+        return _NotedItems(self.means.values, bag, self._counts["count"])
 
     def item(self, index: int) -> dict[str, Any]:
         """The item variables of one position."""
@@ -196,17 +211,21 @@ class WithItemsTask(RegularTask):
             )
         return items[index]
 
-    def _schedule_next(self, items: list[dict[str, Any]]) -> list[Command]:
+    def _schedule_next(self, items: Sequence[dict[str, Any]]) -> list[Command]:
         counts = dict(self._counts)
         redo = counts.get("redo")
         indexes: list[int] = list(range(counts["count"])) if redo is None else redo
         first, room = counts["next"], counts["capacity"]
-        chosen = indexes[first : first + room]
+        chosen = indexes[first : first + self._at_once(room)]
         commands: list[Command] = []
         for index in chosen:
             commands += self._schedule(self._context(item=items[index]), index)
         counts["next"] = first + len(chosen)
         counts["capacity"] = room - len(chosen)
+        counts.pop("more", None)
+        if len(chosen) < min(room, len(indexes) - first):
+            counts["more"] = True
+            commands.append(GoOnLater(self.draft.id))
         return self._set_counts(counts) + commands
 
     def _set_counts(self, counts: Mapping[str, Any]) -> list[Command]:
@@ -234,7 +253,7 @@ class WithItemsTask(RegularTask):
                 return commands + self.complete(states.ERROR, info)
             return commands + self.complete(states.SUCCESS)
         # while the workflow is paused nothing new starts; a resume looks again
-        if self.wf_ex.state == states.RUNNING:
+        if self.wf_ex.state == states.RUNNING and not counts.get("more"):
             commands += self.start_missing()
         return commands
 
@@ -274,6 +293,28 @@ class WithItemsTask(RegularTask):
             return {c.idx for c in children if c.state == done and c.task_attempt >= first}
         accepted = self.means.accepted_actions(self.draft)
         return {a.idx for a in accepted if a.state == done and a.attempt >= first}
+
+
+def _sliced(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    if len(items) <= SLICE:
+        return {_ALL: items}
+    return {str(i): items[i * SLICE : (i + 1) * SLICE] for i in range(-(-len(items) // SLICE))}
+
+
+class _NotedItems(Sequence[dict[str, Any]]):
+    """Items of which only those that are asked for are read."""
+
+    def __init__(self, values: Values, bag: Bag, count: int) -> None:
+        self._values = values
+        self._bag = bag
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        number, place = divmod(index, SLICE)
+        return self._values.get(self._bag, str(number))[place]
 
 
 def build_task(

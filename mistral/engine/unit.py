@@ -35,7 +35,7 @@ from mistral.workflow.entities import (
     Timer,
     WorkflowExecution,
 )
-from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
+from mistral.workflow.means import ROWS_OF_CHILD, ActionDefinition, Limits, WorkflowDefinition
 from mistral.workflow.values import Values
 
 _BOOKKEEPING = frozenset(
@@ -93,6 +93,9 @@ class Unit:
         self._env: Mapping[str, Any] | None = None
         self._definitions: dict[str, ActionDefinition] = {}
         self.pending: Collection[Command] = ()
+        self._made = 0
+        self.postponed: set[tuple[str, int | None]] = set()
+        """Tasks, and the next of their items, with which a later transaction goes on."""
         self.settled: set[tuple[str, int]] = set()
         """Attempts of tasks (id, number) that have no action without a result."""
         self.is_new = False
@@ -180,6 +183,11 @@ class Unit:
     def command_number(self) -> int:
         """The next number of an operator's command."""
         return self.store.command_number()
+
+    def room(self) -> int:
+        """How many tasks and actions this transaction may still make."""
+        made = self._made + ROWS_OF_CHILD * len(self.new_executions)
+        return max(0, self.limits.rows_at_once - made)
 
     def execution_number(self) -> int:
         """The number of another execution below the root, the root included."""
@@ -361,7 +369,7 @@ class Unit:
     def add_task(self, task_ex: TaskExecution) -> None:
         """A new task."""
         self.new_tasks[task_ex.id] = self._tasks[task_ex.id] = task_ex
-        self.wf_ex.used_tasks = (self.wf_ex.used_tasks or 0) + 1
+        self._use_task()
         self._count(task_ex, +1)
 
     def change_task(self, task_id: str, changes: Mapping[str, Any]) -> None:
@@ -369,11 +377,15 @@ class Unit:
         task_ex = self.task(task_id)
         self._count(task_ex, -1)
         if changes.get("attempt", task_ex.attempt) > task_ex.attempt:
-            self.wf_ex.used_tasks = (self.wf_ex.used_tasks or 0) + 1
+            self._use_task()
         task_ex.apply(changes)
         if "state" in changes:
             task_ex.updated_at = self.now
         self._count(task_ex, +1)
+
+    def _use_task(self) -> None:
+        self.wf_ex.used_tasks = (self.wf_ex.used_tasks or 0) + 1
+        self._made += 1
 
     def _count(self, task_ex: TaskExecution, sign: int) -> None:
         if task_ex.is_compensation:
@@ -390,6 +402,7 @@ class Unit:
         """A new action."""
         self.new_actions[action_ex.id] = self._actions[action_ex.id] = action_ex
         self.wf_ex.used_actions = (self.wf_ex.used_actions or 0) + 1
+        self._made += 1
 
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""

@@ -272,6 +272,27 @@ def take_child(unit: Unit, task_ex: TaskExecution, child: WorkflowExecution) -> 
     return action.complete(Outcome(child.state))
 
 
+def _go_on(unit: Unit, event: ExecutionEvent) -> list[Command]:
+    """An earlier transaction has left something of a task for later ones.
+
+    A pause or the end is no time for it: a resume or revival goes on with all that is left.
+    """
+    found = unit.tasks([event.task_id] if event.task_id else [])
+    if not found or found[0].attempt != event.attempt:
+        return []
+    task_ex = found[0]
+    if task_ex.state == states.WAITING:
+        return join_handler.retry(unit, task_ex)
+    if unit.wf_ex.state != states.RUNNING or unit.wf_ex.rollback is not None:
+        return []
+    if task_handler.is_held(task_ex):
+        return [StartTask(task_ex.id)]
+    counts = task_ex.runtime_context.get("with_items")
+    if counts is None or task_ex.state != states.RUNNING:
+        return []
+    return [StartItems(task_ex.id)] if counts["next"] == event.payload["next"] else []
+
+
 def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
     found = unit.tasks([event.task_id] if event.task_id else [])
     child = unit.store.execution(event.source_id) if event.source_id else None
@@ -377,6 +398,7 @@ def _child_rolled_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
 
 
 _NEWS: Mapping[str, Callable[[Unit, ExecutionEvent], list[Command]]] = {
+    news.GO_ON: _go_on,
     news.CHILD_FINISHED: _child_finished,
     news.CHILD_RUNNING: _child_running,
     news.CHILD_PAUSED: _child_paused,

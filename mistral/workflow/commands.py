@@ -159,6 +159,13 @@ class StartItems(Command):
 
 
 @dataclasses.dataclass(frozen=True)
+class GoOnLater(Command):
+    """Go on with a task in a transaction of its own: this one makes enough."""
+
+    task_id: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ContinueTask(Command):
     """Decide what follows a task that ended during a pause."""
 

@@ -16,6 +16,9 @@ RESULT_ERASED = "result_erased"
 DELAY_OVER = "delay_over"
 """Key in a task's ``runtime_context``: the attempt whose delay ended while nothing could start."""
 
+POSTPONED = "postponed"
+"""Key in a task's ``runtime_context``: it is started by the next transaction but for a pause."""
+
 
 class Entity:
     """Base of the entities: attributes changed since loading are listed in ``changed``.

@@ -18,16 +18,25 @@ from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowEx
 from mistral.workflow.values import Values
 from mistral.workflow.versions import ON, Versioning
 
+ROWS_OF_CHILD = 4
+"""A sub-workflow execution costs as much as so many tasks and actions."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Sizes in KiB (negative: none) and texts' lengths."""
+    """Sizes in KiB (negative: none), texts' lengths, and bounds.
+
+    ``rows_at_once`` is how many tasks and actions one transaction makes, ``items_at_once`` how many
+    items of one task it starts: what is beyond waits for the next one, so that others have a turn.
+    """
 
     field_size_kb: int = 1024
     state_info_chars: int = 65500
     merge_strategy: str = "replace"
     versioning: Versioning = ON
     bounds: Bounds = Bounds()
+    rows_at_once: int = 500
+    items_at_once: int = 50
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +77,9 @@ class Means(Protocol):
 
     def new_id(self) -> str:
         """A new identifier."""
+
+    def room(self) -> int:
+        """How many tasks and actions this transaction may still make."""
 
     def execution_number(self) -> int:
         """The number of another execution below the root, the root included."""

@@ -99,6 +99,25 @@ main:
     one: {join: 1, action: std.noop, on-success: two}
     two: {join: 1, action: std.noop, on-success: one}
 """,
+    "of tasks that run nothing": """
+main:
+  tasks:
+    begin: {on-success: again}
+    again: {with-items: "i in []", on-success: again}
+""",
+    "of joins that run nothing": """
+main:
+  tasks:
+    begin: {on-success: one}
+    one: {join: 1, with-items: "i in []", on-success: two}
+    two: {join: 1, with-items: "i in []", on-success: one}
+""",
+    "of tasks that can't run": """
+main:
+  tasks:
+    begin: {on-success: again}
+    again: {workflow: there.is.none, on-error: again}
+""",
     "of attempts": """
 main:
   tasks:
@@ -132,7 +151,9 @@ def test_an_endless_loop_ends(bounded: Flows, loop: str) -> None:
     run = bounded.run(ENDLESS[loop], ends="ERROR")
     assert "more than 50 tasks, [engine] tasks_limit allows no more" in run.info
     found = [run, *run.children("again")] if "sub-workflows" in loop else [run]
-    assert sum(len(each.tasks()) for each in found) <= 60
+    # one transaction makes up to 500 rows before it looks
+    most = 600 if "nothing" in loop or "can't" in loop else 60
+    assert sum(len(each.tasks()) for each in found) <= most
 
 
 def test_the_bound_of_actions(bounded: Flows) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import statistics
+import time
+
 import pytest
 from flows import Flows
 
@@ -171,3 +174,116 @@ def test_items_are_joined(flows: Flows) -> None:
         j: {action: std.noop, join: all}
     """)
     assert run.output == {"sum": 380}
+
+
+MANY = """
+child:
+  input: [i]
+  output: {i: <% $.i %>}
+  tasks:
+    t: {action: std.noop}
+main:
+  input: [count, concurrency]
+  output: {all: <% task(t).result %>}
+  tasks:
+    t:
+      with-items: i in <% range($.count) %>
+      concurrency: <% $.concurrency %>
+"""
+
+
+def test_many_items_in_order(flows: Flows) -> None:
+    flows.define(MANY + "      action: std.echo output=<% $.i %>\n")
+    for count, concurrency in ((1234, 0), (230, 120), (120, 1)):
+        run = flows.start("main", {"count": count, "concurrency": concurrency}).wait()
+        assert run.output == {"all": list(range(count))}
+        counts = run.task("t")["runtime_context"]["with_items"]
+        assert (counts["count"], counts["next"], counts["done"]) == (count, count, count)
+
+
+def test_many_sub_workflows(flows: Flows) -> None:
+    run = flows.launch(
+        MANY + "      workflow: child i=<% $.i %>\n", {"count": 60, "concurrency": 0}
+    )
+    assert run.wait().output == {"all": [{"i": i} for i in range(60)]}
+
+
+def test_a_pause_between_two_batches(flows: Flows) -> None:
+    run = flows.launch(MANY + "      action: std.async_noop\n", {"count": 400, "concurrency": 0})
+    assert run.put(state="PAUSED")[0] == 200
+    begun = len(run.actions("t"))
+    first = run.actions("t")[0]["id"]
+    assert flows.complete(first, "first")[0] == 200
+    run.until(lambda: len(run.actions("t", "SUCCESS")) == 1)
+    assert len(run.actions("t")) == begun < 400
+    assert run.put(state="RUNNING")[0] == 200
+    for action_id in run.wait_actions("t", 399):
+        assert flows.complete(action_id, "other")[0] == 200
+    run.wait()
+    assert sorted(run.output["all"]) == ["first"] + ["other"] * 399
+
+
+def test_a_cancellation_between_two_batches(flows: Flows) -> None:
+    run = flows.launch(MANY + "      action: std.async_noop\n", {"count": 9000, "concurrency": 0})
+    (first, *_) = run.wait_actions("t")
+    assert flows.complete(first, None, "CANCELLED")[0] == 200
+    run.wait("CANCELLED")
+    found = run.actions("t")
+    assert len(found) < 9000
+    assert {row["state"] for row in found} == {"CANCELLED"}
+
+
+def test_the_end_between_two_batches(flows: Flows) -> None:
+    run = flows.launch(MANY + "      action: std.async_noop\n", {"count": 9000, "concurrency": 0})
+    assert run.put(state="CANCELLED")[0] == 200
+    begun = len(run.actions("t"))
+    assert begun < 9000
+    run.until(lambda: len(run.actions("t")) == begun)
+
+
+def test_items_of_many_that_failed_run_again(flows: Flows) -> None:
+    run = flows.run(
+        MANY + "      action: std.noop\n      fail-on: <% env().fails %>\n",
+        {"count": 120, "concurrency": 0},
+        ends="ERROR",
+        env={"fails": True},
+    )
+    body = {"state": "RUNNING", "reset": True, "env": {"fails": False}}
+    assert run.put_task("t", **body)[0] == 200
+    assert run.wait().output == {"all": [None] * 120}
+    assert len(run.actions("t")) == 240
+
+
+def test_many_tasks_that_start_together(flows: Flows) -> None:
+    """More than one transaction starts; a fork, and what a pause has held back."""
+    names = [f"t{number}" for number in range(700)]
+    tasks = "\n".join(f"        {name}: {{action: std.noop, on-success: all}}" for name in names)
+    run = flows.launch(f"""
+    main:
+      tasks:
+        begin: {{action: std.async_noop, on-success: [{", ".join(names)}]}}
+{tasks}
+        all: {{join: all, action: std.noop}}
+    """)
+    (action_id,) = run.wait_actions("begin")
+    run.put(state="PAUSED")
+    assert flows.complete(action_id)[0] == 200
+    run.wait_task("begin", "SUCCESS")
+    run.put(state="RUNNING")
+    run.wait(timeout=60)
+    assert len(run.tasks()) == 702
+
+
+def test_others_have_their_turn_meanwhile(flows: Flows) -> None:
+    flows.define("one: {tasks: {t: {action: std.noop}}}")
+    flows.start("one").wait()
+    run = flows.launch(MANY + "      action: std.async_noop\n", {"count": 3000, "concurrency": 0})
+    seconds = []
+    while run.task("t")["runtime_context"]["with_items"]["next"] < 3000:
+        begin = time.monotonic()
+        flows.start("one").wait()
+        seconds.append(time.monotonic() - begin)
+    # on a machine that does nothing else no one waits so long
+    assert len(seconds) > 2
+    assert statistics.median(seconds) < 1.0
+    assert run.put(state="CANCELLED")[0] == 200

@@ -49,6 +49,7 @@ def test_what_is_broken_is_found(database: Database) -> None:
         [
             task("a", state=states.SUCCESS),
             task("b"),
+            task("d", runtime_context={"with_items": {"count": 3, "next": 1, "capacity": 2}}),
             task(
                 "c",
                 state=states.WAITING,
@@ -59,6 +60,11 @@ def test_what_is_broken_is_found(database: Database) -> None:
         [
             ActionExecution(
                 "x", "std.noop", "w1", task_execution_id="b", started_by="gone", created_at=NOW
+            )
+        ],
+        [
+            ActionExecution(
+                "y", "std.noop", "w1", task_execution_id="d", signalled_at=NOW, created_at=NOW
             )
         ],
         [JoinInbound("c", "a", "ready")],
@@ -74,5 +80,6 @@ def test_what_is_broken_is_found(database: Database) -> None:
         ("action-claimed-by-dead", "x"),
         ("counter-differs", "w1"),
         ("event-set-aside", "e"),
+        ("items-without-reason", "d"),
     ]
-    assert "unfinished says 0, but is 2" in found[1].text
+    assert "unfinished says 0, but is 3" in found[1].text

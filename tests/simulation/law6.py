@@ -259,6 +259,13 @@ class Picture:
             finished = sum(a["processed"] for a in mine)
             if finished != ended:
                 yield Finding("counter-differs", f"{finished} items are processed: {where}")
+        news_of_task = [
+            event
+            for event in self.news.get(task["workflow_execution_id"], [])
+            if event["task_id"] == task["id"]
+        ]
+        if started < total and counts["capacity"] > 0 and not news_of_task:
+            yield Finding("items-without-reason", where)
         if len(mine) != started:
             yield Finding("counter-differs", f"{len(mine)} items were started: {where}")
         # an operator may run a child again beside those that run; its parent hears of it later

@@ -17,6 +17,7 @@ from mistral.engine.liveness import Patience
 from mistral.engine.mailbox import Mail, Mailboxes
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.workflow.entities import Timer
+from mistral.workflow.means import Limits
 from tests.simulation import memory
 from tests.simulation.network import Network
 from tests.simulation.world import Process, World
@@ -149,6 +150,7 @@ class EngineProcess(Process):
         name: str,
         catalog: Any,
         skew: float,
+        limits: Limits,
     ) -> None:
         super().__init__(network.world, name, skew)
         self._network = network
@@ -158,7 +160,7 @@ class EngineProcess(Process):
         queue = SimQueue(client, catalog, SendOptions(patience=PATIENCE))
         queue.process = self
         # no fiber may block for real, so the bound of starts lies far away
-        options = EngineOptions(threads=1000, relay_interval=RELAY_INTERVAL)
+        options = EngineOptions(threads=1000, relay_interval=RELAY_INTERVAL, limits=limits)
         db: Any = self.database
         self.engine = DefaultEngine(db, catalog, queue, options)
         boxes, timers = self.engine._mailboxes, self.engine._timers
@@ -210,9 +212,10 @@ class Engines:
         database: memory.MemoryDatabase,
         catalog: Any,
         skews: Sequence[float],
+        limits: Limits,
     ) -> None:
         self._network = network
-        self._make = functools.partial(EngineProcess, network, database)
+        self._make = functools.partial(EngineProcess, network, database, limits=limits)
         self._catalog = catalog
         self._skews = list(skews)
         self.running: list[EngineProcess] = []

@@ -12,6 +12,7 @@ from typing import Any
 from mistral.engine.default_engine import Start
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, ExecutionEvent, WorkflowExecution
+from mistral.workflow.means import Limits
 from tests.simulation import extras, wiring
 from tests.simulation.callers import Operators, ThirdParties
 from tests.simulation.catalog import SimCatalog
@@ -77,7 +78,8 @@ class Simulation:
         self.catalog = SimCatalog(generated.specs)
         count = world.random.choice([2, 2, 3])
         skews = [world.random.uniform(-1, 1) * self.chaos.skew for _ in range(count)]
-        self.engines = Engines(network, self.database, self.catalog, skews)
+        limits = _limits(generated.text)
+        self.engines = Engines(network, self.database, self.catalog, skews, limits)
         self.executors = Executors(network, self.effects, 2)
         network.find_engine = self.engines.any
         network.find_executor = self.executors.any
@@ -125,6 +127,14 @@ class Simulation:
         lost = any(is_given_up(action) for action in actions)
         meddled = self.operators.done.commands - {"pause", "resume", "env"}
         return lost or bool(meddled)
+
+
+def _limits(text: str) -> Limits:
+    """For each other workflow transactions are so short that they leave much to later ones."""
+    source = random.Random(f"limits {text}")
+    if source.random() < 0.5:
+        return Limits()
+    return Limits(rows_at_once=source.choice([1, 2, 5]), items_at_once=source.choice([1, 2]))
 
 
 def _chaos(world: World) -> Chaos:

@@ -269,3 +269,24 @@ def test_a_result_counts_that_was_delivered_before_the_timeout(site: Any, deaf: 
     timer_id = site.database.read(lambda conn: conn.execute(found).scalar_one())
     deaf._mailboxes.post(execution_id, [action_queue.Mail("timer", timer_id)])
     site.wait(execution_id, "SUCCESS")
+
+
+def test_items_that_had_no_turn_yet(site: Any, deaf: Any, other: Any) -> None:
+    text = "main: {tasks: {t: {with-items: 'i in <% range(120) %>', action: std.async_noop}}}"
+    execution_id = site.start(deaf, text)
+    assert len(site.actions(execution_id)) == 50
+    other._transactions.ring = lambda ready: None
+    for count in (100, 120):
+        site.look(other)
+        site.until(lambda n=count: len(site.actions(execution_id)) == n, f"{count} are there")
+    events = tables.execution_events
+    assert site.database.read(lambda conn: conn.scalars(sa.select(events.c.id)).all()) == []
+
+
+def test_tasks_that_had_no_turn_yet(site: Any, deaf: Any, other: Any) -> None:
+    tasks = ", ".join(f"t{number}: {{action: std.async_noop}}" for number in range(300))
+    execution_id = site.start(deaf, f"main: {{tasks: {{{tasks}}}}}")
+    assert len(site.actions(execution_id)) == 250
+    assert len(site.read(lambda s: s.tasks_in(execution_id, ["IDLE"]))) == 50
+    site.look(other)
+    site.until(lambda: len(site.actions(execution_id)) == 300, "all have begun")
