@@ -28,7 +28,7 @@ from mistral.rpc import local
 
 LONG, SHORT = 1000, 10
 STATEMENTS, TRANSACTIONS, MESSAGES = 8, 1, 2
-IDLE_THREADS = ("relay", "CP Server Thread", "MainThread")
+IDLE_THREADS = ("relay", "http", "MainThread")
 IDLE_MESSAGES = ("executor_alive", "ping")
 SAMPLE = 100
 CHANCE = 0.05

@@ -89,10 +89,14 @@ class Oracle:
 
 @dataclasses.dataclass
 class Node:
-    """A task execution of a random run: those it follows, and what it publishes."""
+    """A run of a task: those it follows, and what it publishes.
+
+    ``same_as`` tells the task execution: a join in a loop is the same again, another attempt.
+    """
 
     before: list[int]
     published: dict[str, Any]
+    same_as: int
     followers: int = 0
 
 
@@ -115,7 +119,8 @@ def random_run(source: random.Random) -> list[Node]:
         for each in before:
             nodes[each].followers += 1
         names = [name for name in NAMES if source.random() < 0.35]
-        nodes.append(Node(before, {name: value(source, name) for name in names}))
+        same_as = source.randrange(index) if index and source.random() < 0.2 else index
+        nodes.append(Node(before, {name: value(source, name) for name in names}, same_as))
     return nodes
 
 
@@ -133,7 +138,8 @@ class Service:
         context = data_flow.merge(before, self.values, self._versioning)
         self.tasks.append(
             TaskExecution(
-                id=f"task-{len(self.tasks)}",
+                id=f"task-{node.same_as}",
+                attempt=len(self.tasks),
                 name="t",
                 workflow_execution_id="w",
                 in_context=Bag.decode(context.encode()),
