@@ -25,7 +25,7 @@ class Connection:
 
     def waits_for_client(self) -> None:
         """The client's turn: it is silent, or has not said everything yet."""
-        self._of.waiting[self] = None
+        self._of.is_waiting(self)
 
     def is_served(self) -> None:
         """A whole request is here and not answered yet."""
@@ -64,6 +64,11 @@ class Connections:
         self._by_address[address] += 1
         connection.waits_for_client()
         return connection
+
+    def is_waiting(self, connection: Connection) -> None:
+        """From now on it may be given up, unless it is already."""
+        if connection in self._all:
+            self.waiting[connection] = None
 
     def forget(self, connection: Connection) -> None:
         """A connection is closed or given up."""

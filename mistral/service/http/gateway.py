@@ -67,6 +67,9 @@ class Gateway:
         except RequestRefused as error:
             refusal = error.refusal
             answer = refusal.status, refusal.headers, refusal.body
+        except asyncio.CancelledError:
+            # the server ends without it
+            return
         finally:
             self._buffered -= len(body)
         await self._answer(answer, send)

@@ -70,6 +70,13 @@ class Listener:
         for protocol in list(self._state.connections):
             protocol.shutdown()
 
+    async def give_up_requests(self) -> None:
+        """End what still waits for workers, whose connections are closed."""
+        tasks = [*self._state.tasks, *self._greetings]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _accept_some(self) -> None:
         for _ in range(_AT_ONCE):
             if not self._accept():
@@ -88,10 +95,10 @@ class Listener:
             self._make_room(error)
             return False
         sock.setblocking(False)
-        # who takes nothing of what it is sent
-        sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(self._bounds.send_timeout * 1000)
-        )
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # a client that takes nothing of what is left to send, however little it is
+            patience = int(self._bounds.send_timeout * 1000)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
         address = peer[0] if isinstance(peer, tuple) else ""
         place = self._connections.add(address, sock.close)
         if place is None:

@@ -93,6 +93,7 @@ class HttpServer(MistralService):
             await self._until_no_connection(give_up_at)
         connections.close_all()
         await self._until_no_connection(self._loop.time() + _SILENT_CLIENTS)
+        await listener.give_up_requests()
 
     async def _until_no_connection(self, moment: float) -> None:
         """For a while all are answered: closing an idle one may cross a request on its way."""

@@ -128,6 +128,24 @@ def _refuses(server: HttpServer) -> bool:
     return False
 
 
+def test_a_request_without_end_does_not_hold_up_a_stop(
+    app: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = make(app, grace=0.3)
+    server.start()
+    connection = connect(server)
+    connection.request("GET", "/wait")
+    assert app.entered.wait(PATIENCE)
+    stopping = threading.Thread(target=server.stop, kwargs={"graceful": True})
+    stopping.start()
+    stopping.join(PATIENCE / 2)
+    assert not stopping.is_alive()
+    app.gate.set()
+    with pytest.raises(OSError):
+        connection.getresponse()
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_an_address_in_use_is_a_configuration_error(server: HttpServer, app: App) -> None:
     second = make(app, port=server.address[1])
     with pytest.raises(ConfigurationError, match="Can't listen on 127.0.0.1:"):
