@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.actions import failures, secret_inputs
+from mistral.actions import failures, secret_inputs, secrets
 from mistral.actions.secret_inputs import Hidden
 from mistral.actions.signatures import Parameter, Signature
 from mistral.lang import AdHocActionSpec
@@ -104,7 +104,8 @@ def build_action(action_class: type[Action], name: str, input_dict: Mapping[str,
     try:
         return action_class(**input_dict)
     except Exception as error:  # noqa: BLE001  (a plug-in's code may raise anything)
-        raised = failures.describe(error, input_dict)
+        marks = Signature.of_class(action_class).secrets
+        raised = failures.describe(error, secrets.sorted_out(marks, input_dict))
         LOG.error("An action can't be built [action=%s]\n%s", name, raised.trace)
         facts = f"name={name}, class={class_path(action_class)}, cause={type(error).__name__}"
         if raised.message != type(error).__name__:

@@ -220,6 +220,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (requests.exceptions.MissingSchema, "the URL has no scheme"),
     (requests.exceptions.InvalidURL, "the URL is not valid"),
     (requests.exceptions.InvalidHeader, "a header is not valid"),
+    (UnicodeError, "the host's name is not valid"),
     (requests.exceptions.InvalidProxyURL, "the URL of the proxy is not valid"),
     (ssl.SSLCertVerificationError, "the certificate could not be verified"),
     (ssl.SSLError, "TLS failed"),

@@ -40,7 +40,6 @@ def main() -> None:
     # those of its parent's group are for the parent, which may let the script come to its end
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    os.nice(_NICENESS)
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     # the parent's own limit is no measure for an engine that only just starts
     resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
@@ -52,6 +51,7 @@ def main() -> None:
     limit = _data_in_use() + memory + _RESERVE
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    os.nice(_NICENESS)
     send(answers, READY)
     while True:
         kind, script = receive(sys.stdin.buffer)

@@ -1,9 +1,9 @@
 """Taking secrets out of a text that may quote them, and nothing else.
 
 A value is replaced where the text can only have it from there. A short one counts where it stands
-alone; a plain word ("small", "admin") only when it is surely a secret and no open parameter has
-the same value; what is shorter than four characters, or a number of less than six digits, says
-nothing to anybody and stays. Which values are secret is decided in :mod:`mistral.actions.secrets`.
+alone; a plain word ("small", "admin") and a short number only when it is surely a secret and no
+open parameter has the same value; what is shorter than four characters says nothing to anybody
+and stays. Which values are secret is decided in :mod:`mistral.actions.secrets`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def mask(text: str, secrets: Iterable[Secret], open_values: Collection[str] = ()
 
 def _is_telling(secret: Secret, open_values: Collection[str]) -> bool:
     value = secret.value
-    if len(value) < _SHORTEST or (value.isdecimal() and len(value) < _SHORTEST_NUMBER):
+    if len(value) < _SHORTEST:
         return False
     return not _is_word(value) or (secret.is_sure and value not in open_values)
 
@@ -63,6 +63,8 @@ def _pieces(text: str, step: int) -> list[str]:
 
 
 def _is_word(value: str) -> bool:
+    if value.isdecimal():
+        return len(value) < _SHORTEST_NUMBER
     of_one_case = value.islower() or value.isupper() or value.istitle()
     return value.isalpha() and of_one_case and len(value) <= _LONGEST_WORD
 

@@ -9,11 +9,21 @@ from typing import Any
 from mistral.actions.masking import MASK, Secret
 from mistral.actions.masking import mask as mask_secrets
 from mistral.actions.secret_names import is_secret, only_speaks
+from mistral_lib.actions.secret import Secret as Mark
 
-__all__ = ["MASK", "mask"]
+__all__ = ["MASK", "mask", "sorted_out"]
 
 #: Parameters that may hold secrets between other things.
 _CONFIDENTIAL_NAME = re.compile(r"^(body|json|key)$|private", re.I)
+
+
+def sorted_out(marks: Mapping[str, Mark], parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An action's parameters, those apart that its author has declared secret."""
+    declared = {name for name, mark in marks.items() if not mark.by_name}
+    return {
+        "parameters": {n: value for n, value in parameters.items() if n not in declared},
+        "secret": {n: value for n, value in parameters.items() if n in declared},
+    }
 
 
 def mask(text: str, parameters: Mapping[str, Any]) -> str:

@@ -24,6 +24,15 @@ _LIMITS = (
     ("engine", "actions_limit"),
     ("engine", "values_limit_mb"),
 )
+#: Limits of actions that 0 lifts.
+_ACTION_LIMITS = (
+    ("action_std_http", "total_timeout"),
+    ("action_std_http", "max_response_size_bytes"),
+    ("action_std_http", "max_response_header_size_bytes"),
+    ("action_std_ssh", "command_timeout"),
+    ("action_std_email", "timeout"),
+    ("action_std_email", "max_reply_size_bytes"),
+)
 
 
 def make(conf: cfg.ConfigOpts) -> None:
@@ -46,6 +55,9 @@ def make(conf: cfg.ConfigOpts) -> None:
     for group, name in _LIMITS:
         if conf[group][name] < 0:
             LOG.warning("[%s] %s = -1 lifts a limit that protects the service", group, name)
+    for group, name in _ACTION_LIMITS:
+        if conf[group][name] == 0:
+            LOG.warning("[%s] %s = 0 lifts a limit that protects the service", group, name)
     if not conf.action_std_http.denied_cidrs:
         LOG.warning(
             "[action_std_http] denied_cidrs is empty: actions may connect to any address, also to "

@@ -13,10 +13,11 @@ from typing import Any
 
 import orjson
 
-from mistral.actions import failures
+from mistral.actions import failures, secrets
 from mistral.actions.base import InstantAction, ServicedAction
 from mistral.actions.masking import MASK
 from mistral.actions.services import ActionServices
+from mistral.actions.signatures import Signature
 from mistral.utils import json, origin, texts
 from mistral_lib.actions import (
     Action,
@@ -123,17 +124,18 @@ class ActionRunner:
 
     def prepare(self, call: ActionCall) -> Prepared:
         """Build the action; never raises."""
+        found = None
         try:
             with origin.acting_for(call.title, call.id):
-                made = with_attributes(self._class(call.action_class), call.attributes)
-                action = made(**call.input)
+                found = self._class(call.action_class)
+                action = with_attributes(found, call.attributes)(**call.input)
                 if isinstance(action, ServicedAction):
                     action.equip(self._services)
                 return Prepared(call, action, is_sync=bool(action.is_sync()) or call.dry_run)
         # an action is foreign code and may raise anything, even SystemExit or a cancellation:
         # what passes here ends a thread, and nobody ever hears of the action again
         except BaseException as error:  # noqa: BLE001
-            return Prepared(call, failure=raised(call, error))
+            return Prepared(call, failure=raised(call, error, found))
 
     def run(self, prepared: Prepared) -> Report:
         """Run the action and report how it ended; never raises."""
@@ -145,7 +147,7 @@ class ActionRunner:
             with origin.acting_for(call.title, call.id):
                 value = action.test(context) if call.dry_run else action.run(context)
         except BaseException as error:  # noqa: BLE001
-            return raised(call, error)
+            return raised(call, error, type(action))
         if prepared.is_sync:
             return _ended(call, value)
         if isinstance(value, Result) and value.is_error():
@@ -190,12 +192,15 @@ def failed(call: ActionCall, error: Any) -> Report:
     return report(call, KIND_RESULT, ERROR, error)
 
 
-def raised(call: ActionCall, error: BaseException) -> Report:
+def raised(
+    call: ActionCall, error: BaseException, action_class: type[Action] | None = None
+) -> Report:
     """The report of an exception (language §18.9): its text without secrets, never its trace.
 
     The trace is for the author of the action, who finds it in the log.
     """
-    known = {"input": call.input, "context": call.context}
+    marks = Signature.of_class(action_class).secrets if action_class else {}
+    known = {**secrets.sorted_out(marks, call.input), "context": call.context}
     told = failures.describe(error, known)
     LOG.error(
         "An action raised an exception [action=%s, action_ex_id=%s]\n%s",

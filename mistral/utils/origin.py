@@ -59,18 +59,21 @@ def _labelled_record(plain: Callable[..., Any], *args: Any, **kwargs: Any) -> An
 
 
 def label_prints() -> None:
-    """Begin each line that an action's code prints with the action's label; call this once."""
-    sys.stdout = LabelledStream(sys.stdout)
-    sys.stderr = LabelledStream(sys.stderr)
-    start = threading.Thread.start
+    """Begin each line that an action's code prints with the action's label."""
+    if not isinstance(sys.stdout, LabelledStream):
+        sys.stdout = LabelledStream(sys.stdout)
+    if not isinstance(sys.stderr, LabelledStream):
+        sys.stderr = LabelledStream(sys.stderr)
+    start = vars(threading.Thread)["start"]
+    if not isinstance(start, functools.partialmethod):
+        setattr(threading.Thread, "start", functools.partialmethod(_start, start))  # noqa: B010
 
-    def start_labelled(thread: threading.Thread) -> None:
-        label = _origin.get()
-        if label:
-            vars(thread)["run"] = functools.partial(_run_for, label, thread.run)
-        start(thread)
 
-    setattr(threading.Thread, "start", start_labelled)  # noqa: B010
+def _start(thread: threading.Thread, start: Callable[[threading.Thread], None]) -> None:
+    label = _origin.get()
+    if label:
+        vars(thread)["run"] = functools.partial(_run_for, label, thread.run)
+    start(thread)
 
 
 def _run_for(label: str, run: Callable[[], None]) -> None:

@@ -43,6 +43,7 @@ def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> No
             unlock:
               action: plugin.unlock pin="2718"
               input: {badge: {id: 7}, options: {door: 3, door_token: abc}}
+            paint: {action: plugin.paint size="medium" pin="2718", on-error: noop}
             impossible: {action: plugin.ask question="impossible", on-error: noop}
         """)
         run.finish("ask", "because")
@@ -60,6 +61,15 @@ def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> No
             "options": {"door": 3, "door_token": "***"},
         }
         assert run.task("impossible")["state_info"] == "Nobody can answer that."
+        painted = run.task("paint")["state_info"]
+        assert "size must be small or large, not medium (pin ***)" in painted
+        label = f"[action=plugin.paint, action_ex_id={run.actions('paint')[0]['id']}]"
+        log = installation.processes["mistral"].log.read_text()
+        assert f"\n{label} mixing colours\n" in log
+        assert f"WARNING root [-] {label} all of the colours\n" in log
+        assert 'raise ValueError(f"size must be small or large' in log
+        assert "(pin ***)" in log
+        assert "pin 2718" not in log
         dry = flows.start(dry_run=True).wait("SUCCESS")
         assert dry.output["greeting"] == {"text": "a greeting", "workflow": None}
         found = flows.ok("GET", "/actions/plugin.greet")

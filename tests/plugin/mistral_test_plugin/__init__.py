@@ -6,6 +6,8 @@ The documentation shows them.
 from __future__ import annotations
 
 import ctypes
+import logging
+import threading
 import time
 from typing import Annotated, Any
 
@@ -46,6 +48,21 @@ class Unlock(actions.Action):
 
     def run(self, context: actions.ActionContext) -> bool:
         return self.pin == "2718" and self.options.get("door_token") != "***"
+
+
+class Paint(actions.Action):
+    """Paints something small or large."""
+
+    def __init__(self, size: str, pin: actions.SecretStr = "") -> None:
+        self.size = size
+        self.pin = pin
+
+    def run(self, context: actions.ActionContext) -> None:
+        print("mixing colours")
+        helper = threading.Thread(target=logging.warning, args=("all of %s", "the colours"))
+        helper.start()
+        helper.join()
+        raise ValueError(f"size must be small or large, not {self.size} (pin {self.pin})")
 
 
 class Ask(actions.Action):

@@ -41,6 +41,7 @@ def test_values_of_secret_parameters_are_masked(parameters: dict[str, Any]) -> N
         {"size": "medium", "password": "medium"},
         {"password": "med", "max_tokens": 10},
         {"password": "", "token": None, "is_private": True},
+        {"pin": 10, "password": 17},
     ],
 )
 def test_other_words_stay(parameters: dict[str, Any]) -> None:
@@ -53,6 +54,11 @@ def test_a_word_that_is_a_password_is_masked_where_it_stands_alone() -> None:
     assert secrets.mask(text, {"password": "dragon"}) == (
         "login with '***' failed at dragonfly.example"
     )
+
+
+def test_a_short_number_is_masked_where_it_is_no_other_value() -> None:
+    assert secrets.mask("bad pin 2718 of 27180", {"password": 2718}) == "bad pin *** of 27180"
+    assert secrets.mask("port 2718", {"password": "2718", "port": 2718}) == "port 2718"
 
 
 def test_short_values_are_masked_where_they_stand_alone() -> None:

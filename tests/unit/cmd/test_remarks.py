@@ -74,3 +74,18 @@ def test_addresses_that_others_are_told(
     file.write_text(f"[api]\n{text}")
     conf = config.load(["--config-file", str(file)])
     assert (assembly.public_url(conf), assembly.callback_base_url(conf)) == (links, callbacks)
+
+
+def test_lifted_limits_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "m.conf"
+    file.write_text(
+        "[engine]\nitems_limit = -1\n[action_std_ssh]\ncommand_timeout = 0\n"
+        "[action_std_http]\ndenied_cidrs =\n"
+    )
+    remarks.make(config.load(["--config-file", str(file)]))
+    said = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [text.partition(" lifts")[0] for text in said if "lifts" in text] == [
+        "[engine] items_limit = -1",
+        "[action_std_ssh] command_timeout = 0",
+    ]
+    assert any("denied_cidrs is empty" in text for text in said)

@@ -15,7 +15,7 @@ from mistral.context import RequestContext
 from mistral.engine.action_runner import ActionCall, ActionRunner
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.rpc.base import RPCClient
-from mistral_lib.actions import Action, ActionContext, Result
+from mistral_lib.actions import Action, ActionContext, Result, SecretStr
 
 DEADLINE = 10.0
 
@@ -127,6 +127,13 @@ def make_actions(gate: Gate) -> dict[str, type[Action]]:
         def run(self, context: ActionContext) -> None:
             raise ValueError(self.error)
 
+    class Unlocks(Action):
+        def __init__(self, pin: SecretStr, door: str) -> None:
+            raise ValueError(f"no door opens with {pin}")
+
+        def run(self, context: ActionContext) -> None:
+            return None
+
     class Exits(Action):
         def run(self, context: ActionContext) -> None:
             raise SystemExit("bye")
@@ -179,7 +186,7 @@ def make_actions(gate: Gate) -> dict[str, type[Action]]:
 
     kinds = (
         Gated, Returns, Raises, Exits, Gives, CantBuild, Unspeakable, Knows, Async, AsyncRaises,
-        AsyncFails, Cancels,
+        AsyncFails, Cancels, Unlocks,
     )  # fmt: skip
     return {kind.__name__: kind for kind in kinds} | {"Echo": EchoAction}
 

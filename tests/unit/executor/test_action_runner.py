@@ -62,6 +62,11 @@ def test_an_exception_is_an_error_with_the_contract_text(
     assert "hidden-word" not in caplog.text
 
 
+def test_what_the_author_declared_secret_is_masked(run: Any, gate: Any) -> None:
+    report = run("Unlocks", input={"pin": "dragon", "door": "cellar"})
+    assert report["result"].startswith("no door opens with *** (")
+
+
 def test_what_is_no_secret_stays(run: Any) -> None:
     text = "size must be small or large, not medium"
     report = run("Raises", input={"error": text, "password": "a"})

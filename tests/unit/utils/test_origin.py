@@ -19,6 +19,7 @@ logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stre
 origin.label_records()
 origin.label_records()
 origin.label_prints()
+origin.label_prints()
 again = logging.StreamHandler(sys.stdout)
 
 def work(word):
