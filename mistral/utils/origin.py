@@ -104,6 +104,8 @@ class LabelledStream:
         self._line.begun = rest
         if lines:
             self._stream.write("".join(_with_label(label, line) for line in lines))
+            # into a file it would come much later than the log that it belongs to
+            self._stream.flush()
         return len(text)
 
     def writelines(self, lines: Any) -> None:

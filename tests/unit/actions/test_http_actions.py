@@ -241,6 +241,7 @@ def test_failures_have_words_and_quote_nothing(open_services: ActionServices) ->
         (f"http://no-such-host.invalid/?key={secret}", "could not be resolved"),
         (f"ftp://example.org/{secret}", "only http and https"),
         (f"no-scheme/{secret}", "no scheme"),
+        (f"http://{'a' * 300}.example/{secret}", "name is not valid"),
     ):
         with pytest.raises(ActionException, match="Failed to send HTTP request: ") as caught:
             run(HTTPAction(url, auth=f"u:{secret}", headers={"X": secret}), open_services)

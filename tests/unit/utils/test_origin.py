@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import subprocess
 import sys
@@ -54,6 +55,22 @@ def test_lines_and_records_carry_the_action() -> None:
     assert f"{label} handled" in lines
     assert lines[-2:] == ["mine", "INFO 100% mine"]
     assert all(label in line for line in lines[:-2])
+
+
+def test_lines_do_not_wait_in_a_buffer() -> None:
+    file = io.TextIOWrapper(io.BytesIO())
+    stream = origin.LabelledStream(file)
+    with origin.acting_for("a", "1"):
+        stream.write("begun, ")
+        assert file.buffer.getvalue() == b""  # type: ignore[attr-defined]
+        stream.write("ended\n")
+        stream.write("x" * 70_000)
+    assert stream.encoding == file.encoding
+    printed = file.buffer.getvalue().decode().splitlines()  # type: ignore[attr-defined]
+    assert printed == [
+        "[action=a, action_ex_id=1] begun, ended",
+        f"[action=a, action_ex_id=1] {'x' * 70_000}",
+    ]
 
 
 @pytest.fixture
