@@ -95,6 +95,7 @@ class ActionQueue:
         return {
             "id": action_ex.id,
             "wf_ex_id": action_ex.workflow_execution_id,
+            "root_ex_id": action_ex.root_execution_id,
             "task_ex_id": action_ex.task_execution_id,
             "attempt": action_ex.attempt,
             "name": action_ex.name,

@@ -53,6 +53,7 @@ class ActionCall:
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     attempt: int = 0
     wf_ex_id: str | None = None
+    root_ex_id: str | None = None
     task_ex_id: str | None = None
     safe_rerun: bool = False
     needs_claim: bool = False

@@ -7,9 +7,10 @@ again when half of it is free, so that a claim is asked for many actions at a ti
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
+
+from mistral.utils.fair_queue import FairQueue
 
 T = TypeVar("T")
 
@@ -26,11 +27,14 @@ def confirmed_for(silence: float) -> float:
 
 
 class ClaimWindow(Generic[T]):
-    """The waiting orders of one executor and the claims it holds. Its owner has to lock."""
+    """The waiting orders of one executor and the claims it holds. Its owner has to lock.
 
-    def __init__(self, size: int) -> None:
+    :param owner: on whose account an order is; they take turns.
+    """
+
+    def __init__(self, size: int, owner: Callable[[T], Hashable] = lambda _: None) -> None:
         self._size = size
-        self._waiting: collections.deque[T] = collections.deque()
+        self._waiting = FairQueue[T](owner)
         self._held: set[T] = set()
 
     @property
@@ -40,7 +44,8 @@ class ClaimWindow(Generic[T]):
 
     def add(self, orders: Iterable[T]) -> list[T]:
         """Let orders wait; those returned are to be claimed now."""
-        self._waiting.extend(orders)
+        for order in orders:
+            self._waiting.append(order)
         return self.refill()
 
     def let_go(self, orders: Iterable[T]) -> list[T]:

@@ -58,6 +58,11 @@ class ExecutorOptions:
     claim_confirmed_for: float = CONFIRMED_FOR
 
 
+def _owner(run: Run) -> str:
+    """On whose account a run is: of a wide execution many wait, and others shall have a turn."""
+    return run.call.root_ex_id or run.call.wf_ex_id or run.call.id
+
+
 class DefaultExecutor(Executor):
     """The executor of every shape of the service; it runs between start and stop."""
 
@@ -78,12 +83,12 @@ class DefaultExecutor(Executor):
         self._changed = threading.Condition()
         self._runs: dict[tuple[str, int], Run] = {}
         self._window = ClaimWindow[Run](
-            self.options.claims_per_thread * self.options.thread_pool_size
+            self.options.claims_per_thread * self.options.thread_pool_size, _owner
         )
         self._begun: collections.OrderedDict[tuple[str, int], None] = collections.OrderedDict()
         self._accepting = False
         self._stopped = threading.Event()
-        self._pool = WorkerPool[Run]("action", self.options.thread_pool_size, self._execute)
+        self._pool = WorkerPool[Run]("action", self.options.thread_pool_size, self._execute, _owner)
         self._deadlines = DeadlineWatch("action-deadlines")
         sender = functools.partial(
             BatchSender,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import collections
 import heapq
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from mistral.utils.fair_queue import FairQueue
 
 LOG = logging.getLogger(__name__)
 
@@ -24,14 +25,22 @@ class WorkerPool(Generic[T]):
     Threads are daemons: a job that never returns must not keep a process from ending. A thread
     whose job is given up on is *abandoned*: it can't be killed, but a new one takes its place,
     and it ends by itself when the job returns. ``work`` must not raise.
+
+    :param owner: on whose account a job is; owners take turns.
     """
 
-    def __init__(self, name: str, size: int, work: Callable[[T], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        work: Callable[[T], None],
+        owner: Callable[[T], Hashable] = lambda _: None,
+    ) -> None:
         self._name = name
         self._run = work
         self._size = size
         self._changed = threading.Condition()
-        self._jobs: collections.deque[T] = collections.deque()
+        self._jobs = FairQueue[T](owner)
         self._numbers = itertools.count(1)
         self._workers: set[threading.Thread] = set()
         self._idle = 0

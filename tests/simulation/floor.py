@@ -49,6 +49,7 @@ FLOOR: Final[Mapping[str, frozenset[str]]] = {
             "CreateTimer",
             "DiscardResults",
             "EvaluateJoin",
+            "GoOnLater",
             "NextCompensation",
             "RunTask",
             "SendEvent",

@@ -501,3 +501,31 @@ def test_a_batch_of_claims_that_failed_half_way_starts_nothing_twice(
     assert engine.result_of("a")["state"] == "SUCCESS"
     executor.stop(graceful=True)
     assert gate.runs.count("a") == 1
+
+
+@pytest.mark.parametrize("needs_claim", [True, False])
+def test_the_actions_of_a_wide_execution_let_others_pass(
+    make_executor: Any, engine: Any, order: Any, gate: Any, needs_claim: bool
+) -> None:
+    executor = make_executor(thread_pool_size=1)
+
+    def orders(root: str, count: int) -> list[Any]:
+        return [
+            order(
+                f"{root}{number}",
+                action_class="Gated",
+                input={"value": root},
+                root_ex_id=root,
+                wf_ex_id=f"{root}-child-{number}",
+                needs_claim=needs_claim,
+            )
+            for number in range(count)
+        ]
+
+    executor.run_actions(orders("wide", 20))
+    gate.wait_begun()
+    executor.run_actions(orders("other", 1))
+    gate.open.set()
+    engine.wait_for(lambda: len(engine.results) == 21)
+    # what was claimed before goes first, and nothing else
+    assert gate.runs.index("other") <= 3
