@@ -1,4 +1,4 @@
-"""Other executions as they were last committed: for expressions and rollbacks, only to read.
+"""Other executions as they were last committed: expressions, reruns, rollbacks only read them.
 
 One belongs to each unit of work. What the unit changes itself is not seen from here, and nothing
 here is locked (law 2: never two executions in one transaction).
@@ -12,7 +12,7 @@ from mistral.db.store import Store
 from mistral.engine.tasks import result_of
 from mistral.lang import WorkflowSpec
 from mistral.services.catalog import Catalog
-from mistral.workflow import results
+from mistral.workflow import ancestry, results
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 
 
@@ -30,9 +30,21 @@ class Elsewhere:
             self._executions[execution_id] = self._store.execution(execution_id)
         return self._executions[execution_id]
 
-    def task(self, task_id: str) -> TaskExecution | None:
-        """A task by id."""
-        return next(iter(self._store.tasks([task_id])), None)
+    def refusal(self, child: WorkflowExecution) -> str | None:
+        """Why some ancestor can't go on with an execution that runs again; nothing if all can.
+
+        They are seen as they were last committed; one that changes later refuses by itself.
+        """
+        while child.parent_execution_id and child.task_execution_id:
+            parent = self.execution(child.parent_execution_id)
+            tasks = self._store.tasks([child.task_execution_id])
+            if parent is None or not tasks or self._store.is_being_deleted(parent.id):
+                return f"the parent is being deleted [execution_id={child.parent_execution_id}]"
+            reason = ancestry.refusal(parent, tasks[0], child.task_attempt)
+            if reason is not None:
+                return reason
+            child = parent
+        return None
 
     def spec_of(self, execution_id: str) -> WorkflowSpec | None:
         """The specification that an execution keeps."""

@@ -202,23 +202,13 @@ def rerun(
 
 
 def _check_ancestors(unit: Unit) -> None:
-    """Refuse to run again what no parent would go on with.
-
-    They are seen as they were last committed; one that changes later refuses by itself.
-    """
-    child = unit.wf_ex
-    while child.parent_execution_id and child.task_execution_id:
-        parent = unit.elsewhere.execution(child.parent_execution_id)
-        task_ex = unit.elsewhere.task(child.task_execution_id)
-        if parent is None or task_ex is None:
-            raise exc.NotFoundException(f"Execution not found [id={child.parent_execution_id}]")
-        reason = ancestry.refusal(parent, task_ex, child.task_attempt)
-        if reason is not None:
-            raise exc.WorkflowException(
-                f"Nothing can be rerun or skipped in this sub-workflow execution: {reason}. "
-                f"Start the workflow by itself instead [execution_id={unit.wf_ex.id}]"
-            )
-        child = parent
+    """Refuse to run again what some ancestor would not go on with."""
+    reason = unit.elsewhere.refusal(unit.wf_ex)
+    if reason is not None:
+        raise exc.WorkflowException(
+            f"Nothing can be rerun or skipped in this sub-workflow execution: {reason}. "
+            f"Start the workflow by itself instead [execution_id={unit.wf_ex.id}]"
+        )
 
 
 # news from relatives --------------------------------------------------------
