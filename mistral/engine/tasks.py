@@ -182,8 +182,7 @@ class WithItemsTask(RegularTask):
                     f"Wrong input format for with-items: '{name}' must be iterable, "
                     f"not {type(value).__name__}"
                 )
-            columns[name] = list(value)
-            self.means.limits.bounds.check_items(len(columns[name]))
+            columns[name] = self.means.limits.bounds.items_of(value)
         if len({len(column) for column in columns.values()}) > 1:
             raise exc.InputException(
                 "Wrong input format for with-items: all lists must have the same length"

@@ -6,6 +6,9 @@ Pure. Each bound has an option of the group ``[engine]``, which whoever goes bey
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Iterable
+from typing import Any
 
 from mistral import exceptions as exc
 
@@ -26,16 +29,18 @@ class Bounds:
     actions: int = 500_000
     values_mb: int = 4096
 
-    def check_items(self, count: int) -> None:
-        """Refuse a list that is too long.
+    def items_of(self, value: Iterable[Any]) -> list[Any]:
+        """What something is made of, unless that is too much; no more of it is looked at.
 
         :raises BoundExceededException: it is.
         """
-        if 0 <= self.items < count:
+        found = list(value if self.items < 0 else itertools.islice(value, self.items + 1))
+        if 0 <= self.items < len(found):
             raise exc.BoundExceededException(
                 f"'with-items' got more than {self.items} items, [engine] items_limit allows no "
                 "more of one task"
             )
+        return found
 
     def check_execution(self, depth: int, number: int) -> None:
         """Refuse a sub-workflow that lies too deep, or is one too many.

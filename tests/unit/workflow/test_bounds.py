@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from mistral import exceptions as exc
@@ -12,7 +14,7 @@ LIFTED = Bounds(*[-1] * 6)
 
 
 def test_what_fits() -> None:
-    SMALL.check_items(2)
+    assert SMALL.items_of("ab") == ["a", "b"]
     SMALL.check_execution(2, 3)
     assert SMALL.exceeded(Used(3, 4, 5, MEBIBYTE)) is None
 
@@ -32,12 +34,12 @@ def test_what_is_too_much(used: Used, option: str) -> None:
 
 def test_what_is_refused() -> None:
     with pytest.raises(exc.BoundExceededException, match="items_limit"):
-        SMALL.check_items(3)
+        SMALL.items_of(itertools.count())
     with pytest.raises(exc.BoundExceededException, match="depth_limit"):
         SMALL.check_execution(3, 1)
     with pytest.raises(exc.BoundExceededException, match="executions_limit"):
         SMALL.check_execution(1, 4)
-    LIFTED.check_items(10**9)
+    assert LIFTED.items_of({"a": 1, "b": 2, "c": 3}) == ["a", "b", "c"]
     LIFTED.check_execution(10**9, 10**9)
 
 

@@ -1,0 +1,33 @@
+"""What executions have used together is added up in every database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mistral.db import tables, usage, values
+from mistral.db.transaction import Database
+from mistral.workflow.bounds import Used
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
+    database.write(tables.metadata.create_all)
+    yield database
+    database.close()
+
+
+def test_it_is_added_up(database: Database) -> None:
+    assert database.read(lambda conn: usage.read(conn, "root")) == Used()
+    for used in (Used(1, 2, 3, 4), Used(stored=10**12)):
+        database.write(lambda conn, used=used: usage.add(conn, "root", used))
+    database.write(lambda conn: usage.add(conn, "other", Used(tasks=1)))
+    assert database.read(lambda conn: usage.read(conn, "root")) == Used(1, 2, 3, 10**12 + 4)
+
+
+def test_values_that_are_stored_are_known(database: Database) -> None:
+    database.write(lambda conn: values.store(conn, "root", {"a": b"1", "b": b"2"}))
+    found = database.read(lambda conn: values.known(conn, "root", ["a", "c"]))
+    assert found == {"a"}
