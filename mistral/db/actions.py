@@ -79,12 +79,14 @@ def claim(
     claims: Sequence[tuple[str, int]],
     now: dt.datetime,
     look_at: dt.datetime,
+    safe_look_at: dt.datetime | None = None,
 ) -> list[str]:
     """Hand actions to an executor: those not started yet, of the attempt it was told.
 
     A claim that the executor holds already is confirmed: nobody can find it silent a moment later.
 
     :param look_at: when it is to be looked at unless the executor is heard of.
+    :param safe_look_at: the same for what is safe to repeat, if that is sooner.
     :returns: the ids that this executor may run; a repeated question gets the same answer.
     """
     attempts = dict(claims)
@@ -96,7 +98,8 @@ def claim(
         if action_ex.started_by is None:
             action_ex.started_by = executor_id
             action_ex.started_at = now
-            action_ex.next_look_at = look_at
+            is_safe = action_ex.safe_rerun and safe_look_at is not None
+            action_ex.next_look_at = safe_look_at if is_safe else look_at
             changed.append(action_ex)
         elif action_ex.started_by == executor_id:
             action_ex.last_heartbeat = now

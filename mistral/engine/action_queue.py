@@ -92,6 +92,8 @@ class ActionQueue:
         if action_ex.secrets is not None:
             given |= self._catalog.vault.open(action_ex.secrets)
         dry_run = wf_ex is not None and "dry_run" in wf_ex.params
+        # whoever may kill executors one after the other is claimed, so that this is seen
+        is_first = not action_ex.tries
         return {
             "id": action_ex.id,
             "wf_ex_id": action_ex.workflow_execution_id,
@@ -104,7 +106,7 @@ class ActionQueue:
             "input": given,
             "is_whole": True,
             "safe_rerun": action_ex.safe_rerun,
-            "needs_claim": not (descriptor.is_safe or action_ex.safe_rerun),
+            "needs_claim": not (descriptor.is_safe or (action_ex.safe_rerun and is_first)),
             "timeout": (action_ex.runtime_context or {}).get("timeout"),
             "dry_run": bool(dry_run and wf_ex and values.get(wf_ex.params, "dry_run")),
             "context": self._context(action_ex, wf_ex),
@@ -309,7 +311,7 @@ class Relay:
                 liveness.take_back(action_ex)
                 mails.append((box, _lost(action_ex, verdict.reason)))
             else:
-                action_ex.started_by = action_ex.started_at = None
+                liveness.send_again(action_ex)
                 try:
                     sends.append(self._message(conn, action_ex, wf_ex))
                 # what can't be sent, or not even be read, must not hold up the others

@@ -31,6 +31,7 @@ from mistral.engine import (
 from mistral.engine.action_queue import ActionQueue, Relay
 from mistral.engine.base import Engine, Start
 from mistral.engine.in_flight import InFlight
+from mistral.engine.liveness import PROCESS_SILENCE
 from mistral.engine.mail_handler import MailHandler
 from mistral.engine.mailbox import Mail, Mailboxes
 from mistral.engine.starts import Starts
@@ -271,7 +272,9 @@ class DefaultEngine(Engine):
         now = utc_now()
         look_at = now + self._queue.options.patience.claimed_look
         return self._db.write(
-            lambda conn: action_store.claim(conn, executor_id, claims, now, look_at)
+            lambda conn: action_store.claim(
+                conn, executor_id, claims, now, look_at, min(look_at, now + PROCESS_SILENCE)
+            )
         )
 
     def release_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> None:

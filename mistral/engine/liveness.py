@@ -18,12 +18,20 @@ UNCERTAIN_SIGNAL = (
     "The executor was lost while it ran the action: "
     "it is not known whether the third party was told."
 )
+KILLER = "Executors were lost again and again while they ran the action."
 CALLER_GONE = "The caller that ran the action and waited for its result is gone."
 TAKEN_BACK = "lost:"
 """What stands before the executor's name once its claim was taken back: it gets it no more."""
 
 PROCESS_SILENCE = dt.timedelta(seconds=6)
 """After it what a silent executor had not started, or what is safe, is dispatched again."""
+
+MAX_LOSSES = 4
+"""So many claims of an action that is safe to repeat may be lost with their executors. It was run
+before without a claim, so five processes may have died of it."""
+
+LOSSES = "losses"
+"""Key in an action's ``runtime_context``: how many were."""
 
 LOOK_AGAIN = dt.timedelta(seconds=5)
 LONGEST_WAIT = dt.timedelta(seconds=60)
@@ -119,7 +127,9 @@ def judge(
     # a claim that was confirmed is a sign of life, too
     seen = max(named, heard.last_seen or started, since)
     if action_ex.safe_rerun:
-        return Send() if now - seen > PROCESS_SILENCE else Wait(now + LOOK_AGAIN)
+        if now - seen <= PROCESS_SILENCE:
+            return Wait(now + LOOK_AGAIN)
+        return Send() if _losses(action_ex) + 1 < MAX_LOSSES else Lost(KILLER)
     if patience.silence <= 0:
         return Wait(now + LONGEST_WAIT)
     silent = seen + dt.timedelta(seconds=patience.silence)
@@ -127,6 +137,18 @@ def judge(
     if now > min(silent, forgotten):
         return Lost(_reason(action_ex))
     return Wait(max(min(silent, forgotten), now + _SOONEST))
+
+
+def send_again(action_ex: ActionExecution) -> None:
+    """Whoever had it, if anybody, has it no more."""
+    if action_ex.started_by is not None:
+        losses = {LOSSES: _losses(action_ex) + 1}
+        action_ex.runtime_context = {**(action_ex.runtime_context or {}), **losses}
+        action_ex.started_by = action_ex.started_at = None
+
+
+def _losses(action_ex: ActionExecution) -> int:
+    return int((action_ex.runtime_context or {}).get(LOSSES, 0))
 
 
 def take_back(action_ex: ActionExecution) -> None:

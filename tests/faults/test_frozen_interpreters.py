@@ -76,6 +76,9 @@ def test_it_comes_back_by_itself(site: cluster.Cluster) -> None:
 
 DEATHS = 5
 KILLING = """
+running:
+  tasks:
+    go: {action: plugin.hold seconds=1000, safe-rerun: true}
 publishing:
   tasks:
     go:
@@ -110,6 +113,19 @@ def test_what_a_process_dies_of_ends_in_error(site: cluster.Cluster) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(360)
+def test_an_action_that_kills_is_not_repeated_for_ever(site: cluster.Cluster) -> None:
+    flows = Flows(site.url)
+    flows.define(KILLING)
+    killing = flows.start("running")
+    processes.wait_until(lambda: _deaths(site) == DEATHS, "five deaths", 240)
+    site.wait_working(60)
+    killing.wait("ERROR", 60)
+    assert _deaths(site) == DEATHS
+    assert "Executors were lost again and again" in killing.task("go")["state_info"]
+
+
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_a_start_that_kills_is_not_tried_for_ever(site: cluster.Cluster) -> None:
     """By a client that asks again and again, with the same id."""
@@ -131,4 +147,48 @@ def test_a_start_that_kills_is_not_tried_for_ever(site: cluster.Cluster) -> None
     text = processes.wait_until(refused, "the refusal", 180)
     assert "5 processes have died of this request" in text
     assert _deaths(site) == DEATHS
+    flows.start("quick").wait()
+
+
+@pytest.fixture
+def behind_a_broker(
+    tmp_path: Path, fresh_postgresql_url: str, rabbitmq_url: str, unique_suffix: str
+) -> Iterator[cluster.Cluster]:
+    """API, engine and executor, in processes that nobody but the test starts again."""
+    few = cluster.FEW_CONNECTIONS
+    sections = cluster.broker_sections(
+        processes.free_port(), fresh_postgresql_url, rabbitmq_url, unique_suffix, connections=few
+    )
+    sections["watchdog"] = {"timeout": TIMEOUT, "state_path": tmp_path / "state"}
+    with cluster.Cluster(tmp_path, sections) as installation:
+        installation.prepare_database()
+        environment = plugins.installed(tmp_path / "site")
+        installation.start_engine("engine-1", environment)
+        installation.start_executor("executor-1", environment)
+        installation.start("api", "api", environment=environment)
+        installation.wait_ready()
+        installation.wait_working()
+        yield installation
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_same_behind_a_broker(behind_a_broker: cluster.Cluster, tmp_path: Path) -> None:
+    """The executor lives on and sends its result again and again."""
+    flows = Flows(behind_a_broker.url)
+    flows.define(KILLING)
+    killing = flows.start("publishing")
+    environment = {"PYTHONPATH": str(tmp_path / "site")}
+    deaths = 0
+
+    def has_ended() -> bool:
+        nonlocal deaths
+        if not behind_a_broker.processes["engine-1"].alive():
+            deaths += 1
+            behind_a_broker.start_engine("engine-1", environment)
+        return killing.state == "ERROR"
+
+    processes.wait_until(has_ended, "the end", 240)
+    assert deaths == DEATHS
+    assert killing.task("go")["state"] == "ERROR"
     flows.start("quick").wait()

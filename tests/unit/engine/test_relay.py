@@ -14,7 +14,14 @@ from mistral.db import actions, members, rows, tables
 from mistral.db.transaction import Database
 from mistral.engine import incoming, liveness
 from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
-from mistral.engine.liveness import CALLER_GONE, HEARTBEAT_LOST, PROCESS_SILENCE, Patience
+from mistral.engine.liveness import (
+    CALLER_GONE,
+    HEARTBEAT_LOST,
+    KILLER,
+    MAX_LOSSES,
+    PROCESS_SILENCE,
+    Patience,
+)
 from mistral.engine.mailbox import Mail
 from mistral.utils import clock, ids
 from mistral.workflow.entities import (
@@ -188,6 +195,26 @@ def test_claims_of_silent_executors(
     assert [m.content.value for m in around.posted] == [HEARTBEAT_LOST] * (
         is_lost and not safe_rerun
     )
+
+
+def test_what_is_safe_to_repeat_is_not_for_ever(around: Surroundings) -> None:
+    """Their executors died each time; it may be that they died of it."""
+    action_id = around.action(safe_rerun=True)
+    around.listens_since(around.long_ago)
+    for number in range(MAX_LOSSES):
+        around.relay.sweep()
+        assert around.sent == [action_id] * (number + 1)
+        seen = around.long_ago + dt.timedelta(seconds=1)
+        changes = {"started_by": f"executor/{number}", "started_at": seen}
+        around.database.write(
+            lambda conn, changes=changes: conn.execute(
+                sa.update(tables.action_executions).values(**changes)
+            )
+        )
+        around.make_due(action_id)
+    around.relay.sweep()
+    assert around.sent == [action_id] * MAX_LOSSES
+    assert [m.content.value for m in around.posted] == [KILLER]
 
 
 def test_an_executor_that_was_never_seen_is_silent_since_its_claim(around: Surroundings) -> None:
