@@ -16,8 +16,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
+from mistral.context import RequestContext
 from mistral.db import hotpath, tables
-from mistral.db.base import Repository, insert_absent, nearest_first
+from mistral.db.base import Repository, Row, insert_absent, nearest_first, visible
 from mistral.utils import json
 from mistral.utils.ids import looks_like_uuid
 from mistral.utils.texts import is_storable
@@ -187,6 +188,29 @@ def _look_up(
         key=lambda row: (names.index(row["name"]), namespaces.index(row["namespace"])),
         default=None,
     )
+
+
+_NAMES_PER_LOOK = 500
+
+
+def named(
+    conn: sa.Connection,
+    repository: Repository,
+    names: Iterable[str],
+    ctx: RequestContext,
+    namespace: str,
+) -> dict[str, Row]:
+    """Visible rows by their names: of the namespace, else of the default one, else of any."""
+    wanted = sorted(name for name in names if is_storable(name))
+    table = repository.table
+    found: dict[str, Row] = {}
+    for start in range(0, len(wanted), _NAMES_PER_LOOK):
+        batch = wanted[start : start + _NAMES_PER_LOOK]
+        statement = sa.select(table).where(table.c.name.in_(batch), visible(table, ctx))
+        rows = [dict(row) for row in conn.execute(statement).mappings()]
+        rows.sort(key=lambda row: (row["namespace"] == namespace, row["namespace"] == ""))
+        found |= {row["name"]: row for row in rows}
+    return found
 
 
 def find_environment(conn: sa.Connection, name: str, project_id: str) -> dict[str, Any] | None:

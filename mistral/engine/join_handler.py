@@ -25,6 +25,9 @@ from mistral.workflow.values import EMPTY
 _FEW = 16
 """So many inbound tasks are looked at one by one; of more, the whole execution is."""
 
+_TOLD = 5
+"""Of so many inbound tasks a failed join tells why they did not come."""
+
 
 def join_key(name: str) -> str:
     """The unique key of a join: one execution per workflow execution."""
@@ -156,11 +159,19 @@ def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
 
 def _fail_now(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     """A join that fails knows what its branches found, as one that runs does (§9.8, §9.10)."""
-    blamed = [r.name for r in unit.inbounds.of(task_ex.id).values() if r.state == joins.FAILED]
-    info = f"Failed by tasks: {sorted(blamed)}"
+    found = unit.inbounds.of(task_ex.id).values()
+    blamed = sorted(r.name for r in found if r.state == joins.FAILED)
+    info = f"Failed by tasks: {blamed} ({_causes(unit, task_ex.name, blamed)})"
     gathered = _gathered(unit, task_ex)
     ended = task_handler.complete(unit, _with(task_ex, gathered), states.ERROR, info)
     return [gathered, *ended]
+
+
+def _causes(unit: Unit, join: str, blamed: Sequence[str]) -> str:
+    told = blamed[:_TOLD]
+    last = {task_ex.name: task_ex.state for task_ex in unit.tasks_named(told)}
+    causes = [joins.cause(unit.spec.tasks[name], join, last.get(name)) for name in told]
+    return "; ".join([*causes, "..."] if len(blamed) > _TOLD else causes)
 
 
 def _gathered(unit: Unit, task_ex: TaskExecution) -> UpdateTask:

@@ -4,8 +4,10 @@ Knows nothing of executions. ``parse_*`` read and check what a caller sent; ``sp
 rebuilds what was checked before.
 """
 
+from mistral.lang.advice import Callee, Callees, of_parameters
 from mistral.lang.documents import (
     action_spec_from_raw,
+    advise,
     parse_action_list,
     parse_workbook,
     parse_workflow_list,
@@ -31,6 +33,8 @@ __all__ = [
     "ENGINE_COMMANDS",
     "LONGEST_SECONDS",
     "AdHocActionSpec",
+    "Callee",
+    "Callees",
     "Clause",
     "InputParam",
     "PoliciesSpec",
@@ -41,7 +45,9 @@ __all__ = [
     "WorkbookSpec",
     "WorkflowSpec",
     "action_spec_from_raw",
+    "advise",
     "interface",
+    "of_parameters",
     "parse_action_list",
     "parse_workbook",
     "parse_workflow_list",

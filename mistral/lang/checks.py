@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from mistral import exceptions as exc
-from mistral.lang import inline
+from mistral.lang import inline, spelling
 from mistral.lang.specs import LONGEST_SECONDS
 from mistral.lang.violations import Violation
 from mistral.utils import json
@@ -78,7 +78,8 @@ def attributes(
     for key, value in body.items():
         check = table.get(key)
         if check is None:
-            raise Violation(f"{what} has no attribute '{key}'", str(key))
+            hint = spelling.hint(str(key)) or spelling.question(str(key), table)
+            raise Violation(f"{what} has no attribute '{key}'{hint}", str(key))
         try:
             check(value, rules)
         except Violation as fault:

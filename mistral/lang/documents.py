@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from mistral import exceptions as exc
-from mistral.lang import builder, checks, schema, semantics, slices, yaml_loader
+from mistral.lang import advice, builder, checks, schema, semantics, slices, yaml_loader
 from mistral.lang.checks import ExpressionSyntax, Rules
 from mistral.lang.specs import AdHocActionSpec, WorkbookSpec, WorkflowSpec
 from mistral.lang.violations import Violation, describe
@@ -48,6 +48,33 @@ def spec_from_raw(
 def action_spec_from_raw(name: str, raw: dict[str, Any]) -> AdHocActionSpec:
     """An ad-hoc action from the ``raw`` of its specification; trusts it."""
     return builder.action(name, raw)
+
+
+def advise(
+    kind: str, text: str, expressions: ExpressionSyntax, look_up: advice.LookUp
+) -> list[str]:
+    """What is doubtful in a document that may be stored, each with its place.
+
+    :param kind: ``workflow``, ``action`` or ``workbook``: what the document holds.
+    :raises InvalidModelException: it may not be stored.
+    """
+    book = ""
+    workflows: Sequence[WorkflowSpec] = ()
+    actions: Sequence[AdHocActionSpec] = ()
+    if kind == "workflow":
+        workflows = parse_workflow_list(text, expressions, False)
+    elif kind == "action":
+        actions = parse_action_list(text, expressions, False)
+    else:
+        whole = parse_workbook(text, expressions, False)
+        book, workflows, actions = whole.name, whole.workflows, whole.actions
+    found = advice.of_all(workflows, actions, book, look_up)
+    lines = yaml_loader.lines_of(text, [each.path for each in found]) if found else []
+    ordered = sorted(zip(lines, found, strict=True), key=lambda pair: pair[0] or 0)
+    return [
+        f"{describe(each.path, kind)}: {each.problem}" + (f" (line {line})" if line else "")
+        for line, each in ordered
+    ]
 
 
 def _parsed(text: str, kind: str, build: Callable[[dict[Any, Any]], T]) -> T:

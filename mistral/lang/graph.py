@@ -43,10 +43,10 @@ class Graph:
             self._reachable[name] = found
         return found
 
-    def reachable_from(self, name: str) -> set[str]:
-        """Tasks to which some way leads from a task."""
+    def reachable_from(self, *names: str) -> set[str]:
+        """Tasks to which some way leads from one of some tasks."""
         seen: set[str] = set()
-        todo = [name]
+        todo = list(names)
         while todo:
             for following in self.outbound.get(todo.pop(), ()):
                 if following not in seen:

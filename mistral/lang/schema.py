@@ -112,6 +112,7 @@ _WORKFLOW: dict[str, Check] = {
     "vars": checks.variables,
     "task-defaults": task_schema.defaults,
 }
+WORKFLOW_KEYS = (*_WORKFLOW, "type", "tasks", "name", "version")
 _ACTION: dict[str, Check] = {
     "name": checks.anything,
     "version": checks.anything,

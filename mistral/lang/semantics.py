@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 
 from mistral import exceptions as exc
+from mistral.lang import spelling
 from mistral.lang.graph import Graph
 from mistral.lang.specs import ENGINE_COMMANDS, REVERSE, Clause, TaskSpec, WorkflowSpec
 from mistral.lang.task_builder import CLAUSES, Defaults
@@ -35,11 +36,13 @@ def workflow(spec: WorkflowSpec) -> None:
             _join(task, len(spec.inbound(task.name)))
 
 
-def _targets(clause: Clause | None, tasks: Container[str], *path: str) -> None:
+def _targets(clause: Clause | None, tasks: Collection[str], *path: str) -> None:
     for target in clause.targets if clause else ():
-        if target.name not in tasks and target.name not in ENGINE_COMMANDS:
+        name = target.name
+        if name not in tasks and name not in ENGINE_COMMANDS:
+            meant = spelling.question(name, [*tasks, *ENGINE_COMMANDS])
             raise _violation(
-                f"'{target.name}' is neither a task of this workflow nor an engine command", *path
+                f"'{name}' is neither a task of this workflow nor an engine command{meant}", *path
             )
 
 
@@ -54,10 +57,11 @@ def _join(task: TaskSpec, inbound: int) -> None:
         )
 
 
-def _required(names: Iterable[str], tasks: Container[str], *path: str) -> None:
+def _required(names: Iterable[str], tasks: Collection[str], *path: str) -> None:
     for name in names:
         if name not in tasks:
-            raise _violation(f"'{name}' is not a task of this workflow", *path)
+            meant = spelling.question(name, tasks)
+            raise _violation(f"'{name}' is not a task of this workflow{meant}", *path)
 
 
 def _acyclic(spec: WorkflowSpec) -> None:

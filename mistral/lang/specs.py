@@ -160,9 +160,9 @@ class WorkflowSpec:
         """Joins that some way of transitions leads to, conditions ignored."""
         return self._graph.joins_reachable_from(name)
 
-    def reachable_from(self, name: str) -> set[str]:
-        """Tasks that some way of transitions leads to, conditions ignored."""
-        return self._graph.reachable_from(name)
+    def reachable_from(self, *names: str) -> set[str]:
+        """Tasks that some way of transitions leads to from some tasks, conditions ignored."""
+        return self._graph.reachable_from(*names)
 
 
 @dataclasses.dataclass(frozen=True)

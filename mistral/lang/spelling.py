@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Final
 
-_LONGEST = 64
-_ALIKE = 0.75
-_QUOTE = "quote the whole value, for example 'std.echo output=\"a: b, c\"'"
+_LONGEST: Final = 64
+_ALIKE: Final = 0.75
+QUOTE: Final = (
+    "YAML ends a text at ': ' and ' #', and within {} or [] at ',': quote the whole value, as in "
+    "action: 'std.echo output=\"a: b, c\"'"
+)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -34,11 +38,6 @@ def is_cut(text: str) -> bool:
     return text.count('"') % 2 == 1
 
 
-def cut_hint(text: str) -> str:
-    """What to do about a text that ends within a quotation."""
-    return f"; YAML cuts a value at ': ', ' #' and in {{}} or [] at ',': {_QUOTE}"
-
-
-def hint_of_cut(text: str) -> str:
-    """:func:`cut_hint` where a text is cut, or nothing."""
-    return cut_hint(text) if is_cut(text) else ""
+def hint(text: str) -> str:
+    """What to do about a text that is cut within a quotation, or nothing."""
+    return f". {QUOTE}" if is_cut(text) else ""

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from mistral.lang import checks, inline
+from mistral.lang import checks, inline, spelling
 from mistral.lang.checks import Check, Rules
 from mistral.lang.specs import DIRECT, ENGINE_COMMANDS
 from mistral.lang.violations import Violation
@@ -146,6 +146,7 @@ def _target(value: Any, rules: Rules) -> None:
         try:
             checks.condition(condition, rules)
         except Violation as fault:
+            fault.problem += spelling.hint(str(name))
             raise fault.under(str(name)) from None
     if not isinstance(name, str) or not name:
         raise Violation("must be the name of a task or one 'name: condition'")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from mistral import exceptions as exc
 
+Path = tuple[str | int, ...]
+
 
 class Violation(Exception):
     """A problem at a path of keys and indexes; never leaves this package."""

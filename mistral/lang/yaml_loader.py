@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import yaml
 
 from mistral import exceptions as exc
+from mistral.lang import spelling
 from mistral.utils import safe_yaml
 
 
@@ -35,10 +36,19 @@ def compose(text: str) -> yaml.Node | None:
 
 def line_of(text: str, path: Iterable[str | int]) -> int | None:
     """The line (from 1) of what a path of keys and indexes leads to, or of its last known part."""
+    return lines_of(text, [path])[0]
+
+
+def lines_of(text: str, paths: Sequence[Iterable[str | int]]) -> list[int | None]:
+    """The same for several paths."""
     try:
-        node = compose(text)
+        top = compose(text)
     except exc.DSLParsingException:
-        return None
+        return [None] * len(paths)
+    return [_line(top, path) for path in paths]
+
+
+def _line(node: yaml.Node | None, path: Iterable[str | int]) -> int | None:
     line = None
     for part in path:
         found = _child(node, part)
@@ -59,5 +69,10 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | N
     return None
 
 
+_OF_COLONS = ("mapping values are not allowed here", "but got ':'")
+"""How the parser calls a colon in the middle of a text."""
+
+
 def _refusal(error: safe_yaml.UnreadableYaml) -> exc.DSLParsingException:
-    return exc.DSLParsingException(f"Invalid DSL: the YAML text can't be read: {error}")
+    advice = f". {spelling.QUOTE}" if any(each in str(error) for each in _OF_COLONS) else ""
+    return exc.DSLParsingException(f"Invalid DSL: the YAML text can't be read: {error}{advice}")

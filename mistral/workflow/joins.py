@@ -17,6 +17,12 @@ WAITING = "waiting"
 
 _RUNS_ANYWAY = "runs_anyway"
 _NONE: Final[Mapping[str, EndedJoin]] = MappingProxyType({})
+_ENDED = {
+    states.SUCCESS: "succeeded",
+    states.ERROR: "failed",
+    states.CANCELLED: "was cancelled",
+    states.SKIPPED: "was skipped",
+}
 
 
 def counts(task_ex: TaskExecution) -> tuple[int, int]:
@@ -32,6 +38,29 @@ def recounted(task_ex: TaskExecution, old: str | None, new: str) -> dict[str, An
         found[old] = found.get(old, 0) - 1
     found[new] = found.get(new, 0) + 1
     return {**task_ex.runtime_context, "join": found}
+
+
+def cause(inbound: TaskSpec, join: str, state: str | None) -> str:
+    """Why an inbound task does not lead to a join any more, in a few words.
+
+    :param state: of its last run; None when it never ran.
+    """
+    if state is None:
+        return f"{inbound.name} never ran"
+    decisive = {
+        states.SUCCESS: (inbound.on_success, inbound.on_complete),
+        states.ERROR: (inbound.on_error, inbound.on_complete),
+        states.SKIPPED: (inbound.on_skip,),
+    }.get(state, ())
+    ways = [t for clause in decisive if clause for t in clause.targets if t.name == join]
+    ended = f"{inbound.name} {_ENDED.get(state, f'is {state}')}"
+    if any(target.condition is not None for target in ways):
+        return f"{ended}, but the condition of its transition was false"
+    if ways:
+        return f"{ended}, but went elsewhere"
+    if state == states.SUCCESS:
+        return f"{ended}, but leads here in other cases only"
+    return ended
 
 
 def verdict(task_spec: TaskSpec, total: int, ready: int, failed: int) -> str:

@@ -132,7 +132,9 @@ def executor() -> FakeRpc:
 @pytest.fixture
 def definitions() -> Definitions:
     """What users store, as far as a test prepares it."""
-    return cast(Definitions, create_autospec(Definitions, instance=True))
+    found = create_autospec(Definitions, instance=True)
+    found.advise.return_value = []
+    return cast(Definitions, found)
 
 
 @pytest.fixture

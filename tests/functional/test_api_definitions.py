@@ -305,3 +305,24 @@ def test_one_action(with_actions: Any, definitions: Any) -> None:
     assert definitions.delete_action.call_args[0][:2] == ("mine", "n")
     definitions.update_actions.return_value = [ROW]
     assert list(with_actions("PUT", "/v2/actions/mine", "x").json) == ["actions"]
+
+
+@pytest.mark.parametrize("kind", ["workflow", "workbook", "action"])
+def test_what_is_doubtful_is_told_beside_the_answer(api: Any, definitions: Any, kind: str) -> None:
+    many = "" if kind == "workbook" else "s"
+    for verb in ("create", "update"):
+        rows = [{**ROW, "description": None}]
+        getattr(definitions, f"{verb}_{kind}{many}").return_value = rows if many else rows[0]
+    getattr(definitions, f"validate_{kind}{many}").return_value = (True, None)
+    requests = [("POST", ""), ("PUT", ""), ("POST", "/validate")]
+    for told in ([], ["It is doubtful."]):
+        definitions.advise.return_value = told
+        for verb, path in requests:
+            response = api(verb, f"/v2/{kind}s{path}?namespace=n", "text")
+            assert response.status_int in (200, 201)
+            assert response.json.get("warnings", []) == told
+            assert ("warnings" in response.json) == bool(told)
+            assert definitions.advise.call_args[0][:2] == (kind, "text")
+            assert definitions.advise.call_args[0][3] == "n"
+    getattr(definitions, f"validate_{kind}{many}").return_value = (False, "no")
+    assert api("POST", f"/v2/{kind}s/validate", "text").json == {"valid": False, "error": "no"}

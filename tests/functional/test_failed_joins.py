@@ -133,7 +133,7 @@ main:
       wait-before: 1
       retry: {count: 1, delay: 0}
 """).wait("ERROR")
-    assert run.task("m")["state_info"] == "Failed by tasks: ['b']"
+    assert run.task("m")["state_info"] == "Failed by tasks: ['b'] (b failed)"
     assert run.put_task("m", state="RUNNING", reset=False)[0] == 200
     run.wait_actions("m", 2)
     run.finish("m", "no", "ERROR")
@@ -212,7 +212,7 @@ def test_a_join_fails_at_once_with_a_failed_join_that_it_needs(
         run.finish(task, None, result)
         run.wait_task(task, result)
     failed = run.wait_task("outer", "ERROR")
-    assert failed["state_info"] == "Failed by tasks: ['inner']"
+    assert failed["state_info"] == "Failed by tasks: ['inner'] (inner failed)"
     run.wait_task("last", "SUCCESS")
     assert [run.states()[name] for name in ("c", "y")] == ["RUNNING", "RUNNING"]
     # what comes later to either changes nothing
@@ -253,7 +253,8 @@ main:
     assert run.put_task("inner", state="SKIPPED")[0] == 200
     run.wait_task("inner", "SKIPPED")
     run.finish("x")
-    assert run.wait_task("outer", "ERROR")["state_info"] == "Failed by tasks: ['inner']"
+    info = run.wait_task("outer", "ERROR")["state_info"]
+    assert info == "Failed by tasks: ['inner'] (inner was skipped)"
     for task in "cy":
         run.finish(task)
     run.wait()

@@ -64,7 +64,7 @@ def test_a_branch_that_fails(flows: Flows, join: object, state: str) -> None:
     joined = run.task("j")
     assert joined["state"] == state
     if state == "ERROR":
-        assert joined["state_info"] == "Failed by tasks: ['b']"
+        assert joined["state_info"] == "Failed by tasks: ['b'] (b failed)"
         assert run.actions("j") == []
 
 
@@ -91,7 +91,7 @@ def test_a_branch_that_can_not_come_any_more(flows: Flows) -> None:
         k: {action: std.noop}
     """)
     assert run.states() == {"a": "SUCCESS", "b": "SUCCESS", "j": "ERROR", "k": "SUCCESS"}
-    assert run.task("j")["state_info"] == "Failed by tasks: ['b3']"
+    assert run.task("j")["state_info"] == "Failed by tasks: ['b3'] (b3 never ran)"
 
 
 def test_a_join_that_nobody_reaches_does_not_exist(flows: Flows) -> None:
@@ -120,7 +120,34 @@ def test_nested_joins(flows: Flows) -> None:
         ("a", "b", "c", "inner", "outer"), "SUCCESS"
     )
     failed = flows.start("main", {"b": "std.fail"}).wait("ERROR")
-    assert failed.task("outer")["state_info"] == "Failed by tasks: ['inner']"
+    assert failed.task("outer")["state_info"] == "Failed by tasks: ['inner'] (inner failed)"
+
+
+@pytest.mark.parametrize(
+    ("task", "cause"),
+    [
+        (
+            "action: std.noop, on-success: [{j: <% false %>}]",
+            "b succeeded, but the condition of its transition was false",
+        ),
+        (
+            "action: std.fail, on-error: noop, on-complete: [{j: <% false %>}]",
+            "b failed, but the condition of its transition was false",
+        ),
+        ("action: std.noop, on-error: j", "b succeeded, but leads here in other cases only"),
+        ("action: std.fail, on-success: j, on-error: c", "b failed"),
+    ],
+)
+def test_a_join_says_why_it_failed(flows: Flows, task: str, cause: str) -> None:
+    run = flows.run(f"""
+    main:
+      tasks:
+        a: {{action: std.noop, on-success: j}}
+        b: {{{task}}}
+        c: {{join: one, action: std.noop}}
+        j: {{action: std.noop, join: all, on-error: c}}
+    """)
+    assert run.task("j")["state_info"] == f"Failed by tasks: ['b'] ({cause})"
 
 
 def test_a_join_in_a_loop_runs_in_each_pass(flows: Flows) -> None:

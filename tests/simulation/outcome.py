@@ -12,7 +12,7 @@ from mistral.workflow.values import Bag, Values
 from tests.simulation.memory import MemoryDatabase
 
 _ID = re.compile(r"\d{9}-\d{6}")
-_BLAMED = re.compile(r"Failed by tasks: \[[^\]]*\]")
+_BLAMED = re.compile(r"Failed by tasks: \[[^\]]*\] \([^)]*\)")
 """A join fails with the first one that can't come; which one that is depends on the order."""
 
 

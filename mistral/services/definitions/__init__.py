@@ -5,6 +5,7 @@ nothing. Documents are parsed and checked before the transaction begins.
 """
 
 from mistral.services.definitions.actions import ActionDefinitions
+from mistral.services.definitions.advice import DefinitionAdvice
 from mistral.services.definitions.environments import EnvironmentDefinitions
 from mistral.services.definitions.workbooks import WorkbookDefinitions
 from mistral.services.definitions.workflows import WorkflowDefinitions
@@ -13,6 +14,10 @@ __all__ = ["Definitions"]
 
 
 class Definitions(
-    WorkflowDefinitions, WorkbookDefinitions, ActionDefinitions, EnvironmentDefinitions
+    WorkflowDefinitions,
+    WorkbookDefinitions,
+    ActionDefinitions,
+    EnvironmentDefinitions,
+    DefinitionAdvice,
 ):
     """All kinds of definitions at one place."""

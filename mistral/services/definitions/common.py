@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
+from mistral.actions.descriptors import ActionDescriptor
 from mistral.context import RequestContext
 from mistral.db import receipts
 from mistral.db.base import Repository, Row
@@ -27,6 +28,9 @@ class ActionFinder(Protocol):
 
     def find(self, action_name: str, namespace: str | None = None) -> object | None:
         """The descriptor of an action, or None."""
+
+    def find_all(self) -> Sequence[ActionDescriptor]:
+        """The descriptors of all actions."""
 
 
 class DefinitionService:

@@ -7,7 +7,14 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.actions.descriptors import ActionDescriptor, AdHocActionDescriptor
-from mistral.api.controllers.v2.documents import namespace_of, scope_of, validates, verdict
+from mistral.api.controllers.v2.documents import (
+    advise,
+    namespace_of,
+    scope_of,
+    validates,
+    verdict,
+    with_warnings,
+)
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.lists import ListRequest, Lists, document, read_list_request
 from mistral.api.requests import ApiRequest
@@ -78,14 +85,17 @@ class ActionsController:
 
     def post(self, request: ApiRequest) -> Response:
         """Store all actions of a document."""
+        scope = scope_of(request, "actions")
+        doubts = advise(self._definitions, request, "action")
         rows = self._definitions.create_actions(
             request.text_body(),
             request.caller,
-            scope_of(request, "actions"),
+            scope,
             namespace_of(request),
             validate=validates(request, self._options),
         )
-        return answer({"actions": [_stored(row) for row in rows]}, 201, text=True)
+        stored = {"actions": [_stored(row) for row in rows]}
+        return answer(with_warnings(stored, doubts), 201, text=True)
 
     def put(self, request: ApiRequest) -> Response:
         """Replace all actions of a document, found by their names."""
@@ -97,15 +107,18 @@ class ActionsController:
         return self._update(request, identifier, namespace or namespace_of(request))
 
     def _update(self, request: ApiRequest, identifier: str | None, namespace: str) -> Response:
+        scope = scope_of(request, "actions")
+        doubts = advise(self._definitions, request, "action")
         rows = self._definitions.update_actions(
             request.text_body(),
             request.caller,
-            scope_of(request, "actions"),
+            scope,
             namespace,
             identifier=identifier,
             validate=validates(request, self._options),
         )
-        return answer({"actions": [_stored(row) for row in rows]}, text=True)
+        stored = {"actions": [_stored(row) for row in rows]}
+        return answer(with_warnings(stored, doubts), text=True)
 
     def delete(self, request: ApiRequest, identifier: str, namespace: str = "") -> Response:
         """Delete a user's action."""
@@ -121,7 +134,8 @@ class ActionsController:
 
     def validate(self, request: ApiRequest) -> Response:
         """Say whether a document is valid."""
-        return verdict(request, self._definitions.validate_actions)
+        validate = self._definitions.validate_actions
+        return verdict(request, validate, self._definitions, "action")
 
 
 _UNLIMITED = 1_000_000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from typing import Any
 
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiOptions
@@ -10,6 +12,9 @@ from mistral.api.errors import NotTextException
 from mistral.api.lists import require_admin
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
+from mistral.services.definitions import Definitions
+
+LOG = logging.getLogger(__name__)
 
 MANDATORY = "mandatory"
 DISABLED = "disabled"
@@ -44,10 +49,30 @@ def validates(request: ApiRequest, options: ApiOptions) -> bool:
     return "skip_validation" not in request.query
 
 
-def verdict(request: ApiRequest, validate: Callable[[str], tuple[bool, str | None]]) -> Response:
+def verdict(
+    request: ApiRequest,
+    validate: Callable[[str], tuple[bool, str | None]],
+    definitions: Definitions,
+    kind: str,
+) -> Response:
     """The answer of a validation: whatever is wrong with the document, it is no error."""
     try:
         valid, error = validate(request.text_body())
     except NotTextException as unreadable:
         valid, error = False, str(unreadable)
-    return answer({"valid": True} if valid else {"valid": False, "error": error}, text=True)
+    if not valid:
+        return answer({"valid": False, "error": error}, text=True)
+    return answer(with_warnings({"valid": True}, advise(definitions, request, kind)), text=True)
+
+
+def advise(definitions: Definitions, request: ApiRequest, kind: str) -> list[str]:
+    """What is doubtful in the request's document, for the caller and the log."""
+    found = definitions.advise(kind, request.text_body(), request.caller, namespace_of(request))
+    if found:
+        LOG.info("A doubtful %s document: %s", kind, "; ".join(found))
+    return found
+
+
+def with_warnings(document: dict[str, Any], found: list[str]) -> dict[str, Any]:
+    """An answer with a further attribute when there is something to be told."""
+    return {**document, "warnings": found} if found else document

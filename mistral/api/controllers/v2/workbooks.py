@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from mistral.api.controllers.v2.documents import namespace_of, scope_of, validates, verdict
+from mistral.api.controllers.v2.documents import (
+    advise,
+    namespace_of,
+    scope_of,
+    validates,
+    verdict,
+    with_warnings,
+)
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest
@@ -31,25 +38,29 @@ class WorkbooksController:
 
     def post(self, request: ApiRequest) -> Response:
         """Store a workbook and its members."""
+        scope = scope_of(request, "workbooks")
+        doubts = advise(self._definitions, request, "workbook")
         row = self._definitions.create_workbook(
             request.text_body(),
             request.caller,
-            scope_of(request, "workbooks"),
+            scope,
             namespace_of(request),
             validate=validates(request, self._options),
         )
-        return answer(WORKBOOK.render(row), 201, text=True)
+        return answer(with_warnings(WORKBOOK.render(row), doubts), 201, text=True)
 
     def put(self, request: ApiRequest) -> Response:
         """Replace the workbook that the document names."""
+        scope = scope_of(request, "workbooks")
+        doubts = advise(self._definitions, request, "workbook")
         row = self._definitions.update_workbook(
             request.text_body(),
             request.caller,
-            scope_of(request, "workbooks"),
+            scope,
             namespace_of(request),
             validate=validates(request, self._options),
         )
-        return answer(WORKBOOK.render(row), text=True)
+        return answer(with_warnings(WORKBOOK.render(row), doubts), text=True)
 
     def delete(self, request: ApiRequest, name: str) -> Response:
         """Delete a workbook; its members stay."""
@@ -59,4 +70,5 @@ class WorkbooksController:
 
     def validate(self, request: ApiRequest) -> Response:
         """Say whether a document is valid."""
-        return verdict(request, self._definitions.validate_workbook)
+        validate = self._definitions.validate_workbook
+        return verdict(request, validate, self._definitions, "workbook")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from mistral.api.controllers.v2.documents import namespace_of, scope_of, validates, verdict
+from mistral.api.controllers.v2.documents import (
+    advise,
+    namespace_of,
+    scope_of,
+    validates,
+    verdict,
+    with_warnings,
+)
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest
@@ -39,34 +46,42 @@ class WorkflowsController:
 
     def post(self, request: ApiRequest) -> Response:
         """Store all workflows of a document."""
+        scope = scope_of(request, "workflows")
+        doubts = advise(self._definitions, request, "workflow")
         rows = self._definitions.create_workflows(
             request.text_body(),
             request.caller,
-            scope_of(request, "workflows"),
+            scope,
             namespace_of(request),
             validate=validates(request, self._options),
         )
-        return answer({"workflows": [_stored(row) for row in rows]}, 201, text=True)
+        stored = {"workflows": [_stored(row) for row in rows]}
+        return answer(with_warnings(stored, doubts), 201, text=True)
 
     def put(self, request: ApiRequest) -> Response:
         """Replace all workflows of a document, found by their names."""
-        rows = self._update(request, None)
-        return answer({"workflows": rows}, text=True)
+        rows, doubts = self._update(request, None)
+        return answer(with_warnings({"workflows": rows}, doubts), text=True)
 
     def put_one(self, request: ApiRequest, identifier: str) -> Response:
         """Replace one workflow, which may get another name."""
-        return answer(self._update(request, identifier)[0], text=True)
+        rows, doubts = self._update(request, identifier)
+        return answer(with_warnings(rows[0], doubts), text=True)
 
-    def _update(self, request: ApiRequest, identifier: str | None) -> list[dict[str, Any]]:
+    def _update(
+        self, request: ApiRequest, identifier: str | None
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        scope = scope_of(request, "workflows")
+        doubts = advise(self._definitions, request, "workflow")
         rows = self._definitions.update_workflows(
             request.text_body(),
             request.caller,
-            scope_of(request, "workflows"),
+            scope,
             namespace_of(request),
             identifier=identifier,
             validate=validates(request, self._options),
         )
-        return [_stored(row) for row in rows]
+        return [_stored(row) for row in rows], doubts
 
     def delete(self, request: ApiRequest, identifier: str) -> Response:
         """Delete one workflow; its executions stay."""
@@ -76,4 +91,5 @@ class WorkflowsController:
 
     def validate(self, request: ApiRequest) -> Response:
         """Say whether a document is valid."""
-        return verdict(request, self._definitions.validate_workflows)
+        validate = self._definitions.validate_workflows
+        return verdict(request, validate, self._definitions, "workflow")
