@@ -14,6 +14,7 @@ from yaql.language import exceptions as yaql_exceptions
 
 from mistral import exceptions as exc
 from mistral.expressions.budget import BudgetExceededError
+from mistral.expressions.patterns import PatternError
 from mistral.expressions.plain import NotJsonError
 
 #: What the evaluation of a wrong expression can raise. Anything else (a lost database
@@ -60,6 +61,9 @@ def cause(error: BaseException, expression: str) -> str:
         return cause(error.wrapped, expression)
     if isinstance(error, (exc.MistralException, BudgetExceededError, NotJsonError)):
         return str(error)
+    if isinstance(error, PatternError):
+        shows = error.part and error.part in expression
+        return f"{error} [part={error.part}]" if shows else str(error)
     if isinstance(error, yaql_exceptions.YaqlException):
         return _yaql_cause(error)
     if isinstance(error, jinja2.TemplateError):

@@ -18,7 +18,7 @@ from jinja2.runtime import Context
 from jinja2.utils import _PassArg
 
 from mistral.expressions import jinja_methods, measures
-from mistral.expressions.budget import Evaluation
+from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.functions import write_json
 from mistral.utils import json
 
@@ -73,7 +73,7 @@ def guarded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(value, str) and name in _ITERATING:
             evaluation.check_elements(len(value))
         if shortest is not None and evaluation.size_of(value) > 2 * shortest:
-            raise ValueError(f"the filter '{name}' takes at most {shortest} characters")
+            raise BudgetExceededError(f"the filter '{name}' takes at most {shortest} characters")
         if before is not None:
             before(evaluation, value, *args, **kwargs)
         if instead is not None:

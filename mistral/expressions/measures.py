@@ -1,6 +1,6 @@
 """What both languages measure before they compute: texts that grow, searches, long numbers.
 
-Each function raises :class:`BudgetExceededError`, or ValueError where an argument makes no sense.
+Each function raises :class:`BudgetExceededError`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from mistral.expressions.budget import Evaluation
+from mistral.expressions.budget import BudgetExceededError, Evaluation
 
 #: no number that is short enough has more characters as a text
 _MAX_NUMBER_TEXT = 5000
@@ -68,7 +68,7 @@ def replaced(
 
 def repeated_text(evaluation: Evaluation, text: str, times: int) -> None:
     """The same text again and again."""
-    evaluation.check_bytes(sys.getsizeof(text) * times)
+    evaluation.check_bytes((sys.getsizeof(text) - sys.getsizeof("")) * times)
 
 
 def repeated_list(evaluation: Evaluation, items: Any, times: int) -> None:
@@ -113,10 +113,10 @@ def shifted(evaluation: Evaluation, value: int, bits: int) -> None:
 def rounded(evaluation: Evaluation, number: Any, digits: int = 0) -> None:
     """Python computes a power of ten with as many digits."""
     if abs(digits) > _MAX_ROUNDED:
-        raise ValueError(f"a number can be rounded to at most {_MAX_ROUNDED} digits")
+        raise BudgetExceededError(f"a number can be rounded to at most {_MAX_ROUNDED} digits")
 
 
 def number_text(evaluation: Evaluation, value: Any) -> None:
     """A text that becomes a number."""
     if isinstance(value, str) and len(value) > _MAX_NUMBER_TEXT:
-        raise ValueError("a text is too long for a number")
+        raise BudgetExceededError("a text is too long for a number")

@@ -13,7 +13,9 @@ from typing import Any
 
 import yaql
 from yaql.language import contexts, conventions, specs, utils, yaqltypes
+from yaql.standard_library import regex
 
+from mistral.expressions import yaql_regex
 from mistral.expressions.budget import Evaluation
 from mistral.expressions.functions import ANSWERS_JSON, Function
 from mistral.expressions.plain import SCALARS, Converted, to_plain
@@ -88,7 +90,11 @@ def create_context(
 ) -> contexts.Context:
     """The parent of all evaluations' contexts: YAQL's library, our guards, our functions."""
     library = GuardedContext(convention=conventions.CamelCaseConvention())
-    guarded = yaql.create_context(context=library, finalizer=_finalize, delegates=delegates)
+    guarded = yaql.create_context(
+        context=library, finalizer=_finalize, delegates=delegates, regex=False
+    )
+    yaql_regex.register(guarded)
+    guarded.register_function(regex.escape_regex)
     context = contexts.Context(guarded)
     for name, function in functions.items():
         adapter = _adapt(function, convert_data)

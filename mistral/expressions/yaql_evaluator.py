@@ -18,9 +18,11 @@ from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through,
 from mistral.expressions.context import DataContext
 from mistral.expressions.functions import Function
 from mistral.expressions.options import ExpressionOptions, check_length
+from mistral.expressions.patterns import PatternError
 from mistral.expressions.plain import to_plain
 from mistral.expressions.yaql_context import EvaluationContext, convert, create_context
 from mistral.expressions.yaql_fast import compile_fast
+from mistral.expressions.yaql_regex import check_literals
 
 _MEMO = "yaql"
 #: the pattern by which YAQL's lexer reads numbers takes quadratic time
@@ -61,9 +63,13 @@ class YaqlEvaluator(Evaluator):
         return text.startswith("<%") and self.scan(text).spans == ((0, len(text)),)
 
     def validate(self, text: str) -> None:
-        """Parse every expression in a text."""
+        """Parse every expression in a text; patterns that stand in it have to be good, too."""
         for start, end in self.scan(text).spans:
-            self._parse(text[start + 2 : end - 2].strip())
+            source = text[start + 2 : end - 2].strip()
+            try:
+                check_literals(self._parse(source).expression)
+            except PatternError as error:
+                raise _grammar_error(source, cause(error, source)) from None
 
     def compile(self, text: str) -> Compiled:
         """A closure for the whole expression, or one that pastes several into the text."""
@@ -112,18 +118,13 @@ class YaqlEvaluator(Evaluator):
     def _parse(self, source: str) -> Any:
         check_length(source, self._options)
         if _LONG_NUMBER.search(source):
-            raise YaqlGrammarException(
-                "Syntax error in YAQL expression "
-                f"[expression={quote(source)}, error=a number has too many digits]"
-            )
+            raise _grammar_error(source, "a number has too many digits")
         try:
             with self._lock:
                 return self._engine(source)
         except (yaql_exceptions.YaqlParsingException, RecursionError, ValueError) as error:
             text = str(error) if isinstance(error, yaql_exceptions.YaqlException) else "invalid"
-        raise YaqlGrammarException(
-            f"Syntax error in YAQL expression [expression={quote(source)}, error={text}]"
-        )
+        raise _grammar_error(source, text)
 
     def _run_full(self, statement: Any, source: str, data_context: DataContext) -> Any:
         evaluation = Evaluation(data_context, self._options)
@@ -148,3 +149,9 @@ class YaqlEvaluator(Evaluator):
         if _MEMO not in context.memo:
             context.memo[_MEMO] = convert(context.data)
         return context.memo[_MEMO]
+
+
+def _grammar_error(source: str, problem: str) -> YaqlGrammarException:
+    return YaqlGrammarException(
+        f"Syntax error in YAQL expression [expression={quote(source)}, error={problem}]"
+    )

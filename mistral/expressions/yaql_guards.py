@@ -27,7 +27,7 @@ from yaql.standard_library import (
 )
 
 from mistral.expressions import measures
-from mistral.expressions.budget import Evaluation
+from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.plain import Converted
 
 _HIDDEN = "evaluation_context"
@@ -155,7 +155,7 @@ def _times_list(evaluation: Evaluation, times: int, items: Any, engine: Any) -> 
 
 def _time_text(evaluation: Evaluation, text: Any, format__: str | None = None) -> None:
     if len(text) > _MAX_TIME_TEXT or len(format__ or "") > _MAX_TIME_TEXT:
-        raise ValueError("the text is too long for a time")
+        raise BudgetExceededError("the text is too long for a time")
 
 
 def _time_format(evaluation: Evaluation, time: Any, format__: str) -> None:
@@ -209,7 +209,7 @@ def _replace_all(
 def _unpack(evaluation: Evaluation, sequence: Any, context: Any, *names: str) -> Any:
     values = tuple(itertools.islice(sequence, _MAX_UNPACKED + 1))
     if len(values) > _MAX_UNPACKED:
-        raise ValueError(f"unpack() takes at most {_MAX_UNPACKED} elements")
+        raise BudgetExceededError(f"unpack() takes at most {_MAX_UNPACKED} elements")
     return system.unpack(values, context, *names)
 
 
