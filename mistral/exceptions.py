@@ -70,6 +70,19 @@ class EvaluationException(MistralException):
     http_code = 400
     message = "Can not evaluate expression."
 
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message)
+        self.place = ""
+
+    def within(self, key: str | int) -> EvaluationException:
+        """The same error, seen from further up: its place is below a key, an index or a name."""
+        below = self.place if not self.place or self.place[0] == "[" else f".{self.place}"
+        self.place = f"[{key}]{below}" if isinstance(key, int) else f"{key}{below}"
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.text} (attribute '{self.place}')" if self.place else self.text
+
 
 class YaqlEvaluationException(EvaluationException):
     """A YAQL expression could not be evaluated."""

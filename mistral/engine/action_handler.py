@@ -43,7 +43,10 @@ def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
         return _domain_object(unit, action_ex).complete(outcome)
     except exc.MistralException as error:
         task_id = action_ex.task_execution_id or ""
-        message = f"Failed to handle action completion [error={error}, action={action_ex.name}]"
+        message = (
+            f"Failed to handle action completion [error={error}, action={action_ex.name}, "
+            f"wf={unit.wf_ex.workflow_name}, task={unit.task(task_id).name}]"
+        )
         output = unit.values.pack({"result": str(error)})
         failed = action_ex.draft()
         failed.apply({"state": states.ERROR, "output": output})
@@ -51,7 +54,7 @@ def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
             ActionDefinition(action_ex.name, None),
             failed,
             unit.task(task_id),
-            Scope(unit, unit.wf_ex, lambda value: value),
+            Scope(unit, unit.wf_ex, lambda value, _attribute: value),
         )
         return [
             UpdateAction(action_ex.id, {"state": states.ERROR, "output": output}),
@@ -71,7 +74,7 @@ def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
 
 def _domain_object(unit: Unit, action_ex: ActionExecution) -> PythonAction:
     task_ex = unit.task(action_ex.task_execution_id or "")
-    scope = Scope(unit, unit.wf_ex, lambda value: value)
+    scope = Scope(unit, unit.wf_ex, lambda value, _attribute: value)
     if action_ex.base_name is None:
         return PythonAction(
             ActionDefinition(action_ex.name, None), action_ex, task_ex=task_ex, scope=scope

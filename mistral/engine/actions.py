@@ -178,7 +178,7 @@ class PythonAction(Action):
         mine = defaults.get(name) if isinstance(defaults, Mapping) else None
         if not isinstance(mine, Mapping):
             return dict(input_dict)
-        return {**self.scope.evaluate(dict(mine)), **input_dict}
+        return {**self.scope.evaluate(dict(mine), "env.__actions"), **input_dict}
 
     def _base_input(self, own_input: dict[str, Any]) -> dict[str, Any]:
         return own_input
@@ -216,8 +216,8 @@ class AdHocAction(PythonAction):
             data = self._context(filled)
             evaluate = self.scope.means.expressions.evaluate_recursively
             current = {
-                **evaluate(dict(spec.base_input or {}), data),
-                **evaluate(dict(spec.base_params or {}), data),
+                **evaluate(dict(spec.base_input or {}), data, f"base-input of {name}"),
+                **evaluate(dict(spec.base_params or {}), data, f"base of {name}"),
             }
         self.action_def.descriptor.check_parameters(current)
         return current
@@ -251,14 +251,14 @@ class AdHocAction(PythonAction):
 
     def transformed(self, result: Outcome) -> Outcome:
         """What the definitions make of a successful result, the innermost first."""
-        specs = [spec for _name, spec in self.action_def.adhoc if spec.output is not None]
+        specs = [(name, spec) for name, spec in self.action_def.adhoc if spec.output is not None]
         if result.state != states.SUCCESS or not specs:
             return result
         means = self.scope.means
         value = result.value
-        for spec in reversed(specs):
+        for name, spec in reversed(specs):
             data = DataContext(data=value, facts=means.facts(self.task_ex))
-            value = means.expressions.evaluate_recursively(spec.output, data)
+            value = means.expressions.evaluate_recursively(spec.output, data, f"output of {name}")
         output = means.values.pack({"result": value})
         data_flow.check_size("ActionExecution", "output", output, means.limits)
         return Outcome(result.state, value)

@@ -116,7 +116,7 @@ class Scope:
 
     means: Means
     wf_ex: WorkflowExecution
-    evaluate: Callable[[Any], Any]
+    evaluate: Callable[[Any, str], Any]
 
 
 class TaskPolicy:

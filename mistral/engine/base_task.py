@@ -262,7 +262,7 @@ class Task:
         conditions = self._context(data_flow.outbound(self.draft))
 
         def holds(target: Target) -> bool:
-            return bool(self._evaluate(target.condition, conditions))
+            return bool(self._evaluate(target.condition, conditions, f"condition of {target.name}"))
 
         return direct.choose(self.task_spec, self.draft.state, holds)
 
@@ -270,7 +270,7 @@ class Task:
         if item.name == "noop" or (resumed and item.name == "pause"):
             return None
         if item.name in ENGINE_COMMANDS:
-            params = self._evaluate(dict(item.params), self._context(context))
+            params = self._evaluate(dict(item.params), self._context(context), item.name)
             message = params.get("msg")
             if isinstance(message, Mapping):
                 message = json.spaced(json.dumps(message))
@@ -326,9 +326,9 @@ class Task:
         branch: dict[str, Any] = {}
         shared: dict[str, Any] = {}
         for publish in clauses:
-            branch |= self._evaluate(dict(publish.branch), context)
-            shared |= self._evaluate(dict(publish.global_), context)
-        branch |= self._evaluate(dict(plain), context)
+            branch |= self._evaluate(dict(publish.branch), context, "publish.branch")
+            shared |= self._evaluate(dict(publish.global_), context, "publish.global")
+        branch |= self._evaluate(dict(plain), context, "publish")
         return branch, shared
 
     def _publish_globally(self, shared: Mapping[str, Any]) -> list[Command]:
@@ -341,7 +341,7 @@ class Task:
     def _forget_result(self) -> list[Command]:
         if self.task_spec.workflow or self.task_spec.keep_result in (True, None):
             return []
-        if self._evaluate(self.task_spec.keep_result, self._context()):
+        if self._evaluate(self.task_spec.keep_result, self._context(), "keep-result"):
             return []
         # the marker tells expressions of this very decision, which still know the old rows
         erased = {**self.draft.runtime_context, RESULT_ERASED: True}
@@ -422,11 +422,14 @@ class Task:
         own = self.draft.in_context if branch is None else branch
         return data_flow.context(self.means, self.wf_ex, task_ex=self.draft, branch=own, item=item)
 
-    def _evaluate(self, value: Any, context: DataContext) -> Any:
-        return self.means.expressions.evaluate_recursively(value, context)
+    def _evaluate(self, value: Any, context: DataContext, attribute: str) -> Any:
+        return self.means.expressions.evaluate_recursively(value, context, attribute)
 
     def _scope(self, context: DataContext) -> Scope:
-        return Scope(self.means, self.wf_ex, lambda value: self._evaluate(value, context))
+        evaluate = self.means.expressions.evaluate_recursively
+        return Scope(
+            self.means, self.wf_ex, lambda value, attribute: evaluate(value, context, attribute)
+        )
 
     def _cut(self, text: str | None) -> str | None:
         return text[: self.means.limits.state_info_chars] if text else text

@@ -20,7 +20,7 @@ from mistral.workflow.values import EMPTY, Bag
 def output(spec: WorkflowSpec, means: WorkflowMeans, wf_ex: WorkflowExecution) -> Bag:
     """The output of a success: what the workflow declares, or all that its ends know."""
     final = _final_context(spec, means, wf_ex)
-    declared = _evaluated(means, wf_ex, spec.output, final) if spec.output else None
+    declared = _evaluated(means, wf_ex, spec.output, final, "output") if spec.output else None
     bag = means.values.pack(declared) if declared else final
     data_flow.check_size("WorkflowExecution", "output", bag, means.limits)
     return bag
@@ -33,7 +33,9 @@ def output_on_error(
     bag = _final_context(spec, means, wf_ex)
     try:
         if spec.output_on_error:
-            bag = means.values.pack(_evaluated(means, wf_ex, spec.output_on_error, bag))
+            bag = means.values.pack(
+                _evaluated(means, wf_ex, spec.output_on_error, bag, "output-on-error")
+            )
         data_flow.check_size("WorkflowExecution", "output", bag, means.limits)
     except exc.MistralException as error:
         message = f"Failed to evaluate 'output-on-error': {error}; the cause was: {message}"
@@ -77,10 +79,16 @@ def _with_latecomers(means: WorkflowMeans, task_ex: TaskExecution) -> TaskExecut
 
 
 def _evaluated(
-    means: WorkflowMeans, wf_ex: WorkflowExecution, section: Mapping[str, Any], final: Bag
+    means: WorkflowMeans,
+    wf_ex: WorkflowExecution,
+    section: Mapping[str, Any],
+    final: Bag,
+    attribute: str,
 ) -> Mapping[str, Any]:
     context = data_flow.context(means, wf_ex, branch=final)
-    result: Mapping[str, Any] = means.expressions.evaluate_recursively(dict(section), context)
+    result: Mapping[str, Any] = means.expressions.evaluate_recursively(
+        dict(section), context, attribute
+    )
     return result
 
 

@@ -62,7 +62,7 @@ def _scope(policy: TaskPolicy, scope: Scope | None) -> Scope:
 
 
 def _number(policy: TaskPolicy, name: str, value: Any, scope: Scope) -> int:
-    result = scope.evaluate(value)
+    result = scope.evaluate(value, name)
     if isinstance(result, bool) or not isinstance(result, int) or result < 0:
         raise exc.InputException(
             f"Invalid data type in {type(policy).__name__}: '{name}' must be an integer "
@@ -116,7 +116,7 @@ class PauseBeforePolicy(TaskPolicy):
     def before_task_start(
         self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
     ) -> list[Command]:
-        value = _scope(self, scope).evaluate(self.expression)
+        value = _scope(self, scope).evaluate(self.expression, "pause-before")
         if not isinstance(value, bool):
             raise exc.InputException(
                 f"Invalid data type in PauseBeforePolicy: 'pause-before' must be a boolean, "
@@ -251,7 +251,9 @@ class FailOnPolicy(TaskPolicy):
     def after_task_complete(
         self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
     ) -> list[Command]:
-        if task_ex.state != states.SUCCESS or not _scope(self, scope).evaluate(self.fail_on):
+        if task_ex.state != states.SUCCESS:
+            return []
+        if not _scope(self, scope).evaluate(self.fail_on, "fail-on"):
             return []
         info = "Failed by 'fail-on' policy"
         return [UpdateTask(task_ex.id, {"state": states.ERROR, "state_info": info})]
@@ -297,9 +299,12 @@ class RetryPolicy(TaskPolicy):
 
     def _again(self, state: str, scope: Scope) -> bool:
         if state == states.SUCCESS:
-            return self.continue_on is not None and bool(scope.evaluate(self.continue_on))
+            return self.continue_on is not None and self._continues(scope)
         if state != states.ERROR:
             return False
-        if self.break_on is not None and scope.evaluate(self.break_on):
+        if self.break_on is not None and scope.evaluate(self.break_on, "retry.break-on"):
             return False
-        return self.continue_on is None or bool(scope.evaluate(self.continue_on))
+        return self.continue_on is None or self._continues(scope)
+
+    def _continues(self, scope: Scope) -> bool:
+        return bool(scope.evaluate(self.continue_on, "retry.continue-on"))

@@ -167,15 +167,15 @@ def schedule(
         means, wf_ex, task_ex=undone, branch=data_flow.outbound(undone), item=item
     )
     evaluate = means.expressions.evaluate_recursively
-    scope = Scope(means, wf_ex, lambda value: evaluate(value, context))
-    name = evaluate(task_spec.rollback, context)
+    scope = Scope(means, wf_ex, lambda value, attribute: evaluate(value, context, attribute))
+    name = evaluate(task_spec.rollback, context, "rollback")
     definition = means.find_action(str(name))
     if not name:
         raise exc.InvalidActionException(f"The 'rollback' of task '{undone.name}' names no action.")
     kind = AdHocAction if definition.adhoc else PythonAction
     action = kind(definition, task_ex=compensation, scope=scope)
     return action.schedule(
-        evaluate(dict(task_spec.rollback_params), context),
+        evaluate(dict(task_spec.rollback_params), context, "rollback"),
         None,
         index or 0,
         f"Compensation of task '{undone.name}'",

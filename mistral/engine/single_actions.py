@@ -141,7 +141,9 @@ def _domain_object(
     unit: Unit, definition: ActionDefinition, action_ex: ActionExecution | None
 ) -> PythonAction:
     kind = AdHocAction if definition.adhoc else PythonAction
-    return kind(definition, action_ex, scope=Scope(unit, unit.wf_ex, lambda value: value))
+    return kind(
+        definition, action_ex, scope=Scope(unit, unit.wf_ex, lambda value, _attribute: value)
+    )
 
 
 def store_reports(

@@ -59,14 +59,15 @@ class RegularTask(Task):
         action = self._build_action(context)
         input_dict = self._input(context)
         target = self._target(context)
-        safe = bool(self._evaluate(spec.safe_rerun, context)) if spec.safe_rerun else False
+        safe = bool(spec.safe_rerun and self._evaluate(spec.safe_rerun, context, "safe-rerun"))
         timeout = self.draft.runtime_context.get("timeout")
         return action.schedule(
             input_dict, target, index, spec.description or "", safe_rerun=safe, timeout=timeout
         )
 
     def _target(self, context: DataContext) -> str | None:
-        target = self._evaluate(self.task_spec.target, context) if self.task_spec.target else None
+        given = self.task_spec.target
+        target = self._evaluate(given, context, "target") if given else None
         if target is None:
             return None
         if not isinstance(target, str) or len(target) > MAX_TARGET or not is_plain(target):
@@ -80,10 +81,10 @@ class RegularTask(Task):
         spec = self.task_spec
         scope = self._scope(context)
         if spec.workflow:
-            name = self._evaluate(spec.workflow, context)
+            name = self._evaluate(spec.workflow, context, "workflow")
             if name:
                 return self._sub_workflow(str(name), scope)
-        name = self._evaluate(spec.action, context) if spec.action else None
+        name = self._evaluate(spec.action, context, "action") if spec.action else None
         definition = self.means.find_action(str(name) if name else "std.noop")
         kind = AdHocAction if definition.adhoc else PythonAction
         return kind(definition, task_ex=self.draft, scope=scope)
@@ -96,13 +97,13 @@ class RegularTask(Task):
 
     def _input(self, context: DataContext) -> dict[str, Any]:
         raw = self.task_spec.input
-        value = self._evaluate(raw if isinstance(raw, str) else dict(raw or {}), context)
+        value = self._evaluate(raw if isinstance(raw, str) else dict(raw or {}), context, "input")
         if not isinstance(value, Mapping):
             raise exc.InputException(
                 f"Wrong dynamic input for task: {self.task_spec.name}. Field 'input' must evaluate "
                 f"to a mapping, not {type(value).__name__}"
             )
-        return {**value, **self._evaluate(dict(self.task_spec.params or {}), context)}
+        return {**value, **self._evaluate(dict(self.task_spec.params or {}), context, "input")}
 
     def on_action_complete(self, action_ex: Any) -> list[Command]:
         """The task ends as its action did."""
@@ -176,7 +177,7 @@ class WithItemsTask(RegularTask):
         context = self._context()
         columns: dict[str, list[Any]] = {}
         for name, source in self.task_spec.with_items:
-            value = self._evaluate(source, context)
+            value = self._evaluate(source, context, f"with-items.{name}")
             if not isinstance(value, Iterable):
                 raise exc.InputException(
                     f"Wrong input format for with-items: '{name}' must be iterable, "

@@ -124,7 +124,9 @@ class Workflow:
         context = DataContext(
             data={}, facts=cast(Facts, _EnvFacts(self.means.facts(), env)), variables={"__env": env}
         )
-        result: dict[str, Any] = self.means.expressions.evaluate_recursively(dict(env), context)
+        result: dict[str, Any] = self.means.expressions.evaluate_recursively(
+            dict(env), context, "env"
+        )
         return result
 
     def begin(self) -> list[Command]:
@@ -154,7 +156,9 @@ class Workflow:
         if not self.spec.vars:
             return base
         context = data_flow.context(self.means, self.draft)
-        evaluated = self.means.expressions.evaluate_recursively(dict(self.spec.vars), context)
+        evaluated = self.means.expressions.evaluate_recursively(
+            dict(self.spec.vars), context, "vars"
+        )
         return base.updated(self.means.values.pack(evaluated))
 
     # completion

@@ -37,6 +37,7 @@ EXPRESSION_ERRORS = (
 )
 
 _RECEIVER = re.compile(r'^((?:Unknown|No|Ambiguous) method "[^"]*") for receiver .*', re.S)
+_OPERATOR = re.compile(r'"#(?:unary_)?operator_([^"]+)"')
 _SAFE_VALUE_ERROR = re.compile(
     r"invalid literal for \w+\(\) with base \d+|could not convert string to float"
     r"|Cannot unpack \d+ elements into \d+|(too many|not enough) values to unpack"
@@ -82,6 +83,11 @@ def _jinja_cause(text: str, expression: str) -> str:
 
 def _yaql_cause(error: Any) -> str:
     text = str(error)
+    operator = _OPERATOR.search(text)
+    if operator:
+        return f"the operator '{operator.group(1)}' does not take values of these types"
+    if '"#indexer"' in text:
+        return "a value of this type has no elements, or not by such a key"
     found = _RECEIVER.match(text)
     if not found:
         return text or "an argument has a wrong type"

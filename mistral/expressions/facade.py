@@ -89,9 +89,15 @@ class Expressions:
         compiled = self._compiled(text)
         return text if compiled is None else compiled(ctx)
 
-    def evaluate_recursively(self, value: Any, ctx: DataContext) -> Any:
-        """Evaluate every text inside lists and mappings, never the keys of mappings."""
-        return self._recurse(value, ctx, 0)
+    def evaluate_recursively(self, value: Any, ctx: DataContext, attribute: str = "") -> Any:
+        """Evaluate every text inside lists and mappings, never the keys of mappings.
+
+        :param attribute: where the value stands; an error tells it, with the keys below.
+        """
+        try:
+            return self._recurse(value, ctx, 0)
+        except EvaluationException as error:
+            raise (error.within(attribute) if attribute else error) from None
 
     def _recurse(self, value: Any, ctx: DataContext, depth: int) -> Any:
         if isinstance(value, str):
@@ -101,10 +107,16 @@ class Expressions:
                 f"Can not evaluate expressions nested deeper than {_MAX_DEPTH} levels."
             )
         if isinstance(value, Mapping):
-            return {key: self._recurse(item, ctx, depth + 1) for key, item in value.items()}
+            return {key: self._part(key, item, ctx, depth) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._recurse(item, ctx, depth + 1) for item in value]
+            return [self._part(index, item, ctx, depth) for index, item in enumerate(value)]
         return value
+
+    def _part(self, key: str | int, value: Any, ctx: DataContext, depth: int) -> Any:
+        try:
+            return self._recurse(value, ctx, depth + 1)
+        except EvaluationException as error:
+            raise error.within(key) from None
 
     def _compile(self, text: str) -> Compiled | None:
         evaluator = self._speaker(text)

@@ -227,7 +227,7 @@ def _format(context: Context, value: Any, *args: Any, **kwargs: Any) -> str:
     if args and kwargs:
         raise TypeError("format takes positional or keyword arguments, not both")
     text = str(value)
-    jinja_methods.formatted(evaluation_of(context), text, *args, **kwargs)
+    jinja_methods.formatted_by_percent(evaluation_of(context), text, *args, **kwargs)
     return text % (kwargs or args)
 
 

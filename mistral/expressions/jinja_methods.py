@@ -18,8 +18,9 @@ from mistral.expressions.budget import Evaluation
 
 Before = Callable[..., None]
 
-#: widths of seven digits, and widths that come from elsewhere
-_WIDE = re.compile(r"\d{7,}|%[-+ #0]*\*|\.\*|[:!][^{}]*\{")
+#: widths of seven digits, and widths that come from elsewhere; both patterns take linear time
+_WIDE = re.compile(r"\{[^{}]*(?:\d{7}|\{)")
+_WIDE_PERCENT = re.compile(r"%(?:\([^()]*\))?[-+ #0]*(?:\d{7}|\*|\d*\.(?:\d{7}|\*))")
 _ENCODINGS = frozenset({"utf-8", "utf8", "ascii", "latin-1"})
 
 
@@ -35,8 +36,17 @@ def check(evaluation: Evaluation, owner: Any, name: str, args: Any, kwargs: Any)
 
 
 def formatted(evaluation: Evaluation, text: str, *args: Any, **kwargs: Any) -> None:
-    """A text into which values are pasted, by either notation."""
-    if _WIDE.search(text):
+    """A text into which values are pasted."""
+    _filled(evaluation, text, _WIDE.search(text.replace("{{", "")) is not None, args, kwargs)
+
+
+def formatted_by_percent(evaluation: Evaluation, text: str, *args: Any, **kwargs: Any) -> None:
+    """The same in the older notation."""
+    _filled(evaluation, text, _WIDE_PERCENT.search(text) is not None, args, kwargs)
+
+
+def _filled(evaluation: Evaluation, text: str, is_wide: bool, args: Any, kwargs: Any) -> None:
+    if is_wide:
         evaluation.check_bytes(float("inf"))
     largest = max((evaluation.size_of(arg) for arg in (*args, *kwargs.values())), default=0)
     evaluation.check_bytes(len(text) + (text.count("{") + text.count("%")) * largest)

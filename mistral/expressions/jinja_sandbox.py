@@ -208,4 +208,4 @@ def _check_operands(evaluation: Evaluation, operator: str, left: Any, right: Any
     elif operator == "**":
         measures.power(evaluation, left, right)
     elif operator == "%" and isinstance(left, str):
-        jinja_methods.formatted(evaluation, left, right)
+        jinja_methods.formatted_by_percent(evaluation, left, right)

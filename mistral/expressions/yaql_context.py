@@ -46,6 +46,16 @@ class FrozenView(utils.FrozenDict, Converted):
             self._converted[key] = convert(self.source[key])
         return self._converted[key]
 
+    def __eq__(self, other: object) -> bool:
+        """What was converted is equal when its sources are; nothing has to be converted for it."""
+        if isinstance(other, Converted):
+            return bool(self.source == other.source)
+        if isinstance(other, Mapping) and len(self) != len(other):
+            return False
+        return super().__eq__(other)
+
+    __hash__ = utils.FrozenDict.__hash__
+
     def get(self, key: Any, default: Any = None) -> Any:
         """The value or a default."""
         return self[key] if key in self.source else default

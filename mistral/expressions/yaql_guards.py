@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import FunctionType, MappingProxyType
 from typing import Any
 
 from yaql.language import contexts, specs, yaqltypes
+from yaql.language import exceptions as yaql_exceptions
 from yaql.standard_library import (
     boolean,
     branching,
@@ -26,6 +27,7 @@ from yaql.standard_library import (
     system,
 )
 
+from mistral.exceptions import EvaluationException
 from mistral.expressions import measures
 from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.plain import Converted
@@ -63,6 +65,7 @@ PASSING = frozenset(
         system.call_func,
         system.def_,
         system.elvis_operator,
+        system.get_property,
         system.get_context_data,
         system.lambda_,
         system.let,
@@ -213,11 +216,65 @@ def _unpack(evaluation: Evaluation, sequence: Any, context: Any, *names: str) ->
     return system.unpack(values, context, *names)
 
 
+def _contains(evaluation: Evaluation, collection: Iterable[Any], value: Any) -> bool:
+    return _index_of(evaluation, collection, value) >= 0
+
+
+def _is_in(evaluation: Evaluation, value: Any, collection: Iterable[Any]) -> bool:
+    return _contains(evaluation, collection, value)
+
+
+def _contains_value(evaluation: Evaluation, mapping: Mapping[Any, Any], value: Any) -> bool:
+    return _contains(evaluation, mapping.values(), value)
+
+
+def _index_of(evaluation: Evaluation, collection: Iterable[Any], value: Any) -> int:
+    return next(_indexes(evaluation, collection, value), -1)
+
+
+def _last_index_of(evaluation: Evaluation, collection: Iterable[Any], value: Any) -> int:
+    return max(_indexes(evaluation, collection, value), default=-1)
+
+
+def _indexes(evaluation: Evaluation, collection: Iterable[Any], value: Any) -> Iterator[int]:
+    """Where a value is; each comparison may take its time."""
+    for index, item in enumerate(collection):
+        if not index & 15:
+            evaluation.check_time()
+        if item is value or item == value:
+            yield index
+
+
+def _property(evaluation: Evaluation, get: Callable[..., Any], value: Any, name: str) -> Any:
+    """Times and the like have properties; of everything else YAQL would name a function."""
+    try:
+        return get(f"#property#{name}", value)
+    except yaql_exceptions.ResolutionError:
+        kind = _KINDS.get(type(value), "a value of this type")
+    raise EvaluationException(f"{kind} has no attribute '{name}'")
+
+
+_KINDS: Mapping[type, str] = MappingProxyType(
+    {
+        type(None): "null",
+        bool: "a boolean",
+        float: "a number",
+        int: "a number",
+        str: "a text",
+    }
+)
+
 INSTEAD: Mapping[Any, Callable[..., Any]] = MappingProxyType(
     {
+        collections.contains: _contains,
+        collections.contains_value: _contains_value,
+        collections.in_: _is_in,
+        queries.index_of: _index_of,
+        queries.last_index_of: _last_index_of,
         strings.join: _join,
         strings.join_: _join_by,
         strings.replace_with_dict: _replace_all,
+        system.get_property: _property,
         system.unpack: _unpack,
     }
 )
