@@ -23,7 +23,7 @@ def signalled(unit: Unit, action_ex: ActionExecution) -> None:
     """A third party was told: from now on nothing dispatches the action again."""
     if action_ex.signalled_at is None and results.is_live(action_ex):
         action_ex.signalled_at = unit.now
-        action_ex.next_look_at = None
+        action_ex.next_look_at = action_ex.secrets = None
 
 
 def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:

@@ -167,7 +167,8 @@ def store_reports(
 def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
     for action_ex in action_store.locked(conn, [action_id]):
         if results.is_live(action_ex):
-            action_ex.signalled_at, action_ex.next_look_at = now, None
+            action_ex.signalled_at = now
+            action_ex.next_look_at = action_ex.secrets = None
             rows.update(conn, [action_ex])
 
 

@@ -167,7 +167,7 @@ class ActionExecution(Entity):
     ``next_look_at`` is the outbox mark: when the relay looks at the row again, unless it is null.
     ``base_name`` and ``base_input`` say what really runs when ``name`` is an ad-hoc action.
     ``secrets`` holds, encrypted, the values of those parameters of what really runs whose secrets
-    the inputs only show as ``***``.
+    the inputs only show as ``***``; only as long as it may have to be sent.
     """
 
     id: str

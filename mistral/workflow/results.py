@@ -81,6 +81,8 @@ def accept(
     action_ex.result_at = action_ex.updated_at = now
     action_ex.next_look_at = now + RESULT_LOOK_AFTER
     action_ex.tries = 0
+    # nobody sends it any more
+    action_ex.secrets = None
     return Verdict.ACCEPTED
 
 
@@ -96,6 +98,7 @@ def called_off(cause: str, now: dt.datetime) -> dict[str, Any]:
         "updated_at": now,
         "processed": True,
         "next_look_at": None,
+        "secrets": None,
     }
 
 

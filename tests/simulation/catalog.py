@@ -8,11 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.actions.secret_inputs import Hidden
+from mistral.actions.secret_inputs import Hidden, hide
+from mistral.actions.vault import Vault
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.lang import AdHocActionSpec, WorkflowSpec, parse_action_list
 from mistral.services.catalog import Catalog
 from mistral.workflow.means import ActionDefinition, WorkflowDefinition
+from mistral_lib.actions import Secret
 from tests.simulation import extras
 
 PARAMETERS = frozenset({"key", "fails", "end", "item", "data", "big"})
@@ -35,8 +37,8 @@ class Descriptor:
             raise exc.InputException(f"Invalid input [name={self.name}, unexpected={unexpected}]")
 
     def hide(self, params: Mapping[str, Any]) -> Hidden:
-        """What may be shown: all of it."""
-        return Hidden(params)
+        """The key is secret: executors notice a message that has it masked."""
+        return hide({"key": Secret()}, params)
 
     def instantiate(self, input_dict: Mapping[str, Any], wf_ctx: Any = None) -> Any:
         """Something that knows whether it is synchronous."""
@@ -77,11 +79,18 @@ def expressions() -> Expressions:
     return Expressions.from_plugins(ExpressionOptions(time_limit=-1))
 
 
+@functools.cache
+def vault() -> Vault:
+    """One key for all engines of all runs."""
+    return Vault.generated()
+
+
 class SimCatalog(Catalog):
     """The definitions of one run."""
 
     def __init__(self, specs: Mapping[str, WorkflowSpec]) -> None:
         self.expressions = expressions()
+        self.vault = vault()
         self.specs = dict(specs)
 
     def spec(self, conn: Any, spec_hash: str) -> WorkflowSpec:

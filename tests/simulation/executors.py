@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mistral.actions.masking import MASK
 from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
 from tests.simulation.network import Network
 from tests.simulation.world import Process
@@ -30,6 +31,7 @@ def _key(order: Order) -> Key:
 def result_of(order: Order) -> tuple[str, Any]:
     """How an action ends: its input says it, so it is the same in every run."""
     given = order["input"]
+    assert given.get("key") != MASK, "a message without its secrets"
     if order["attempt"] < int(given.get("fails") or 0):
         return "ERROR", f"failed by order: {given.get('key')}"
     value: dict[str, Any] = {"key": given.get("key"), "item": given.get("item")}

@@ -83,6 +83,31 @@ def test_an_engine_without_the_key_ends_the_task_and_says_so(site: Site) -> None
     assert "[secrets] encryption_keys" in str(site.task(execution_id, "t").state_info)
 
 
+@pytest.mark.parametrize("kind", ["result", "signalled"])
+def test_secrets_are_deleted_when_nothing_is_sent_any_more(site: Site, kind: str) -> None:
+    engine = site.engine()
+    execution_id = site.start(engine, ONE)
+    site.until(lambda: site.orders.sent)
+    action_ex = site.action(execution_id)
+    assert action_ex.secrets is not None
+    report = {
+        "id": action_ex.id,
+        "wf_ex_id": execution_id,
+        "attempt": 0,
+        "kind": kind,
+        "state": "SUCCESS" if kind == "result" else "RUNNING",
+        "result": None,
+    }
+    engine.on_actions_complete("executor", [report])
+    site.until(lambda: site.action(execution_id).secrets is None)
+
+
+def test_secrets_are_deleted_when_a_result_is_delivered(site: Site) -> None:
+    execution_id = site.start(site.engine(), ONE)
+    site.deliver(execution_id)
+    assert site.action(execution_id).secrets is None
+
+
 def test_equal_secrets_look_different(site: Site) -> None:
     text = ONE.replace("    t:\n", "    t:\n      with-items: i in [1, 2]\n")
     execution_id = site.start(site.engine(), text)
