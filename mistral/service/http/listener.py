@@ -95,6 +95,8 @@ class Listener:
             self._make_room(error)
             return False
         sock.setblocking(False)
+        # head and body of an answer are sent one after the other
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             # a client that takes nothing of what is left to send, however little it is
             patience = int(self._bounds.send_timeout * 1000)

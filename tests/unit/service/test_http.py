@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,6 +65,19 @@ def test_one_connection_serves_many_requests(server: HttpServer) -> None:
         assert connection.getresponse().read() == b"ok"
         assert connection.sock.getsockname() == local
     connection.close()
+
+
+def test_answers_do_not_wait_for_acknowledgements(server: HttpServer) -> None:
+    """A client acknowledges the head of an answer only 40 ms later, unless the body comes, too."""
+    connection = connect(server)
+    taken = []
+    for _ in range(20):
+        began = time.monotonic()
+        connection.request("GET", "/")
+        connection.getresponse().read()
+        taken.append(time.monotonic() - began)
+    connection.close()
+    assert min(taken[5:]) < 0.03
 
 
 def test_more_idle_connections_than_threads(server: HttpServer) -> None:
