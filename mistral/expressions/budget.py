@@ -22,7 +22,7 @@ _BUILT_FACTOR = 4
 _MAX_COMPARED = 200_000_000
 _SMALL_TEXT = 200
 #: how many times longer an evaluation may take when it has to wait for others
-_PATIENCE = 3
+_PATIENCE = 1.5
 _LOOK_AGAIN = 0.05
 
 
@@ -59,7 +59,7 @@ class Evaluation:
         self._options = options
         self._max_bytes = or_infinite(options.memory_quota)
         self._built = 0
-        self._sizes = Sizes(self.check_bytes)
+        self._sizes: Sizes | None = None
 
     def check_time(self) -> None:
         """Raise when the time is over.
@@ -108,7 +108,12 @@ class Evaluation:
 
     def size_of(self, value: Any) -> int:
         """About the bytes of a value; raises as soon as they are too many."""
-        return self._sizes.of(value)
+        return self._measures().of(value)
+
+    def _measures(self) -> Sizes:
+        if self._sizes is None:
+            self._sizes = Sizes(self.check_bytes)
+        return self._sizes
 
     def built(self, value: Any) -> Any:
         """Count what a function has built: a text, a container, a number."""
@@ -119,7 +124,7 @@ class Evaluation:
             if len(value) > _SMALL_TEXT:
                 self.charge(self.size_of(value))
         elif kind is not bool and kind is not float and value is not None:
-            self.charge(self._sizes.of_built(value))
+            self.charge(self._measures().of_built(value))
         return value
 
     def returned(self, value: Any) -> Any:

@@ -146,6 +146,8 @@ def json_dump(context: DataContext, value: Any) -> str:
 
 def write_json(encoder: python_json.JSONEncoder, value: Any, name: str) -> str:
     """A JSON text of limited length; indentation makes much of little."""
+    if encoder.indent is None:
+        return encoder.encode(value)
     size = 0
     pieces = []
     for piece in encoder.iterencode(value):

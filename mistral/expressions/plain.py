@@ -19,6 +19,7 @@ JSON_TYPES = SCALARS | {dict, list}
 _MAX_BITS = 14_280
 _CONTAINER = 56
 _SCALAR = 8
+_SMALL = 2**63
 
 
 class NotJsonError(TypeError):
@@ -57,6 +58,9 @@ class _Plain:
         kind = type(value)
         if kind is str:
             self._size += len(value)
+            return value
+        if kind is int and -_SMALL < value < _SMALL:
+            self._size += _SCALAR
             return value
         if kind in SCALARS:
             self._size += _SCALAR

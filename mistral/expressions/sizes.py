@@ -17,7 +17,7 @@ from mistral.expressions.plain import Converted
 
 #: null, a boolean, a small number: the place in its container counts, not the shared object
 _SCALAR = 8
-_SMALL_BITS = 64
+_SMALL = 2**63
 _ENTRY = 48
 #: values below this are measured anew each time, which is cheaper than to remember them
 _WORTH_KNOWING = 256
@@ -43,7 +43,7 @@ class Sizes:
         if isinstance(value, str):
             return sys.getsizeof(value)
         if isinstance(value, int):
-            return _SCALAR if value.bit_length() <= _SMALL_BITS else sys.getsizeof(value)
+            return _SCALAR if -_SMALL < value < _SMALL else sys.getsizeof(value)
         if not isinstance(value, _CONTAINERS):
             return _SCALAR
         known = self._known.get(id(value))
@@ -80,6 +80,8 @@ class Sizes:
             kind = type(part)
             if kind is str:
                 size += sys.getsizeof(part)
+            elif kind is int:
+                size += 0 if -_SMALL < part < _SMALL else sys.getsizeof(part)
             elif kind is not float and kind is not bool:
                 size += self.of(part)
         self._check(size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -255,6 +256,25 @@ def test_memory_is_counted_before(expressions: Expressions, text: str) -> None:
     with pytest.raises(EvaluationException):
         expressions.evaluate(text, DataContext({"l": [[0] * 1000] * 1100}))
     assert time.thread_time() - started < 3
+
+
+def test_many_comparisons_and_long_formats_take_no_time(expressions: Expressions) -> None:
+    """Found by the fuzzer."""
+    rows = [{"x": n, "y": n} for n in range(5000)]
+    context = DataContext({"rows": rows, "map": {f"k{n}": n for n in range(20_000)}})
+    started = time.thread_time()
+    for text in (
+        "<% $.rows.contains($.map) %>",
+        "<% $.map in $.rows %>",
+        "<% $.rows.indexOf($.map) %>",
+        "<% $.rows.select({x => $.x}).contains($.map) %>",
+        "{{ _.map | format(1) }}",
+        "{{ ('{:' * 50000).format(1) }}",
+        "{{ ('%(' * 50000) % 1 }}",
+    ):
+        with contextlib.suppress(EvaluationException):
+            expressions.evaluate(text, context)
+    assert time.thread_time() - started < 5
 
 
 def test_limits_can_be_lifted(assemble: Assemble) -> None:
