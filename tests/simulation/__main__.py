@@ -19,12 +19,14 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first of many seeds")
     parser.add_argument("--count", type=int, default=300, help="how many seeds")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="plant a bug")
+    parser.add_argument("--one-writer", action="store_true", help="a database like SQLite")
     parser.add_argument("--coverage", action="store_true", help="show what the runs came through")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    mutant = MUTANTS[args.mutant].mutant if args.mutant else None
+    planted = MUTANTS.get(args.mutant)
+    mutant = planted.mutant if planted else None
     if args.seed is not None:
-        result = run_seed(args.seed, keep_trace=True, mutant=mutant)
+        result = run_seed(args.seed, keep_trace=True, one_writer=args.one_writer, mutant=mutant)
         print(result.generated.text)
         print("\n".join(result.trace))
         print(f"checksum {result.checksum}, {result.seconds:.0f} simulated seconds")
@@ -32,7 +34,7 @@ def main() -> int:
         return int(result.failed)
     coverage, failed, begun = Coverage(), 0, time.monotonic()
     for seed in range(args.first, args.first + args.count):
-        result = run_seed(seed, coverage=coverage, mutant=mutant)
+        result = run_seed(seed, coverage=coverage, one_writer=args.one_writer, mutant=mutant)
         if result.failed:
             failed += 1
             print(f"seed {seed}: {result.findings[0]}"[:300], flush=True)

@@ -8,6 +8,7 @@ closed it. Rows are kept in their stored form, so nobody shares an object with a
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import threading
@@ -149,10 +150,11 @@ class MemoryDatabase:
     """Committed rows, locks, and the transactions under way."""
 
     dialect_name = "memory"
-    is_sqlite = False
 
-    def __init__(self, turns: Turns | None = None) -> None:
+    def __init__(self, turns: Turns | None = None, is_sqlite: bool = False) -> None:
         self.turns: Turns = turns or ThreadTurns()
+        self.is_sqlite = is_sqlite
+        """Whether engines decide on snapshots and write one after the other."""
         self.codecs = {kind: Codec(kind) for kind in rows.TABLES}
         self.tables: dict[type[Entity], dict[Key, Row]] = {kind: {} for kind in rows.TABLES}
         self.unique: dict[tuple[Any, ...], Key] = {}
@@ -190,6 +192,13 @@ class MemoryDatabase:
             return work(conn)
         finally:
             conn.rollback()
+
+    def snapshot(self, work: Callable[[Any], T]) -> T:
+        """Run a function that sees only what is committed now, and can neither lock nor write."""
+        frozen = copy.copy(self)
+        frozen.tables = {kind: dict(table) for kind, table in self.tables.items()}
+        frozen.values, frozen.members = dict(self.values), dict(self.members)
+        return work(Snapshot(frozen))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -396,3 +405,30 @@ class MemoryConnection:
                 del self.db.locks[what]
             self._locks = []
             self.db.turns.changed()
+
+
+class Snapshot(MemoryConnection):
+    """A transaction that only reads."""
+
+    def lock(self, what: Hashable) -> None:
+        """Nothing is locked."""
+
+    def insert(self, entities: Iterable[Entity]) -> None:
+        """Refuse."""
+        raise AssertionError("Something is written on a snapshot.")
+
+    def change(self, kind: type[Entity], key: Key, values: Mapping[str, Any]) -> None:
+        """Refuse."""
+        raise AssertionError("Something is written on a snapshot.")
+
+    def delete(self, kind: type[Entity], keys: Iterable[Key]) -> None:
+        """Refuse."""
+        raise AssertionError("Something is written on a snapshot.")
+
+    def add_value(self, root_id: str, digest: str, text: str) -> None:
+        """Refuse."""
+        raise AssertionError("Something is written on a snapshot.")
+
+    def see_member(self, member_id: Key, moment: Any) -> None:
+        """Refuse."""
+        raise AssertionError("Something is written on a snapshot.")

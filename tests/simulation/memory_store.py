@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from mistral.db import members
 from mistral.db.actions import SignOfLife
+from mistral.db.decisions import Premises
 from mistral.db.due import OWNERS
 from mistral.db.handlings import Key
 from mistral.db.store import Store
@@ -43,10 +44,35 @@ def _by_index(row: Row) -> Any:
     return row["idx"], row["id"]
 
 
+class MemoryPremises(Premises):
+    """What a decision on a snapshot relies on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.delivered: dict[str, list[str]] = {}
+
+    def hold(self, conn: Any) -> bool:
+        executions: list[WorkflowExecution] = conn.by_keys(WorkflowExecution, self._executions)
+        actions: list[ActionExecution] = conn.by_keys(ActionExecution, self._actions)
+        now, store = Premises(), MemoryStore(conn)
+        for execution in executions:
+            now.locked_execution(execution)
+        now.locked_actions(actions)
+        return (
+            now._executions == self._executions
+            and now._actions == self._actions
+            and all(store.delivered_actions(t) == ids for t, ids in self.delivered.items())
+        )
+
+
 class MemoryStore(Store):
     """Rows of one transaction."""
 
     conn: Any
+
+    def __init__(self, conn: Any) -> None:
+        super().__init__(conn)
+        self.premises = self._premises = MemoryPremises()
 
     # executions
 
@@ -55,7 +81,10 @@ class MemoryStore(Store):
         if self.conn.row(WorkflowExecution, execution_id) is None:
             return None
         self.conn.lock((WorkflowExecution, execution_id))
-        return self._one(WorkflowExecution, execution_id)
+        found = self._one(WorkflowExecution, execution_id)
+        if found is not None:
+            self.premises.locked_execution(found)
+        return found
 
     def execution(self, execution_id: str) -> WorkflowExecution | None:
         self.conn.statement("execution")
@@ -197,7 +226,9 @@ class MemoryStore(Store):
     # actions
 
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
-        return locked(self.conn, ids)
+        found = locked(self.conn, ids)
+        self.premises.locked_actions(found)
+        return found
 
     def paused_actions(self, task_id: str) -> list[str]:
         found = self._select(
@@ -264,7 +295,9 @@ class MemoryStore(Store):
                 and not r["processed"]
             ),
         )
-        return [action_ex.id for action_ex in found]
+        ids = [action_ex.id for action_ex in found]
+        self._premises.delivered[task_id] = ids
+        return ids
 
     # joins, timers, events
 

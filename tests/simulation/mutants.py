@@ -284,19 +284,28 @@ def adhoc_output_lost() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def old_snapshot() -> Iterator[None]:
+    """What was decided on a snapshot is written, whatever has changed since."""
+    with mock.patch.object(memory_store.MemoryPremises, "hold", lambda *_: True):
+        yield
+
+
 @dataclasses.dataclass(frozen=True)
 class Planted:
     """A planted bug and how the simulator may notice it."""
 
     mutant: Mutant
     noticed_as: frozenset[str]
+    one_writer: bool = False
 
 
-def _planted(mutant: Mutant, *noticed_as: str) -> Planted:
-    return Planted(mutant, frozenset(noticed_as))
+def _planted(mutant: Mutant, *noticed_as: str, one_writer: bool = False) -> Planted:
+    return Planted(mutant, frozenset(noticed_as), one_writer)
 
 
 MUTANTS: Mapping[str, Planted] = {
+    "old snapshot": _planted(old_snapshot, "counter-differs", one_writer=True),
     "dropped outbox row": _planted(dropped_outbox_row, "event-set-aside"),
     "action without next look": _planted(action_without_next_look, "task-without-reason"),
     "stale attempt": _planted(stale_attempt, "stale-accepted"),

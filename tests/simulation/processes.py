@@ -81,18 +81,20 @@ class ProcessDatabase:
     """A process's way to the database; the process may die before and after each commit."""
 
     dialect_name = "memory"
-    is_sqlite = False
 
     def __init__(self, process: Process, network: Network, database: memory.MemoryDatabase) -> None:
         self._process = process
         self._network = network
         self._db = database
+        self.is_sqlite = database.is_sqlite
 
     def write(self, work: Callable[[Any], T]) -> T:
         """Run a function in one transaction; on transient failures run it again."""
         for left in range(memory.MAX_TRIES - 1, -1, -1):
             conn = self._db.begin()
             try:
+                if self.is_sqlite:
+                    conn.lock("the writer's turn")
                 result = work(conn)
                 self._network.crash_point(self._process, "before commit")
                 conn.statement("commit")
@@ -110,7 +112,7 @@ class ProcessDatabase:
 
     def read(self, work: Callable[[Any], T]) -> T:
         """Run a function that only reads."""
-        return self._db.read(work)
+        return self._db.snapshot(work) if self.is_sqlite else self._db.read(work)
 
 
 class ExecutorClient:

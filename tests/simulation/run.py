@@ -68,12 +68,13 @@ class Simulation:
         faults: bool,
         coverage: Coverage,
         extra: random.Random | None = None,
+        one_writer: bool = False,
     ) -> None:
         self.world = world
         self.generated = generated
         self.chaos = _chaos(world) if faults else Chaos(world)
         self.network = network = Network(world, self.chaos)
-        self.database = MemoryDatabase(world)
+        self.database = MemoryDatabase(world, one_writer)
         self.effects = Effects()
         self.catalog = SimCatalog(generated.specs)
         count = world.random.choice([2, 2, 3])
@@ -170,16 +171,20 @@ def run_seed(
     keep_trace: bool = False,
     coverage: Coverage | None = None,
     compare: bool = True,
+    one_writer: bool = False,
     mutant: Callable[[], contextlib.AbstractContextManager[None]] | None = None,
 ) -> Result:
-    """One run with faults; a confluent workflow is compared with a run without any."""
+    """One run with faults; a confluent workflow is compared with a run without any.
+
+    :param one_writer: the database is one like SQLite.
+    """
     found = coverage or Coverage()
     generated = generate(seed)
     with mutant() if mutant else contextlib.nullcontext():
-        result = _run(seed, generated, True, keep_trace, found)
+        result = _run(seed, generated, True, keep_trace, found, one_writer)
         if result.failed or not compare or not generated.confluent or result.is_disturbed:
             return result
-        calm = _run(seed + 1_000_003, generated, False, False, found)
+        calm = _run(seed + 1_000_003, generated, False, False, found, one_writer)
     findings = list(calm.findings)
     if not findings and calm.summary != result.summary:
         text = f"with faults {result.summary}\nwithout faults {calm.summary}"
@@ -188,12 +193,17 @@ def run_seed(
 
 
 def _run(
-    seed: int, generated: Generated, faults: bool, keep_trace: bool, coverage: Coverage
+    seed: int,
+    generated: Generated,
+    faults: bool,
+    keep_trace: bool,
+    coverage: Coverage,
+    one_writer: bool,
 ) -> Result:
     trace = Trace(keep=keep_trace)
     world = World(random.Random(f"world-{seed}").getrandbits(60), THREADS, trace)
     with wiring.installed(world, coverage):
-        sim = Simulation(world, generated, faults, coverage, extras.source_of(seed))
+        sim = Simulation(world, generated, faults, coverage, extras.source_of(seed), one_writer)
         try:
             ended = sim.world.run(sim.is_over, LIMIT)
             if not ended:

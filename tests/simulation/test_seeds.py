@@ -38,10 +38,10 @@ def _first_seed() -> int:
     return int(given) if given else secrets.randbelow(1 << 40)
 
 
-def _run(seeds: Iterable[int], coverage: Coverage) -> list[str]:
+def _run(seeds: Iterable[int], coverage: Coverage, one_writer: bool = False) -> list[str]:
     failed = []
     for seed in seeds:
-        result = run_seed(seed, coverage=coverage)
+        result = run_seed(seed, coverage=coverage, one_writer=one_writer)
         failed += [f"seed {seed}: {finding}"[:500] for finding in result.findings]
     return failed
 
@@ -58,6 +58,15 @@ def test_new_seeds() -> None:
     failed = _run(range(first, first + USUAL), coverage)
     assert not failed, "\n".join([*failed, "replay: python -m tests.simulation --seed N"])
     assert coverage.missing(FLOOR) == [], f"first seed {first}\n{coverage.report()}"
+
+
+@pytest.mark.timeout(300)
+def test_new_seeds_with_one_writer() -> None:
+    """Decisions are made on snapshots, as with SQLite."""
+    first = _first_seed()
+    failed = _run(range(first, first + USUAL // 3), Coverage(), one_writer=True)
+    text = "replay: python -m tests.simulation --one-writer --seed N"
+    assert not failed, "\n".join([*failed, text])
 
 
 @pytest.mark.long
