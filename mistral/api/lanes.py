@@ -20,14 +20,14 @@ def workers(threads: int) -> dict[str, int]:
     """How many workers each kind has.
 
     Those that wait for others cost nothing meanwhile; of those that compute, more would only be
-    in each other's way.
+    in each other's way, and in that of results. Starts do both: a few are as fast as many.
     """
-    few = max(1, threads // 4)
+    few, fewer = max(1, threads // 4), max(1, threads // 8)
     return {
         RESULTS: few,
-        STARTS: few,
+        STARTS: fewer,
         ACTIONS: threads,
         COMMANDS: max(1, threads // 2),
-        DOCUMENTS: max(1, threads // 8),
+        DOCUMENTS: fewer,
         QUICK: few,
     }

@@ -242,8 +242,8 @@ API_OPTS: list[cfg.Opt] = [
         default=32,
         min=1,
         help="Threads of the built-in HTTP server that may wait for single actions; half as many "
-        "for commands to engines; a quarter each for starts, for delivered results and for quick "
-        "requests; an eighth for definitions. Behind another WSGI server: its threads, "
+        "for commands to engines; a quarter each for delivered results and for quick requests; an "
+        "eighth each for starts and for definitions. Behind another WSGI server: its threads, "
         "of which three of four may wait for engines or executors.",
     ),
     cfg.IntOpt(

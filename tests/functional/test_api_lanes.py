@@ -22,7 +22,7 @@ from mistral.service.http.server import HttpServer
 from mistral.workflow import states
 
 DEADLINE = 10.0
-WORKERS = lanes.workers(8)
+WORKERS = lanes.workers(16)
 
 
 class SlowEngine:
