@@ -1,8 +1,8 @@
 """Whose output it is: what an action logs or prints carries the action's id.
 
-The executor says which action the code of a thread belongs to (:func:`acting_for`); threads that
-such code starts belong to the same action. :func:`label_records` and :func:`label_prints` make
-the process' logs and standard streams say it.
+The executor says which action the code of a thread belongs to (:func:`acting_for`); a thread that
+such code starts belongs to it where it runs in a copy of the context. :func:`label_records` and
+:func:`label_prints` make the process' logs and standard streams say it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,7 @@ _origin: contextvars.ContextVar[str] = contextvars.ContextVar("origin", default=
 @contextlib.contextmanager
 def acting_for(action: str, action_ex_id: str) -> Iterator[None]:
     """What this thread does meanwhile belongs to an action."""
-    with _labelled(f"[action={action}, action_ex_id={action_ex_id}]"):
-        yield
-
-
-@contextlib.contextmanager
-def _labelled(label: str) -> Iterator[None]:
-    token = _origin.set(label)
+    token = _origin.set(f"[action={action}, action_ex_id={action_ex_id}]")
     try:
         yield
     finally:
@@ -64,21 +58,6 @@ def label_prints() -> None:
         sys.stdout = LabelledStream(sys.stdout)
     if not isinstance(sys.stderr, LabelledStream):
         sys.stderr = LabelledStream(sys.stderr)
-    start = vars(threading.Thread)["start"]
-    if not isinstance(start, functools.partialmethod):
-        setattr(threading.Thread, "start", functools.partialmethod(_start, start))  # noqa: B010
-
-
-def _start(thread: threading.Thread, start: Callable[[threading.Thread], None]) -> None:
-    label = _origin.get()
-    if label:
-        vars(thread)["run"] = functools.partial(_run_for, label, thread.run)
-    start(thread)
-
-
-def _run_for(label: str, run: Callable[[], None]) -> None:
-    with _labelled(label):
-        run()
 
 
 class LabelledStream:

@@ -4,10 +4,13 @@ import ast
 import configparser
 import importlib
 import importlib.metadata
+import inspect
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from uvicorn.protocols.http import httptools_impl
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = {"mistral", "mistral_lib"}
@@ -52,6 +55,16 @@ def test_every_imported_library_is_declared() -> None:
         and not {_normal(one) for one in providers.get(name, [])} & known
     }
     assert not missing
+
+
+def test_a_library_whose_insides_are_built_upon_has_an_upper_bound() -> None:
+    """mistral/service/http/protocol.py adds to uvicorn's protocol, of which nothing is promised."""
+    requires = _declarations()["options"]["install_requires"].split()
+    assert any(re.fullmatch(r"uvicorn>=[0-9.]+,<[0-9.]+", line) for line in requires)
+    cycle = inspect.signature(httptools_impl.RequestResponseCycle.__init__).parameters
+    assert {"transport", "flow", "message_event", "keep_alive"} < set(cycle)
+    used = set(httptools_impl.HttpToolsProtocol.__init__.__code__.co_names)
+    assert {"cycle", "pipeline", "parser", "headers", "flow", "transport", "connections"} <= used
 
 
 def test_extra_all_is_the_sum_of_the_features() -> None:

@@ -25,6 +25,9 @@ LINGER = 2.0
 _FRAMING = 64 * 1024
 _FRAMING_SHARE = 8
 
+#: Requests that a client may send ahead of the answer to the one before them.
+MOST_AHEAD = 32
+
 Field = tuple[bytes, bytes]
 
 
@@ -129,6 +132,10 @@ class RequestProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._stop_clock()
         self._head_bytes = -self._chunk
+        if len(self.pipeline) >= MOST_AHEAD:
+            # each answer lets more be read than it answers: they would pile up without limit;
+            # the answer to the last one before says that the connection closes
+            raise RequestRefused(refusals.MALFORMED)
         self._check_head()
         self._in_body = True
         self._raw_bytes = self._body_bytes = 0
@@ -213,16 +220,13 @@ class RequestProtocol(HttpToolsProtocol):
         self._stop_clock()
         if self.transport.is_closing():
             return
-        if self.pipeline:
-            # several are to be answered first, one after the other
-            self.transport.abort()
-            return
         if self._in_flight and not self._in_body:
-            # one is: the client is told nothing more
+            # what came before is answered, and the client is told nothing more
             self.cycle.keep_alive = False
+            self.flow.resume_reading()
             return
         if self._in_flight:
-            if self.cycle.response_started:
+            if self.pipeline or self.cycle.response_started:
                 self.transport.abort()
                 return
             self.cycle.disconnected = True

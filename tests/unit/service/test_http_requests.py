@@ -153,6 +153,17 @@ def test_requests_in_a_row(server: HttpServer) -> None:
     assert bodies == [b"%d" % digit for digit in range(10)]
 
 
+def test_many_requests_ahead_of_their_answers_are_not_kept(server: HttpServer, app: Echo) -> None:
+    before = len(app.asked)
+    heard = talk(server, b"GET /early HTTP/1.1\r\nHost: x\r\n\r\n" * 3000)
+    answered = heard.count(b"HTTP/1.1 200 OK")
+    # some, each whole, and whoever goes on is told by the last
+    assert 32 <= answered <= 34
+    assert len(app.asked) - before == answered
+    assert heard.lower().count(b"connection: close") == 1
+    assert heard.endswith(b"\r\n\r\n")
+
+
 def test_who_says_nothing_more_is_answered(server: HttpServer) -> None:
     said = POST + b"Content-Length: 3\r\n\r\nabc"
     assert parsed(talk(server, said, then_silent=False)).read() == b"abc"

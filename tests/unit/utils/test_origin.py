@@ -13,7 +13,7 @@ import pytest
 from mistral.utils import origin
 
 PROGRAM = """
-import concurrent.futures, logging, sys, threading
+import asyncio, contextvars, logging, sys, threading
 from mistral.utils import origin
 
 logging.basicConfig(format="%(levelname)s %(message)s", level=logging.INFO, stream=sys.stdout)
@@ -30,11 +30,10 @@ def work(word):
 
 with origin.acting_for("my.a%d", "a1"):
     work("one")
-    thread = threading.Thread(target=work, args=("thread",))
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work, "thread"))
     thread.start()
     thread.join()
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(print, "pool").result()
+    asyncio.run(asyncio.to_thread(print, "loop"))
     print("half", end="", flush=True)
     again.emit(logging.makeLogRecord({"msg": "handled"}))
 print("mine")
@@ -48,13 +47,20 @@ def test_lines_and_records_carry_the_action() -> None:
     )
     label = "[action=my.a%d, action_ex_id=a1]"
     lines = done.stdout.splitlines()
-    expected = [f"{label} {word}" for word in ("one 1", "two", "lines", "thread 1", "pool", "half")]
+    expected = [f"{label} {word}" for word in ("one 1", "two", "lines", "thread 1", "loop", "half")]
     assert set(expected) < set(lines)
     assert f"INFO {label} one of 100%" in lines
     assert f"INFO {label} thread of 100%" in lines
     assert f"{label} handled" in lines
     assert lines[-2:] == ["mine", "INFO 100% mine"]
     assert all(label in line for line in lines[:-2])
+
+
+def test_no_class_of_the_language_is_changed() -> None:
+    program = "import threading; start = threading.Thread.start; "
+    program += "from mistral.utils import origin; origin.label_records(); origin.label_prints(); "
+    program += "assert threading.Thread.start is start"
+    subprocess.run([sys.executable, "-c", program], timeout=30, check=True)
 
 
 def test_lines_do_not_wait_in_a_buffer() -> None:
