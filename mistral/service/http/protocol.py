@@ -67,6 +67,8 @@ class RequestProtocol(HttpToolsProtocol):
         """The client says nothing more; whoever has said everything is answered."""
         if not self.transport.can_write_eof():
             return False
+        if self._is_refused:
+            return self._in_flight
         if self._in_body or self._head_bytes:
             self._refuse(refusals.INCOMPLETE)
         elif self._in_flight:

@@ -137,6 +137,18 @@ def test_what_is_no_request_is_refused_and_closed(
     assert app.asked[before:] == []
 
 
+@pytest.mark.parametrize("said", [CHUNKED + b"\r\nzz\r\n", b"GET / HTTP/1.1\r\nX" + b"x" * 70_000])
+def test_who_is_refused_may_say_that_nothing_more_comes(
+    server: HttpServer, said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_connection(server.address, timeout=PATIENCE) as client:
+        client.sendall(said)
+        heard = client.recv(65536)
+        client.shutdown(socket.SHUT_WR)
+        assert parsed(heard + hear(client)).status in (400, 431)
+    assert "asyncio" not in {record.name for record in caplog.records}
+
+
 def test_a_bad_request_behind_a_good_one(server: HttpServer) -> None:
     """The good one is answered, and nothing else."""
     good = POST + b"Content-Length: 2\r\n\r\nok"
