@@ -7,6 +7,7 @@ but opening marks then takes quadratic time.
 from __future__ import annotations
 
 import dataclasses
+import re
 
 #: an opening mark and its closing one
 Bracket = tuple[str, str]
@@ -35,6 +36,11 @@ class _Cursor:
             self._at = found if found >= 0 else len(self._text)
         return self._at
 
+    def rest(self, start: int) -> list[int]:
+        """All places from ``start`` on; there are no more then."""
+        self._at = len(self._text)
+        return [found.start() for found in re.finditer(re.escape(self._what), self._text[start:])]
+
 
 def scan(text: str, brackets: tuple[Bracket, ...]) -> Scan:
     """Each expression ends at the next closing mark of its line (contract language 14.1)."""
@@ -51,7 +57,9 @@ def scan(text: str, brackets: tuple[Bracket, ...]) -> Scan:
         opener, closer = brackets[number]
         inside = at + len(opener)
         end = openers[number][1].after(inside)
-        if end < lines.after(inside):
+        if end >= len(text):
+            unclosed += [(at + more, opener) for more in openers[number][0].rest(at)]
+        elif end < lines.after(inside):
             start = end + len(closer)
             spans.append((at, start))
         else:
