@@ -66,7 +66,7 @@ def start_task(unit: Unit, task_id: str) -> list[Command]:
     if task_ex.state not in (states.IDLE, states.DELAYED, states.WAITING):
         return []
     if not unit.room():
-        return [GoOnLater(task_id)]
+        return [*(hold(task_ex) if task_ex.state == states.DELAYED else ()), GoOnLater(task_id)]
     task = existing(unit, task_ex)
     is_new = POSTPONED in task_ex.runtime_context
     return guarded(task, task.run if is_new else task.resume, BEFORE)
@@ -153,7 +153,7 @@ def retry_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
 
 
 def hold(task_ex: TaskExecution) -> list[Command]:
-    """A delay ended while the workflow did not run: the task keeps its state until it does."""
+    """A delay is over and the task can't start yet: it keeps its state until it does."""
     context = {**task_ex.runtime_context, DELAY_OVER: task_ex.attempt}
     return [UpdateTask(task_ex.id, {"runtime_context": context})]
 

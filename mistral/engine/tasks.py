@@ -264,8 +264,11 @@ class WithItemsTask(RegularTask):
             return []
         redo = counts.get("redo")
         total = counts["count"] if redo is None else len(redo)
-        may_start = counts["next"] < total and counts["capacity"] > 0
-        return self._schedule_next(self._known_items()) if may_start else []
+        if counts["next"] < total and counts["capacity"] > 0:
+            return self._schedule_next(self._known_items())
+        # one that runs again has taken the place: whatever ends first makes room for the next one
+        kept = {key: value for key, value in counts.items() if key != "more"}
+        return self._set_counts(kept) if kept != counts else []
 
     def renew(self, reset: bool = True) -> list[Command]:
         """Let all items run again, or without ``reset`` those that did not succeed."""

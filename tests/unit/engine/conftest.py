@@ -24,6 +24,7 @@ from mistral.services.catalog import Catalog
 from mistral.services.definitions import Definitions
 from mistral.utils import clock
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from mistral.workflow.means import Limits
 from mistral.workflow.results import Outcome
 
 _NEVER = 10_000.0
@@ -57,10 +58,10 @@ class Site:
         self.orders = Orders()
         self.engines: list[DefaultEngine] = []
 
-    def engine(self, is_deaf: bool = False) -> DefaultEngine:
+    def engine(self, is_deaf: bool = False, limits: Limits | None = None) -> DefaultEngine:
         """A new engine; a deaf one commits rows and rings no bell."""
         queue = ActionQueue(cast(ExecutorClient, self.orders), self.catalog, SendOptions())
-        options = EngineOptions(relay_interval=_NEVER)
+        options = EngineOptions(relay_interval=_NEVER, limits=limits or Limits())
         engine = DefaultEngine(self.database, self.catalog, queue, options)
         if is_deaf:
             engine._transactions.ring = lambda ready: None  # type: ignore[method-assign]
