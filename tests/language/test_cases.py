@@ -6,6 +6,7 @@ from pathlib import Path
 
 import language_checks
 import pytest
+import yaml
 from language_cases import CaseFile, Runs
 
 KEYS = {
@@ -13,7 +14,8 @@ KEYS = {
     *("workflow", "namespace", "input", "params", "description", "start"),
     *("steps", "timeout", "expect", "expect_if_started"),
 }
-FILES = CaseFile.all_in(Path(__file__).parent / "cases")
+HERE = Path(__file__).parent
+FILES = CaseFile.all_in(HERE / "cases")
 
 
 @pytest.mark.timeout(180)
@@ -29,3 +31,5 @@ def test_a_case_asks_only_for_what_is_looked_at(file: CaseFile) -> None:
     for wanted in (told.get("expect"), told.get("expect_if_started"), *steps):
         assert not language_checks.unknown_keys(wanted or {})
     assert set(told) <= KEYS
+    assert file.rows, "a case names the rows that it pins"
+    assert set(file.rows) <= set(yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8")))

@@ -65,6 +65,8 @@ class Case:
             "check": self._settle,
             "complete": self._complete,
             "define": self._define,
+            "delete": self._delete,
+            "look": self._look,
             "put_execution": lambda step: self._put(step, step["body"]),
             "put_task": lambda step: self._put_task(step, step["body"]),
             "rerun": self._rerun,
@@ -125,6 +127,14 @@ class Case:
         method = "PUT" if definition.get("update") else "POST"
         path = f"/{_PATHS[definition.get('kind', 'workflow')]}?{query}"
         self._request(method, path, definition, definition["text"])
+
+    def _look(self, step: Mapping[str, Any]) -> None:
+        document = self._request("GET", _stored(step), step)
+        if document is not None:
+            checks.definition(step, document)
+
+    def _delete(self, step: Mapping[str, Any]) -> None:
+        self._request("DELETE", _stored(step), step)
 
     def _start(self, told: Mapping[str, Any]) -> None:
         body = {
@@ -290,6 +300,12 @@ def uncovered(files: Iterable[CaseFile], rows: Iterable[str]) -> list[str]:
     """The rows that no case names."""
     named = {row for file in files for row in file.rows}
     return [row for row in rows if row not in named]
+
+
+def _stored(step: Mapping[str, Any]) -> str:
+    """Where the definition is that a step is about."""
+    kind, namespace = step.get("kind", "workflow"), step.get("namespace", "")
+    return f"/{_PATHS[kind]}/{step['name']}?namespace={namespace}"
 
 
 def _env(step: Mapping[str, Any]) -> dict[str, Any]:

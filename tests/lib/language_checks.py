@@ -14,10 +14,10 @@ _ATTRIBUTES = {
     *("state_info", "output", "input", "tags", "description", "type"),
     *("published", "published_global", "result"),
     *("state_info_contains", "output_contains", "params_contains", "result_contains"),
-    *("output_text", "result_text"),
+    *("output_text", "result_text", "shows"),
 }
 _OF_EXECUTIONS = {"output_lacks", "min_seconds", "workflow", "workflow_index", "subs"}
-_OF_TASKS = {"count", "states", "actions", "action_states", "accepted"}
+_OF_TASKS = {"count", "states", "actions", "action_states", "accepted", "last_action"}
 _OF_CHILDREN = {"count", "states", "root"}
 
 
@@ -56,6 +56,13 @@ def action(wanted: Mapping[str, Any], row: Mapping[str, Any]) -> None:
     _attributes(wanted, decoded(dict(row)), "the action")
 
 
+def definition(wanted: Mapping[str, Any], row: Mapping[str, Any]) -> None:
+    """A stored definition: what it shows, and parts of its text."""
+    _contains(wanted.get("shows", {}), row, "the definition")
+    for fragment in wanted.get("text_contains", ()):
+        assert fragment in row["definition"], row["definition"]
+
+
 def _attributes(wanted: Mapping[str, Any], row: Mapping[str, Any], what: str) -> None:
     """``NAME`` is equal, ``NAME_contains`` a part of it, ``NAME_text`` within its JSON text."""
     if "state" in wanted:
@@ -76,6 +83,7 @@ def _attributes(wanted: Mapping[str, Any], row: Mapping[str, Any], what: str) ->
         for fragment in as_list(wanted.get(f"{name}_text", [])):
             text = json.dumps(row.get(name), ensure_ascii=False)
             assert fragment in text, f"{name} of {what} lacks {fragment!r}: {text[:500]}"
+    _contains(wanted.get("shows", {}), row, what)
 
 
 _ABOUT_TASKS = frozenset(("tasks", "no_tasks", "only_tasks", "action_count", "order"))
@@ -120,11 +128,14 @@ def _task(
         _same(sorted(wanted["action_states"]), sorted(a["state"] for a in actions), name)
     if "accepted" in wanted:
         assert sum(bool(a["accepted"]) for a in actions) == wanted["accepted"], actions
+    if "last_action" in wanted:
+        newest = max(actions, key=lambda row: (row["created_at"], row["id"]))
+        _attributes(wanted["last_action"], newest, f"the last action of {name}")
 
 
 #: What only the resource itself shows, not a list.
-_WHOLE = frozenset(("result", "result_contains", "result_text", "published_global"))
-_OF_ACTIONS = frozenset(("actions", "action_states", "accepted"))
+_WHOLE = frozenset(("result", "result_contains", "result_text", "published_global", "shows"))
+_OF_ACTIONS = frozenset(("actions", "action_states", "accepted", "last_action"))
 
 
 def _children(wanted: Mapping[str, Any], found: Execution) -> None:
