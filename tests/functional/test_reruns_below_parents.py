@@ -111,6 +111,7 @@ main:
     run.wait("ERROR")
     assert "has been run again without it" in refused(old, command, run, new)
     assert new.put_task("x", state="RUNNING", reset=True)[0] == 200
+    run.until(lambda: run.state == "RUNNING", "the parent hears of it")
     new.finish("x")
     run.wait()
 
