@@ -2,7 +2,8 @@
 
 There is a row for what was looked for more than once, from before its handling until that ends
 well: what fails again and again, or kills its process each time, is known by it to every engine.
-The caller has locked the execution (law 2), or the action that belongs to none.
+The caller has locked the execution (law 2), or the action that belongs to none; only who finds a
+process dead has not, and does not wait for those that live.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from mistral.db import tables
+from mistral.db.base import insert_absent
 
 _H = tables.handlings
 
@@ -39,8 +41,8 @@ def begin(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None
         {"execution_id": execution_id, "kind": kind, "row_id": row_id, "begun": 1}
         for kind, row_id in sorted(set(keys) - set(before))
     ]
-    if new:
-        conn.execute(sa.insert(_H), new)
+    # who notes a death has not locked the execution
+    insert_absent(conn, _H, new)
 
 
 def note_death(conn: sa.Connection, execution_id: str, keys: Collection[Key]) -> None:

@@ -65,6 +65,7 @@ class InFlight:
         self._prefix = f"handling-{family}-"
         self._map: mmap.mmap | None = None
         self._file: BinaryIO | None = None
+        self._path: Path | None = None
         self._free = list(range(_SLOTS))
         self._guard = threading.Lock()
 
@@ -82,18 +83,16 @@ class InFlight:
             self._map = mmap.mmap(self._file.fileno(), _SLOTS * _SLOT_SIZE)
             # who finds it without a lock takes this process for dead
             fcntl.flock(self._file, fcntl.LOCK_EX)
-            hidden.rename(path)
+            self._path = hidden.rename(path)
         except OSError as error:
             LOG.warning("What an engine dies of will not be known: %s", error)
             self._map = None
 
     def close(self) -> None:
         """Nothing is handled any more."""
-        if self._map is not None and self._directory is not None and self._file is not None:
+        if self._map is not None and self._path is not None and self._file is not None:
             self._map = None
-            for path in self._files():
-                if path.stat().st_ino == os.fstat(self._file.fileno()).st_ino:
-                    path.unlink()
+            self._path.unlink(missing_ok=True)
             self._file.close()
 
     @contextlib.contextmanager
@@ -122,13 +121,17 @@ class InFlight:
         with contextlib.ExitStack() as stack:
             dead = []
             for path in self._files():
-                file = stack.enter_context(path.open("rb"))
+                try:
+                    file = stack.enter_context(path.open("rb"))
+                except FileNotFoundError:
+                    # somebody else has read and removed it a moment ago
+                    continue
                 if _is_abandoned(file, path):
                     dead.append(path)
                     found += _notes(file.read())
             yield found
             for path in dead:
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def _files(self) -> list[Path]:
         return sorted(self._directory.glob(f"{self._prefix}*")) if self._directory else []
@@ -145,7 +148,7 @@ def _is_abandoned(file: BinaryIO, path: Path) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    # somebody else may have read and removed it a moment ago
+    # somebody else may have removed it while it was being opened
     return path.exists()
 
 

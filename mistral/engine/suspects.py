@@ -75,10 +75,13 @@ class Suspects:
         is_suspect = execution_id in self
         if is_suspect:
             self._check(execution_id, key)
-        with self._in_flight.handling(execution_id, [key]):
-            yield
-        if is_suspect:
-            self._db.write(lambda conn: _forget(conn, execution_id, key))
+        try:
+            with self._in_flight.handling(execution_id, [key]):
+                yield
+        finally:
+            if is_suspect:
+                # refused or carried out, this process lives
+                self._db.write(lambda conn: _forget(conn, execution_id, key))
 
     def settle(self, conn: sa.Connection, execution_id: str) -> None:
         """Something of an execution is handled by this transaction."""

@@ -54,6 +54,21 @@ def test_nobody_reads_of_the_living_or_of_other_installations(tmp_path: Path) ->
     assert len(_found(InFlight(tmp_path, "a"))) == 2
 
 
+def test_processes_that_look_and_end_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another one has removed since it was listed is no matter of this one."""
+    _die(tmp_path)
+    notes = InFlight(tmp_path, "a")
+    notes.open()
+    there = [*notes._files(), tmp_path / "handling-a-gone"]
+    monkeypatch.setattr(notes, "_files", lambda: there)
+    with notes.left_behind() as found:
+        assert len(found) == 2
+    notes.close()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_could_not_be_counted_is_found_again(tmp_path: Path) -> None:
     _die(tmp_path)
     notes = InFlight(tmp_path, "a")

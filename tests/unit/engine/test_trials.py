@@ -363,3 +363,30 @@ def test_commands_that_killed_are_refused_at_last(site: Any) -> None:
             pass
     finally:
         engine._suspects.stop()
+
+
+def test_a_request_that_is_refused_harms_nobody(site: Any) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    key = ("command", "a-request")
+    _dies(site, execution_id, key)
+    engine = Life(site).engine
+    engine._suspects.start()
+    try:
+        with (
+            pytest.raises(exc.NotAllowedException),
+            engine._suspects.trying(execution_id, key),
+        ):
+            raise exc.NotAllowedException("No.")
+    finally:
+        engine._suspects.stop()
+    assert (_suspects(site), _begun(site)) == (frozenset(), {})
+
+
+def test_two_processes_note_the_same_at_once(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    execution_id = site.start(Life(site).engine, ASKING)
+    _dies(site, execution_id, ("event", "e"))
+    with monkeypatch.context() as patch:
+        # the other one's transaction has not ended when this one looks
+        patch.setattr(handlings, "begun", lambda *_: {})
+        _dies(site, execution_id, ("event", "e"))
+    assert _begun(site)["e"] == 1
