@@ -239,6 +239,7 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (requests.exceptions.ContentDecodingError, "the answer could not be decoded"),
     (urllib3.exceptions.DecodeError, "the answer could not be decoded"),
     (urllib3.exceptions.ProtocolError, "the connection was broken"),
+    (ValueError, "the URL of a redirect, or another part of the answer, is not valid"),
 )
 
 

@@ -12,6 +12,7 @@ from mistral.actions import http_content
 from mistral.actions.base import ServicedAction
 from mistral.actions.egress_http import HTTPRequest
 from mistral.actions.files import file_within
+from mistral.actions.secret_inputs import by_name
 from mistral_lib.actions import ActionContext, ActionException, Result, Secret
 
 _Whole, _Named = Secret(), Secret(by_name=True)
@@ -108,14 +109,19 @@ class MistralHTTPAction(HTTPAction):
 
 
 def answer_of(response: requests.Response) -> dict[str, Any]:
-    """The action's result: the answer as plain data."""
+    """The action's result: the answer as plain data.
+
+    Its URLs hide what that of the input does: they repeat it.
+    """
+    asked = (response.history or [response])[0].url
+    shown = by_name if by_name(asked) is not asked else str
     return {
         "content": http_content.decoded(response.content, response.headers.get("Content-Type", "")),
         "status": response.status_code,
         "headers": dict(response.headers.items()),
-        "url": response.url,
+        "url": shown(response.url),
         "history": [
-            {"status": step.status_code, "url": step.url, "reason": step.reason}
+            {"status": step.status_code, "url": shown(step.url), "reason": step.reason}
             for step in response.history
         ],
         "encoding": response.encoding,

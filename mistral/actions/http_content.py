@@ -29,8 +29,9 @@ def decoded(body: bytes, content_type: str) -> Any:
     usual = "iso-8859-1" if content_type.lower().startswith("text/") else "utf-8"
     for text in _texts(body, declared, usual):
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            # only what can be kept as it is: no NaN, and nothing nested too deeply
+            return json.parse(text)
+        except ValueError:
             continue
     return body.decode(declared or usual, "replace")
 

@@ -242,11 +242,20 @@ def test_failures_have_words_and_quote_nothing(open_services: ActionServices) ->
         (f"ftp://example.org/{secret}", "only http and https"),
         (f"no-scheme/{secret}", "no scheme"),
         (f"http://{'a' * 300}.example/{secret}", "name is not valid"),
+        (f"http://[::1/{secret}", "URL is not valid"),
     ):
         with pytest.raises(ActionException, match="Failed to send HTTP request: ") as caught:
             run(HTTPAction(url, auth=f"u:{secret}", headers={"X": secret}), open_services)
         assert words in str(caught.value)
         assert secret not in str(caught.value)
+
+
+def test_a_redirect_to_no_url_has_words(
+    target: Any, respond: Any, open_services: ActionServices
+) -> None:
+    target.routes["/"] = respond(302, b"", {"Location": "http://[::1"})
+    with pytest.raises(ActionException, match="the URL of a redirect, or another part of the answ"):
+        run(HTTPAction(target.url), open_services)
 
 
 def test_tls_failures_have_words(target: Any, open_services: ActionServices) -> None:
@@ -335,6 +344,20 @@ def test_only_harmless_headers_follow_a_redirect_to_another_host(
         )
 
 
+def test_the_url_of_a_result_shows_no_more_than_that_of_the_input(
+    target: Any, respond: Any, open_services: ActionServices
+) -> None:
+    at = target.url.replace("//", "//ann:s3cr3t@")
+    target.routes["/a"] = respond(302, b"", {"Location": "/b?token=t0k3n"})
+    for url, params in ((f"{at}/a", None), (f"{target.url}/a", {"api_key": "k3y", "x": "1"})):
+        data = run(HTTPAction(url, params=params), open_services).data
+        told = json.dumps([data["url"], data["history"]])
+        assert not {word for word in ("s3cr3t", "k3y", "t0k3n") if word in told}
+        assert data["url"].endswith("/b?token=***")
+    # where the request has none, what the other side says is its answer
+    assert run(HTTPAction(f"{target.url}/a"), open_services).data["url"].endswith("/b?token=t0k3n")
+
+
 def test_cookies_stay_on_their_host(
     target: Any, respond: Any, open_services: ActionServices
 ) -> None:
@@ -393,6 +416,12 @@ def test_json_is_decoded_by_its_charset(
         ("text/html", b"caf\xe9", "café"),
         ("text/plain; charset=gbk", "中".encode("gbk"), "中"),
         ("", b"caf\xe9", "caf\ufffd"),
+        # what can't be kept as it is stays text
+        ("application/json", b'{"k": NaN}', '{"k": NaN}'),
+        ("application/json", b"[1e999]", "[1e999]"),
+        ("application/json", b"[" * 250 + b"]" * 250, "[" * 250 + "]" * 250),
+        ("application/json", b"[" * 150 + b"]" * 150, json.loads("[" * 150 + "]" * 150)),
+        ("application/json; charset=utf-16", "[Infinity]".encode("utf-16"), "[Infinity]"),
     ],
 )
 def test_what_is_declared_wrongly_is_read_as_far_as_possible(
