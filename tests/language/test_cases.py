@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import language_checks
 import pytest
 import yaml
-from language_cases import CaseFile, Runs
+from language_cases import CaseFile, Runs, uncovered
 
 KEYS = {
     *("area", "summary", "rows", "environments", "definitions"),
@@ -16,6 +18,15 @@ KEYS = {
 }
 HERE = Path(__file__).parent
 FILES = CaseFile.all_in(HERE / "cases")
+
+
+def _read(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((HERE / name).read_text(encoding="utf-8"))
+    return found
+
+
+ROWS = _read("rows.yaml")
+ELSEWHERE = _read("elsewhere.yaml")
 
 
 @pytest.mark.timeout(180)
@@ -31,5 +42,23 @@ def test_a_case_asks_only_for_what_is_looked_at(file: CaseFile) -> None:
     for wanted in (told.get("expect"), told.get("expect_if_started"), *steps):
         assert not language_checks.unknown_keys(wanted or {})
     assert set(told) <= KEYS
-    assert file.rows, "a case names the rows that it pins"
-    assert set(file.rows) <= set(yaml.safe_load((HERE / "rows.yaml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("file", FILES, ids=[file.name for file in FILES])
+def test_a_case_names_the_rows_that_it_pins(file: CaseFile) -> None:
+    assert file.rows
+    assert set(file.rows) <= ROWS.keys()
+
+
+def test_every_row_is_pinned() -> None:
+    assert uncovered(FILES, ROWS) == [
+        row for row in ROWS if row in ELSEWHERE["pinned"] or row in ELSEWHERE["unpinned"]
+    ], "each row has a case, or stands in elsewhere.yaml"
+    assert ELSEWHERE["pinned"].keys().isdisjoint(ELSEWHERE["unpinned"])
+
+
+@pytest.mark.parametrize("test", sorted(set(ELSEWHERE["pinned"].values())))
+def test_what_pins_a_row_elsewhere_exists(test: str) -> None:
+    path, _, name = test.partition("::")
+    tree = ast.parse((HERE.parents[1] / path).read_text(encoding="utf-8"))
+    assert name in [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]

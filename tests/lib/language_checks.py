@@ -13,7 +13,13 @@ _ATTRIBUTES = {
     "state",
     *("state_info", "output", "input", "tags", "description", "type"),
     *("published", "published_global", "result"),
-    *("state_info_contains", "output_contains", "params_contains", "result_contains"),
+    *(
+        "state_info_contains",
+        "state_info_lacks",
+        "output_contains",
+        "params_contains",
+        "result_contains",
+    ),
     *("output_text", "result_text", "shows"),
 }
 _OF_EXECUTIONS = {"output_lacks", "min_seconds", "workflow", "workflow_index", "subs"}
@@ -77,6 +83,8 @@ def _attributes(wanted: Mapping[str, Any], row: Mapping[str, Any], what: str) ->
     for fragment in as_list(wanted.get("state_info_contains", [])):
         text = str(row.get("state_info") or "")
         assert fragment.lower() in text.lower(), f"state_info of {what} lacks {fragment!r}: {text}"
+    for fragment in wanted.get("state_info_lacks", ()):
+        assert fragment not in str(row["state_info"]), f"state_info of {what}: {row['state_info']}"
     for name in ("output", "params", "result"):
         if f"{name}_contains" in wanted:
             _contains(wanted[f"{name}_contains"], row.get(name), f"{name} of {what}")
