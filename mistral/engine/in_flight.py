@@ -14,7 +14,9 @@ import fcntl
 import logging
 import mmap
 import os
+import stat
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,6 +28,7 @@ LOG = logging.getLogger(__name__)
 _SLOTS: Final = 128
 _SLOT_SIZE: Final = 4096
 _END: Final = b"\0"
+_KEPT_SECONDS: Final = 7 * 24 * 3600
 
 Key = tuple[str, str]
 
@@ -84,6 +87,7 @@ class InFlight:
             # who finds it without a lock takes this process for dead
             fcntl.flock(self._file, fcntl.LOCK_EX)
             self._path = hidden.rename(path)
+            self._forget_old()
         except OSError as error:
             LOG.warning("What an engine dies of will not be known: %s", error)
             self._map = None
@@ -133,12 +137,23 @@ class InFlight:
             for path in dead:
                 path.unlink(missing_ok=True)
 
+    def _forget_old(self) -> None:
+        """Installations whose engines never come back leave files behind."""
+        for path in self._directory.glob("handling-*") if self._directory else ():
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - _KEPT_SECONDS:
+                    with path.open("rb") as file:
+                        if _is_abandoned(file, path):
+                            path.unlink()
+
     def _files(self) -> list[Path]:
         return sorted(self._directory.glob(f"{self._prefix}*")) if self._directory else []
 
 
 def _check_owner(directory: Path) -> None:
-    if directory.stat().st_uid != os.getuid():
+    """Among temporary files anybody may have made it."""
+    is_shared = directory.parent.stat().st_mode & stat.S_ISVTX
+    if is_shared and directory.stat().st_uid != os.getuid():
         raise PermissionError(f"{directory} belongs to somebody else")
 
 

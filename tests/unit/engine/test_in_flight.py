@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -90,3 +91,16 @@ def test_a_directory_that_cannot_be_used_is_no_hindrance(tmp_path: Path) -> None
         with notes.handling("w", [("event", "1")]):
             assert _found(notes) == set()
         notes.close()
+
+
+def test_what_nobody_asks_for_is_removed_after_a_week(tmp_path: Path) -> None:
+    _die(tmp_path)
+    (path,) = tmp_path.iterdir()
+    other = InFlight(tmp_path, "b")
+    other.open()
+    assert path.exists()
+    other.close()
+    os.utime(path, (0, 0))
+    other.open()
+    other.close()
+    assert not path.exists()
