@@ -112,7 +112,8 @@ class ApiRequest(webob.BaseRequest):
     def _check_size(self, size: int) -> None:
         if 0 <= self.body_limit < size:
             raise exc.RequestTooLargeException(
-                f"Request body is larger than the limit of {self.body_limit} bytes."
+                f"Request body is larger than the limit of {self.body_limit} bytes "
+                "([api] max_request_body_size)."
             )
 
     def text_body(self) -> str:

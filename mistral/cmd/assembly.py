@@ -222,6 +222,7 @@ class Components:
                 connections=conf.api.max_connections,
                 connections_per_address=conf.api.max_connections_per_address,
                 unbounded_addresses=tuple(conf.api.unbounded_addresses),
+                header_size=conf.api.max_request_header_size,
                 header_timeout=conf.api.header_timeout,
                 body_size=conf.api.max_request_body_size,
                 body_timeout=conf.api.body_timeout,

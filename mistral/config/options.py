@@ -265,6 +265,12 @@ API_OPTS: list[cfg.Opt] = [
         help="Addresses and networks that max_connections_per_address is not for: proxies, "
         "through which many clients come.",
     ),
+    cfg.IntOpt(
+        "max_request_header_size",
+        default=64 * 1024,
+        min=1024,
+        help="Bytes a request's header may have; a larger one is answered 431.",
+    ),
     cfg.FloatOpt(
         "header_timeout",
         default=20.0,

@@ -111,7 +111,9 @@ class Gateway:
     @property
     def _too_large(self) -> Refusal:
         return Refusal(
-            413, f"Request body is larger than the limit of {self._bounds.body_size} bytes."
+            413,
+            f"Request body is larger than the limit of {self._bounds.body_size} bytes "
+            "([api] max_request_body_size).",
         )
 
     # handling

@@ -178,7 +178,9 @@ class RequestProtocol(HttpToolsProtocol):
     @property
     def _too_large(self) -> Refusal:
         return Refusal(
-            431, f"The header is larger than the limit of {self._bounds.header_size} bytes."
+            431,
+            f"The header is larger than the limit of {self._bounds.header_size} bytes "
+            "([api] max_request_header_size).",
         )
 
     def _check_head(self) -> None:
