@@ -13,7 +13,7 @@ import functools
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from mistral import exceptions as exc
@@ -57,8 +57,14 @@ class Hosts:
     allowed: tuple[str, ...] = ()
 
     @classmethod
-    def bound_to(cls, host: str, port: int, allowed: Iterable[str] = ()) -> Hosts:
+    def bound_to(cls, host: str, port: int, allowed: Collection[str] = ()) -> Hosts:
         """Those of a server with this bind address: it, localhost and the machine's names."""
+        for entry in allowed:
+            if entry != ALL and parse_place(entry) is None:
+                raise exc.ConfigurationError(
+                    f"[api] allowed_hosts: '{entry}' is no host: write name, name:port, [IPv6 "
+                    "address], or a single * for all."
+                )
         is_on_all = host in _ANY_ADDRESS
         names = {socket.gethostname(), socket.getfqdn()}
         own = {name.lower() for name in names | (set() if is_on_all else {host})}

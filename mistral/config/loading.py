@@ -144,8 +144,23 @@ def _parse(
             raise
         last = (complaint.getvalue().strip().splitlines() or ["bad command line"])[-1]
         raise ConfigurationError(last.removeprefix(f"{prog}: error: ")) from None
+    except UnicodeDecodeError as broken:
+        path = _file_with(broken.object, argv, files, directories)
+        raise ConfigurationError(f"{path} is not UTF-8 text: {broken.reason}.") from broken
     except (cfg.Error, OSError, ValueError) as broken:
         raise ConfigurationError(_one_line(broken)) from broken
+
+
+def _file_with(
+    content: bytes, argv: Sequence[str], files: Sequence[str], directories: Sequence[str]
+) -> str:
+    """The configuration file that has this content, for the library doesn't tell."""
+    words = [word.rpartition("=")[2] for word in argv]
+    for place in map(pathlib.Path, (*words, *files, *directories)):
+        for path in (place, *sorted(place.glob("*.conf"))):
+            if path.is_file() and content in path.read_bytes():
+                return str(path)
+    return "A configuration file"
 
 
 def _print_completion(call: Callable[..., None], shell: str, prog: str) -> NoReturn:

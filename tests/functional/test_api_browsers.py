@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mistral.api.browsers import Hosts
+from mistral.exceptions import ConfigurationError
 
 DOCUMENT = "version: '2.0'\nw: {tasks: {t: {action: std.noop}}}\n"
 HERE = "127.0.0.1:8989"
@@ -111,6 +112,12 @@ def test_pages_that_an_operator_welcomes(make_api: Callable[..., Any], origin: s
     assert api("GET", "/v2", Host="dash.example:1", **headers).status_int == 403
     headers["Origin"] = "https://dash.example"
     assert api("GET", "/v2", Host=HERE, **headers).status_int == 403
+
+
+@pytest.mark.parametrize("entry", ["http://x.example", "x.example/", "*.example", "::1", "a b", ""])
+def test_an_entry_that_names_no_host_is_a_mistake(entry: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"\[api\] allowed_hosts: .* is no host"):
+        Hosts.bound_to("127.0.0.1", 8989, ["good.example", entry])
 
 
 def test_all_hosts(make_api: Callable[..., Any]) -> None:

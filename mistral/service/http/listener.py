@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import logging
 import socket
 import ssl
@@ -108,7 +109,7 @@ class Listener:
         else:
             greeting = self._loop.create_task(self._greet(sock, place))
             self._greetings.add(greeting)
-            greeting.add_done_callback(self._greetings.discard)
+            greeting.add_done_callback(functools.partial(self._greeted, sock, place))
             place.close = greeting.cancel
         return True
 
@@ -142,8 +143,20 @@ class Listener:
                 ssl_handshake_timeout=None if tls is None else bounds.header_timeout,
                 ssl_shutdown_timeout=None if tls is None else _TLS_GOODBYE,
             )
-        except (OSError, asyncio.CancelledError) as error:
-            # its protocol has never seen it
+        except OSError as error:
             LOG.debug("A connection came to nothing: %s", error)
-            sock.close()
-            place.is_gone()
+            _give_up(sock, place)
+
+    def _greeted(
+        self, sock: socket.socket, place: Connection, greeting: asyncio.Task[None]
+    ) -> None:
+        self._greetings.discard(greeting)
+        if greeting.cancelled():
+            # perhaps before its first step, so it could not do this itself
+            _give_up(sock, place)
+
+
+def _give_up(sock: socket.socket, place: Connection) -> None:
+    """Close what no protocol has seen."""
+    sock.close()
+    place.is_gone()

@@ -147,7 +147,11 @@ def _tls_context(files: TlsFiles) -> ssl.SSLContext:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=files.ca)
         context.load_cert_chain(files.certificate, files.key)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"[ssl] The files can't be used: {error}") from error
+        named = f"cert_file {files.certificate}, key_file {files.key}"
+        named += f", ca_file {files.ca}" if files.ca else ""
+        raise ConfigurationError(
+            f"[ssl] One of these can't be used, or they don't fit together: {named}: {error}"
+        ) from error
     if files.ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -175,6 +175,17 @@ def test_a_mistake_in_a_file_is_one_line(file: Path, content: str, complaint: st
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("is_in_directory", [False, True])
+def test_a_file_that_is_no_text_is_named(file: Path, tmp_path: Path, is_in_directory: bool) -> None:
+    other = tmp_path / "good.conf"
+    other.write_text("[api]\nport = 1\n")
+    file.write_text("[api]\nport = 1\n", "utf-16")
+    line = ["--config-file", str(other)]
+    line += ["--config-dir", str(file.parent)] if is_in_directory else [f"--config-file={file}"]
+    with pytest.raises(ConfigurationError, match=f"^{file} is not UTF-8 text"):
+        config.load(line)
+
+
 @pytest.mark.parametrize(
     ("line", "complaint"),
     [

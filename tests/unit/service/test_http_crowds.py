@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import resource
@@ -134,6 +135,23 @@ def test_who_waits_longest_gives_place(
         assert hear(silent[0]) == b""
         app.gate.set()
         assert busy.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_who_gives_place_at_once_is_closed_at_once(
+    app: Echo, clients: Callable[..., list[socket.socket]]
+) -> None:
+    """Many may come together, and be given up before anything else was done for them."""
+    come = threading.Event()
+    gc.disable()
+    try:
+        with served(app, Bounds(connections=2)) as server:
+            server._loop.call_soon_threadsafe(come.wait, PATIENCE)
+            early = clients(server, 20, b"")
+            come.set()
+            assert parsed(talk(server, ASK)).status == 200
+            assert [hear(client) for client in early[:18]] == [b""] * 18
+    finally:
+        gc.enable()
 
 
 def test_requests_that_are_handled_are_never_given_up(
