@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Set
 from typing import Any
 
 from mistral.expressions.context import DataContext
@@ -21,8 +21,11 @@ _BUILT_FACTOR = 4
 #: characters that one search may compare; less than half a second
 _MAX_COMPARED = 200_000_000
 _SMALL_TEXT = 200
+#: elements of a set, or keys, for which Python's tables have the same place
+_MAX_COLLISIONS = 1000
 #: how many times longer an evaluation may take when it has to wait for others
 _PATIENCE = 1.5
+_HASHED = (Set, Mapping)
 _LOOK_AGAIN = 0.05
 
 
@@ -125,7 +128,14 @@ class Evaluation:
                 self.charge(self.size_of(value))
         elif kind is not bool and kind is not float and value is not None:
             self.charge(self._measures().of_built(value))
+            if isinstance(value, _HASHED) and len(value) > _MAX_COLLISIONS:
+                self._check_collisions(value)
         return value
+
+    def _check_collisions(self, value: Collection[Any]) -> None:
+        """Numbers can be chosen so that each has to be compared with all others."""
+        if len(value) - len(set(map(hash, value))) > _MAX_COLLISIONS:
+            raise BudgetExceededError("too many of these numbers have the same hash")
 
     def returned(self, value: Any) -> Any:
         """Count what a function returned; an iterator counts what it will yield."""

@@ -8,7 +8,7 @@ counted. Those that could build much or compute long within one call are measure
 from __future__ import annotations
 
 import json as python_json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,7 @@ EVALUATION = "the evaluation"
 
 _MAX_INDENT = 16
 _ESCAPED = 6
+_MAX_PARTS = 16
 #: what takes quadratic time, or much for each character
 SHORT: Mapping[str, int] = MappingProxyType(
     {
@@ -70,7 +71,7 @@ def guarded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(context: Context, value: Any, *args: Any, **kwargs: Any) -> Any:
         evaluation = evaluation_of(context)
         evaluation.check_time()
-        if isinstance(value, str) and name in _ITERATING:
+        if isinstance(value, (str, bytes)) and name in _ITERATING:
             evaluation.check_elements(len(value))
         if shortest is not None and evaluation.size_of(value) > 2 * shortest:
             raise BudgetExceededError(f"the filter '{name}' takes at most {shortest} characters")
@@ -169,6 +170,22 @@ def _round(evaluation: Evaluation, value: Any, precision: int = 0, method: str =
     measures.rounded(evaluation, value, precision)
 
 
+def _by_attribute(place: int | None) -> Before:
+    """Filters that look up a path, or several, in each element."""
+
+    def before(evaluation: Evaluation, value: Any, *args: Any, **kwargs: Any) -> None:
+        path = kwargs.get("attribute")
+        if place is not None and len(args) > place:
+            path = args[place]
+        parts = 1 + path.count(".") + path.count(",") if isinstance(path, str) else 1
+        if parts > _MAX_PARTS:
+            raise BudgetExceededError(f"an attribute has at most {_MAX_PARTS} parts")
+        if isinstance(value, Sized):
+            evaluation.check_elements(len(value) * parts)
+
+    return before
+
+
 def _tojson(evaluation: Evaluation, value: Any, indent: int | None = None) -> None:
     evaluation.check_bytes(_ESCAPED * evaluation.size_of(value))
 
@@ -182,17 +199,27 @@ BEFORE: Mapping[str, Before] = MappingProxyType(
         "escape": _escape,
         "float": _number,
         "forceescape": _escape,
+        "groupby": _by_attribute(0),
         "indent": _indent,
         "int": _number,
+        "join": _by_attribute(1),
         "lower": _case,
+        "map": _by_attribute(None),
+        "max": _by_attribute(1),
+        "min": _by_attribute(1),
+        "rejectattr": _by_attribute(0),
         "replace": _replace,
         "round": _round,
+        "selectattr": _by_attribute(0),
         "slice": _slice,
+        "sort": _by_attribute(2),
         "string": measures.as_text,
+        "sum": _by_attribute(0),
         "title": _case,
         "tojson": _tojson,
         "trim": _trim,
         "truncate": _truncate,
+        "unique": _by_attribute(1),
         "upper": _case,
         "wordwrap": _wordwrap,
         "xmlattr": _xmlattr,

@@ -6,8 +6,9 @@ behind the data.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -18,9 +19,14 @@ from mistral.expressions.budget import Evaluation
 
 Before = Callable[..., None]
 
-#: widths of seven digits, and widths that come from elsewhere; both patterns take linear time
-_WIDE = re.compile(r"\{[^{}]*(?:\d{7}|\{)")
-_WIDE_PERCENT = re.compile(r"%(?:\([^()]*\))?[-+ #0]*(?:\d{7}|\*|\d*\.(?:\d{7}|\*))")
+#: widths and precisions; all patterns take linear time
+_FIELD = re.compile(r"\{([^{}]*)")
+_NUMBER = re.compile(r"\d+")
+_NESTED = re.compile(r"\{[^{}]*\{")
+_PERCENT = re.compile(r"%(?:\([^()]*\))?[-+ #0]*(\d*)(?:\.(\d*))?")
+_PERCENT_FROM_ELSEWHERE = re.compile(r"%(?:\([^()]*\))?[-+ #0]*\d*\.?\*")
+#: no width that is short enough has more digits
+_MAX_DIGITS = 9
 _ENCODINGS = frozenset({"utf-8", "utf8", "ascii", "latin-1"})
 
 
@@ -37,19 +43,33 @@ def check(evaluation: Evaluation, owner: Any, name: str, args: Any, kwargs: Any)
 
 def formatted(evaluation: Evaluation, text: str, *args: Any, **kwargs: Any) -> None:
     """A text into which values are pasted."""
-    _filled(evaluation, text, _WIDE.search(text.replace("{{", "")) is not None, args, kwargs)
+    fields = text.replace("{{", "")
+    if _NESTED.search(fields):
+        evaluation.check_bytes(math.inf)
+    widths = (number for field in _FIELD.findall(fields) for number in _NUMBER.findall(field))
+    _filled(evaluation, text, widths, args, kwargs)
 
 
 def formatted_by_percent(evaluation: Evaluation, text: str, *args: Any, **kwargs: Any) -> None:
     """The same in the older notation."""
-    _filled(evaluation, text, _WIDE_PERCENT.search(text) is not None, args, kwargs)
+    if _PERCENT_FROM_ELSEWHERE.search(text):
+        evaluation.check_bytes(math.inf)
+    widths = (number for pair in _PERCENT.findall(text) for number in pair)
+    _filled(evaluation, text, widths, args, kwargs)
 
 
-def _filled(evaluation: Evaluation, text: str, is_wide: bool, args: Any, kwargs: Any) -> None:
-    if is_wide:
-        evaluation.check_bytes(float("inf"))
+def _filled(
+    evaluation: Evaluation, text: str, widths: Iterable[str], args: Any, kwargs: Any
+) -> None:
     largest = max((evaluation.size_of(arg) for arg in (*args, *kwargs.values())), default=0)
-    evaluation.check_bytes(len(text) + (text.count("{") + text.count("%")) * largest)
+    pasted = (text.count("{") + text.count("%")) * largest
+    evaluation.check_bytes(len(text) + pasted + sum(map(_width, widths)))
+
+
+def _width(digits: str) -> float:
+    if len(digits) > _MAX_DIGITS:
+        return math.inf
+    return int(digits or 0)
 
 
 def _free(evaluation: Evaluation, owner: Any, *args: Any, **kwargs: Any) -> None:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import BuiltinFunctionType, MethodType
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.runtime import Context, LoopContext
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Cycler, missing
+from jinja2.utils import Cycler, Joiner, missing
 from jinja2.visitor import NodeTransformer
 
 from mistral.expressions import jinja_methods, measures
@@ -30,6 +31,13 @@ from mistral.expressions.plain import to_plain
 _LIMITED = "limited loop"
 _GLUED = "glued text"
 _BUILT = "built container"
+#: what the template itself has made, or was made of it
+_OWN = (Macro, BlockReference, LoopContext, Joiner, jinja2.Undefined)
+#: what Jinja hands through to functions that take the context
+_JINJAS = ("_loop_vars", "_block_vars")
+_TEXTS = (str, bytes)
+#: tuples and mappings that Jinja makes of the arguments of macros
+_GATHERED = ("varargs", "kwargs")
 
 
 class Undefined(jinja2.StrictUndefined):
@@ -66,8 +74,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters[_LIMITED] = _limited
         self.filters[_GLUED] = _glued
         self.filters[_BUILT] = _built
+        self.globals["dict"] = _dict
         for name, function in functions.items():
             self.globals[name] = self.filters[name] = _adapt(function)
+        self._open = frozenset(self.globals.values())
 
     def budgeted(self, template: nodes.Template) -> nodes.Template:
         """Put the checks into a parsed template."""
@@ -77,15 +87,23 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """Calls look at the clock; methods of values at what they would build."""
         evaluation = evaluation_of(context)
         evaluation.check_time()
+        self._check_call(evaluation, obj, args, kwargs)
+        result = super().call(context, obj, *args, **kwargs)
+        if isinstance(result, Cycler):
+            evaluation.built(result.items)
+        return evaluation.returned(result)
+
+    def _check_call(self, evaluation: Evaluation, obj: Any, args: Any, kwargs: Any) -> None:
         method = getattr(obj, "__wrapped__", obj)  # the sandbox wraps str.format
         if isinstance(method, (BuiltinFunctionType, MethodType)):
             owner = method.__self__
             if not isinstance(owner, (LoopContext, Cycler)):
-                jinja_methods.check(evaluation, owner, method.__name__, args, kwargs)
-        result = super().call(context, obj, *args, **kwargs)
-        return (
-            evaluation.counted(result) if isinstance(result, Iterator) else evaluation.built(result)
-        )
+                given = {name: value for name, value in kwargs.items() if name not in _JINJAS}
+                jinja_methods.check(evaluation, owner, method.__name__, args, given)
+            return
+        is_open = isinstance(obj, (FunctionType, type)) and obj in self._open
+        if not is_open and not isinstance(obj, _OWN):
+            raise SecurityError("a value of this type can't be called")
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Operators measure what they would build."""
@@ -111,6 +129,16 @@ class _Budgeting(NodeTransformer):
     def visit_Concat(self, node: nodes.Concat) -> nodes.Expr:
         node = self.generic_visit(node)  # type: ignore[assignment]
         return _filter(nodes.List(node.nodes, lineno=node.lineno), _GLUED)
+
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Expr:
+        """A slice is a copy."""
+        is_slice = isinstance(node.arg, nodes.Slice)
+        node = self.generic_visit(node)  # type: ignore[assignment]
+        return _filter(node, _BUILT) if is_slice else node
+
+    def visit_Name(self, node: nodes.Name) -> nodes.Expr:
+        is_gathered = node.name in _GATHERED and node.ctx == "load"
+        return _filter(node, _BUILT) if is_gathered else node
 
     def visit_List(self, node: nodes.List) -> nodes.Expr:
         return self._literal(node, node.items)
@@ -142,6 +170,13 @@ def _shown(context: Context, value: Any) -> Any:
 @jinja2.pass_context
 def _built(context: Context, value: Any) -> Any:
     return evaluation_of(context).built(value)
+
+
+@jinja2.pass_context
+def _dict(context: Context, pairs: Any = (), /, **named: Any) -> dict[Any, Any]:
+    """Python's own takes all pairs at once, and has methods that change data."""
+    items = pairs.items() if isinstance(pairs, Mapping) else pairs
+    return dict(evaluation_of(context).counted(iter(items)), **named)
 
 
 @jinja2.pass_context
@@ -197,11 +232,11 @@ def _check_operands(evaluation: Evaluation, operator: str, left: Any, right: Any
     if operator == "*":
         measures.product(evaluation, left, right)
         for times, value in ((left, right), (right, left)):
-            if isinstance(times, int) and isinstance(value, str):
+            if isinstance(times, int) and isinstance(value, _TEXTS):
                 measures.repeated_text(evaluation, value, times)
             elif isinstance(times, int) and isinstance(value, (list, tuple)):
                 measures.repeated_list(evaluation, value, times)
-    elif operator == "+" and isinstance(left, str) and isinstance(right, str):
+    elif operator == "+" and isinstance(left, _TEXTS) and isinstance(right, _TEXTS):
         evaluation.check_bytes(evaluation.size_of(left) + evaluation.size_of(right))
     elif operator == "+" and isinstance(left, (list, tuple)) and isinstance(right, (list, tuple)):
         evaluation.check_elements(len(left) + len(right))
@@ -209,3 +244,5 @@ def _check_operands(evaluation: Evaluation, operator: str, left: Any, right: Any
         measures.power(evaluation, left, right)
     elif operator == "%" and isinstance(left, str):
         jinja_methods.formatted_by_percent(evaluation, left, right)
+    elif operator == "%" and isinstance(left, bytes):
+        raise TypeError("only texts can be formatted")

@@ -66,7 +66,7 @@ def replaced(
     evaluation.check_bytes(width * (len(text) + times * (len(new) - len(old))))
 
 
-def repeated_text(evaluation: Evaluation, text: str, times: int) -> None:
+def repeated_text(evaluation: Evaluation, text: str | bytes, times: int) -> None:
     """The same text again and again."""
     evaluation.check_bytes((sys.getsizeof(text) - sys.getsizeof("")) * times)
 

@@ -40,7 +40,7 @@ class Sizes:
 
     def of(self, value: Any) -> int:
         """About the bytes of a value, which is a part of the data, or was measured when built."""
-        if isinstance(value, str):
+        if isinstance(value, (str, bytes)):
             return sys.getsizeof(value)
         if isinstance(value, int):
             return _SCALAR if -_SMALL < value < _SMALL else sys.getsizeof(value)

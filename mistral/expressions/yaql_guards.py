@@ -245,6 +245,15 @@ def _indexes(evaluation: Evaluation, collection: Iterable[Any], value: Any) -> I
             yield index
 
 
+def _to_set(evaluation: Evaluation, collection: Iterable[Any]) -> frozenset[Any]:
+    """Each element may have to be compared with many others."""
+    return frozenset(evaluation.counted(iter(collection)))
+
+
+def _to_dict(evaluation: Evaluation, pairs: Iterable[Any], engine: Any) -> Any:
+    return collections.dict__(evaluation.counted(iter(pairs)), engine)
+
+
 def _property(evaluation: Evaluation, get: Callable[..., Any], value: Any, name: str) -> Any:
     """Times and the like have properties; of everything else YAQL would name a function."""
     try:
@@ -268,7 +277,9 @@ INSTEAD: Mapping[Any, Callable[..., Any]] = MappingProxyType(
     {
         collections.contains: _contains,
         collections.contains_value: _contains_value,
+        collections.dict__: _to_dict,
         collections.in_: _is_in,
+        collections.to_set: _to_set,
         queries.index_of: _index_of,
         queries.last_index_of: _last_index_of,
         strings.join: _join,

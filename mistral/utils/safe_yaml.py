@@ -22,10 +22,12 @@ MAX_CHARACTERS = 4 * 1024 * 1024
 #: the pure Python parser takes some five seconds for that
 MAX_CHARACTERS_OF_PYTHON = 1024 * 1024
 MAX_DIGITS = 400
+MAX_LONG_KEYS = 1000
+_LONG_KEY = 16
 _NO_FOLDING = 1_000_000
 
 _TAG = "tag:yaml.org,2002:"
-_SIMPLE = ("null", "str", "seq", "map")
+_SIMPLE = ("null", "str", "seq")
 _NOT_IMPLICIT = (_TAG + "timestamp", _TAG + "value")
 # Tabs, byte order marks within the text, "!" alone and "#" right after a block scalar's header
 # are read by both, but differently.
@@ -53,10 +55,25 @@ def _scalar(name: str) -> Any:
     return constructor
 
 
+def _mapping(loader: Any, node: yaml.Node) -> Any:
+    """Long numbers can be chosen so that each has to be compared with all the others."""
+    if isinstance(node, yaml.MappingNode):
+        long = sum(key.tag == _TAG + "int" and len(key.value) >= _LONG_KEY for key, _ in node.value)
+        if long > MAX_LONG_KEYS:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"more than {MAX_LONG_KEYS} keys of a mapping are long numbers",
+                node.start_mark,
+            )
+    return yaml.SafeLoader.yaml_constructors[_TAG + "map"](loader, node)
+
+
 _JSON_CONSTRUCTORS: dict[str | None, Any] = {
     None: yaml.SafeLoader.yaml_constructors[None],
     **{_TAG + name: yaml.SafeLoader.yaml_constructors[_TAG + name] for name in _SIMPLE},
     **{_TAG + name: _scalar(name) for name in ("bool", "int", "float")},
+    _TAG + "map": _mapping,
 }
 
 

@@ -50,6 +50,7 @@ def test_reads(text: str, data: object) -> None:
         ("a: !!bool x", "not a value of type bool"),
         ("a: " + "9" * 5000, "digits"),
         ("a: 1" + ":1" * 5000, "digits"),
+        ("a: {" + "".join(f"{n * (2**61 - 1)}: 1, " for n in range(1, 2000)) + "}", "long numbers"),
         ("? [a]\n: 1", "unhashable"),
         ("a: \x00", "not allowed"),
         ("a: \ud800", "not allowed"),
