@@ -201,7 +201,8 @@ def readable_failures(host: str, deadline: Deadline, option: str) -> Iterator[No
         raise ActionException(f"The ssh connection to {host} failed: {exc}.") from None
     except (paramiko.SSHException, OSError, EOFError, UnicodeError) as exc:
         unknown = "not found in known_hosts" in str(exc)
-        why = "its key is not known" if unknown else type(exc).__name__
+        reason = exc.strerror if isinstance(exc, OSError) else None
+        why = "its key is not known" if unknown else reason or type(exc).__name__
         if deadline.is_over:
             why = f"it took longer than {deadline.seconds:g} seconds ({_SECTION} {option})"
         raise ActionException(f"The ssh connection to {host} failed: {why}.") from None

@@ -171,7 +171,9 @@ def yaml_parse(context: DataContext, text: str) -> Any:
         if error.place is None:
             what = "the text is not YAML, too long or nested too deeply"
         else:
-            what = "the text is not YAML in line {}, column {}".format(*error.place)
+            what = "the text is not YAML of JSON's values in line {}, column {}".format(
+                *error.place
+            )
         raise EvaluationException(what) from None
 
 

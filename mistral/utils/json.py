@@ -121,7 +121,7 @@ def _parse(text: str | bytes) -> Any:
             return orjson.loads(text)
         except orjson.JSONDecodeError:
             pass
-    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 
 def _refuse_constant(word: str) -> NoReturn:
@@ -133,6 +133,15 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"the number {digits[:40]} is too large")
     return number
+
+
+def _whole(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError(
+            f"the number {digits[:40]}... has too many digits: {len(digits)}"
+        ) from None
 
 
 def _too_deep() -> ValueError:

@@ -12,6 +12,7 @@ the Python parser, so that the errors are its own, too. Nesting is capped becaus
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, ClassVar
 
@@ -46,11 +47,17 @@ def _scalar(name: str) -> Any:
                 None, None, f"a number has more than {MAX_DIGITS} digits", node.start_mark
             )
         try:
-            return construct(loader, node)
+            value = construct(loader, node)
         except (ValueError, LookupError, OverflowError) as error:
             raise yaml.constructor.ConstructorError(
                 None, None, f"this is not a value of type {name}", node.start_mark
             ) from error
+        if isinstance(value, float) and not math.isfinite(value):
+            # JSON would make null of it
+            raise yaml.constructor.ConstructorError(
+                None, None, "a number is not finite", node.start_mark
+            )
+        return value
 
     return constructor
 

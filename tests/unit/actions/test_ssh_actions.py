@@ -198,5 +198,7 @@ def test_a_gateway_that_fails_and_a_proxy_command_that_is_not_allowed(
 
 
 def test_hosts_that_are_not_there(run: Any) -> None:
-    with pytest.raises(ActionException, match="The ssh connection to 127.0.0.1:1 failed: "):
+    with pytest.raises(
+        ActionException, match="The ssh connection to 127.0.0.1:1 failed: Connection refused"
+    ):
         run(SSHAction("echo", "127.0.0.1:1", "me", password="right"))

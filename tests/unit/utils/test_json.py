@@ -40,6 +40,12 @@ def test_what_is_kept_is_not_nested_too_deeply(innermost: Any) -> None:
         json.dump_value([value])
 
 
+def test_an_integer_too_long_is_told_in_words() -> None:
+    with pytest.raises(ValueError, match=r"^the number 9{40}\.\.\. has too many digits: 5000$"):
+        json.parse("[" + "9" * 5000 + "]")
+    assert json.parse("[" + "9" * 4000 + "]") == [int("9" * 4000)]
+
+
 def test_an_integer_too_long_is_no_value() -> None:
     with pytest.raises(ValueError, match="digits"):
         json.dump_value([10**5000])
