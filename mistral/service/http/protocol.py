@@ -24,7 +24,12 @@ LINGER = 2.0
 #: Bytes of chunk heads and trailers, beyond what small chunks need.
 _FRAMING = 64 * 1024
 _FRAMING_SHARE = 8
+#: Chunks of a body that may be small; each takes as long as thousands of bytes in a larger one.
+_SMALL_CHUNKS = 4096
+_USUAL_CHUNK = 16
 
+#: Fields of a header; many empty ones take long.
+MOST_FIELDS = 256
 #: Requests that a client may send ahead of the answer to the one before them.
 MOST_AHEAD = 32
 
@@ -55,6 +60,7 @@ class RequestProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._raw_bytes = 0
         self._body_bytes = 0
+        self._chunks = 0
 
     # the connection
 
@@ -128,8 +134,12 @@ class RequestProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # what follows a body never changes what its head has said
-        if not self._in_body:
-            super().on_header(name, value)
+        if self._in_body:
+            return
+        if len(self.headers) >= MOST_FIELDS:
+            self._refusal = Refusal(431, f"There are more than {MOST_FIELDS} header fields.")
+            raise RequestRefused(self._refusal)
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._stop_clock()
@@ -140,7 +150,7 @@ class RequestProtocol(HttpToolsProtocol):
             raise RequestRefused(refusals.MALFORMED)
         self._check_head()
         self._in_body = True
-        self._raw_bytes = self._body_bytes = 0
+        self._raw_bytes = self._body_bytes = self._chunks = 0
         if self.url.startswith(b"//"):
             # not the host of some URL, but a path
             self.url = b"http://localhost" + self.url
@@ -149,6 +159,13 @@ class RequestProtocol(HttpToolsProtocol):
             # it is answered in the protocol that it came in, and nothing is understood after it
             self.cycle.keep_alive = False
             self._is_refused = True
+
+    def on_chunk_header(self) -> None:
+        """Called by the parser."""
+        self._chunks += 1
+        if self._chunks > _SMALL_CHUNKS + self._body_bytes // _USUAL_CHUNK:
+            self._refusal = refusals.SMALL_CHUNKS
+            raise RequestRefused(self._refusal)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)

@@ -253,9 +253,27 @@ def test_what_frames_a_body_has_a_limit(server: HttpServer, tail: bytes) -> None
     assert parsed(talk(server, CHUNKED + b"\r\n" + tail)).status == 400
 
 
-def test_small_chunks_are_none_too_many(server: HttpServer) -> None:
-    said = CHUNKED + LAST + b"1\r\na\r\n" * 30_000 + b"0\r\n\r\n"
-    assert parsed(talk(server, said)).read() == b"a" * 30_000
+@pytest.mark.parametrize(("size", "count"), [(1, 4_000), (20, 9_000)])
+def test_small_chunks_are_none_too_many(server: HttpServer, size: int, count: int) -> None:
+    chunk = b"%x\r\n%b\r\n" % (size, b"a" * size)
+    said = CHUNKED + LAST + chunk * count + b"0\r\n\r\n"
+    assert parsed(talk(server, said)).read() == b"a" * size * count
+
+
+def test_many_small_chunks_are_refused(server: HttpServer, app: Echo) -> None:
+    """Each takes the server's thread as long as kilobytes in a large one."""
+    before = len(app.asked)
+    answer = parsed(talk(server, CHUNKED + b"\r\n" + b"1\r\na\r\n" * 30_000))
+    assert answer.status == 400
+    assert "larger ones" in json.loads(answer.read())["faultstring"]
+    assert len(app.asked) == before
+
+
+def test_fields_of_a_head_are_counted(server: HttpServer, app: Echo) -> None:
+    for count, status in ((200, 200), (15_000, 431)):
+        answer = parsed(talk(server, b"GET / HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + LAST))
+        assert answer.status == status
+    assert "256 header fields" in json.loads(answer.read())["faultstring"]
 
 
 def test_what_the_application_is_told(server: HttpServer) -> None:
