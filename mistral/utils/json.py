@@ -12,6 +12,9 @@ import orjson
 MAX_DEPTH = 200
 """How deep a text of a caller may be nested; what walks over values is recursive."""
 
+MAX_CONTAINERS = 1_000_000
+"""How many lists and mappings a text of a caller may have: each takes many times its text."""
+
 #: orjson writes 254 containers within each other
 _SPARE_DEPTH = 254 - MAX_DEPTH
 _OPTIONS = orjson.OPT_NON_STR_KEYS
@@ -103,13 +106,16 @@ def parse(text: str | bytes) -> Any:
     """Parse the JSON text of a caller, who may send anything; raises ValueError.
 
     Unlike :func:`loads` it takes only what can be kept as it is: no ``NaN``, no number too large
-    for a float, nothing nested deeper than ``MAX_DEPTH``.
+    for a float, nothing nested deeper than ``MAX_DEPTH``; and no more than ``MAX_CONTAINERS``.
     """
+    brackets = _brackets(text)
+    if brackets > MAX_CONTAINERS:
+        raise ValueError(f"it has more than {MAX_CONTAINERS} lists and mappings")
     try:
         value = _parse(text)
     except RecursionError:
         raise _too_deep() from None
-    if _brackets(text) > MAX_DEPTH and is_deep(value):
+    if brackets > MAX_DEPTH and is_deep(value):
         raise _too_deep()
     return value
 

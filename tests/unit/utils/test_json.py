@@ -40,6 +40,15 @@ def test_what_is_kept_is_not_nested_too_deeply(innermost: Any) -> None:
         json.dump_value([value])
 
 
+@pytest.mark.parametrize("container", ["{},", "[],"])
+def test_containers_are_counted_before_they_are_made(container: str) -> None:
+    text = "[" + container * 1_500_000 + "1]"
+    for spelling in (text, text.encode()):
+        with pytest.raises(ValueError, match="more than 1000000 lists and mappings"):
+            json.parse(spelling)
+    assert len(json.parse("[" + container * 1000 + "1]")) == 1001
+
+
 def test_an_integer_too_long_is_told_in_words() -> None:
     with pytest.raises(ValueError, match=r"^the number 9{40}\.\.\. has too many digits: 5000$"):
         json.parse("[" + "9" * 5000 + "]")
