@@ -18,6 +18,7 @@ MAX_CONTAINERS = 1_000_000
 #: orjson writes 254 containers within each other
 _SPARE_DEPTH = 254 - MAX_DEPTH
 _OPTIONS = orjson.OPT_NON_STR_KEYS
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _plain(value: Any) -> Any:
@@ -38,6 +39,16 @@ def _plain(value: Any) -> Any:
 def dumps(value: Any) -> str:
     """Compact JSON text."""
     return dump_bytes(value).decode()
+
+
+def beginning(value: Any, length: int) -> str:
+    """The first characters of the JSON of a plain value; the rest costs nothing."""
+    text = ""
+    for piece in _ENCODER.iterencode(value):
+        text += piece
+        if len(text) > length:
+            return text[:length] + "..."
+    return text
 
 
 def dump_bytes(value: Any) -> bytes:

@@ -231,5 +231,6 @@ def checked(kind: AttributeType, name: str, value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return repr(text if len(text) <= 80 else text[:80] + "...")
+    if not isinstance(value, str):
+        return repr(json.beginning(value, 80))
+    return repr(value if len(value) <= 80 else value[:80] + "...")

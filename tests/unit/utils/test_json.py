@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -47,6 +48,14 @@ def test_containers_are_counted_before_they_are_made(container: str) -> None:
         with pytest.raises(ValueError, match="more than 1000000 lists and mappings"):
             json.parse(spelling)
     assert len(json.parse("[" + container * 1000 + "1]")) == 1001
+
+
+def test_the_beginning_of_a_value() -> None:
+    assert json.beginning({"é": [1, None]}, 80) == '{"é":[1,null]}'
+    many = [int("9" * 4000)] * 50_000
+    began = time.process_time()
+    assert json.beginning(many, 10) == "[999999999..."
+    assert time.process_time() - began < 0.2
 
 
 def test_an_integer_too_long_is_told_in_words() -> None:
