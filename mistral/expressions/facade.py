@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,14 +16,47 @@ from mistral.exceptions import (
     ExpressionGrammarException,
 )
 from mistral.expressions.base import Compiled, Evaluator
+from mistral.expressions.budget import or_infinite
 from mistral.expressions.causes import quote
 from mistral.expressions.context import DataContext
 from mistral.expressions.options import LANGUAGES, ExpressionOptions
+from mistral.expressions.sizes import Sizes
 
 EVALUATORS_GROUP = "mistral.expression.evaluators"
 FUNCTIONS_GROUP = "mistral.expression.functions"
 
 _MAX_DEPTH = 200
+#: all that the expressions of one value may give, as a multiple of one value's limit
+_GIVEN_FACTOR = 4
+
+
+class _Given:
+    """What the expressions within one value have given: the same part may come very often."""
+
+    def __init__(self, limit: float, seconds: float) -> None:
+        self._limit = limit * _GIVEN_FACTOR
+        self._seconds = seconds
+        self._until = time.thread_time() + seconds
+        self._sizes = Sizes(self._check)
+        self._total = 0
+
+    def count(self, value: Any) -> Any:
+        """Raise when all of it, written as a text, would be too large, or took too long."""
+        if time.thread_time() > self._until:
+            raise EvaluationException(
+                "The expressions take longer together than [expressions] time_limit = "
+                f"{self._seconds:g} seconds."
+            )
+        self._total += self._sizes.of(value)
+        self._check(self._total)
+        return value
+
+    def _check(self, size: float) -> None:
+        if size > self._limit:
+            raise EvaluationException(
+                "The values that expressions give are larger together than "
+                f"{_GIVEN_FACTOR} x [yaql] memory_quota = {self._limit / _GIVEN_FACTOR:.0f} bytes."
+            )
 
 
 class Expressions:
@@ -39,6 +73,8 @@ class Expressions:
         self._evaluators = tuple(evaluators)
         self._allowed = _allowed(options, self._evaluators)
         self._marks = tuple(opener for e in self._evaluators for opener, _ in e.brackets)
+        self._quota = or_infinite(options.memory_quota)
+        self._seconds = or_infinite(options.time_limit)
         self._compiled = functools.lru_cache(options.cache_size)(self._compile)
 
     @classmethod
@@ -72,7 +108,7 @@ class Expressions:
         if not isinstance(text, str) or not any(mark in text for mark in self._marks):
             return
         evaluator = self._speaker(text)
-        self._check_closed(text)
+        self.check_closed(text)
         if evaluator is None:
             return
         if evaluator.language not in self._allowed:
@@ -95,26 +131,27 @@ class Expressions:
         :param attribute: where the value stands; an error tells it, with the keys below.
         """
         try:
-            return self._recurse(value, ctx, 0)
+            return self._recurse(value, ctx, 0, _Given(self._quota, self._seconds))
         except EvaluationException as error:
             raise (error.within(attribute) if attribute else error) from None
 
-    def _recurse(self, value: Any, ctx: DataContext, depth: int) -> Any:
+    def _recurse(self, value: Any, ctx: DataContext, depth: int, given: _Given) -> Any:
         if isinstance(value, str):
-            return self.evaluate(value, ctx)
+            result = self.evaluate(value, ctx)
+            return result if result is value else given.count(result)
         if depth > _MAX_DEPTH:
             raise EvaluationException(
                 f"Can not evaluate expressions nested deeper than {_MAX_DEPTH} levels."
             )
         if isinstance(value, Mapping):
-            return {key: self._part(key, item, ctx, depth) for key, item in value.items()}
+            return {key: self._part(key, item, ctx, depth, given) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
-            return [self._part(index, item, ctx, depth) for index, item in enumerate(value)]
+            return [self._part(index, item, ctx, depth, given) for index, item in enumerate(value)]
         return value
 
-    def _part(self, key: str | int, value: Any, ctx: DataContext, depth: int) -> Any:
+    def _part(self, key: str | int, value: Any, ctx: DataContext, depth: int, given: _Given) -> Any:
         try:
-            return self._recurse(value, ctx, depth + 1)
+            return self._recurse(value, ctx, depth + 1, given)
         except EvaluationException as error:
             raise error.within(key) from None
 
@@ -126,7 +163,7 @@ class Expressions:
             raise EvaluationException(_disabled(evaluator, text))
         return evaluator.compile(text)
 
-    def _check_closed(self, text: str) -> None:
+    def check_closed(self, text: str) -> None:
         """No opening mark may stand alone, unless within another language's expression."""
         for evaluator in self._evaluators:
             found = evaluator.unclosed(text) if evaluator.has_marks(text) else ()

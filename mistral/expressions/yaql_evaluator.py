@@ -13,7 +13,7 @@ from yaql.language import utils
 
 from mistral.exceptions import YaqlEvaluationException, YaqlGrammarException
 from mistral.expressions.base import Compiled, Evaluator
-from mistral.expressions.budget import Evaluation
+from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through, quote
 from mistral.expressions.context import DataContext
 from mistral.expressions.functions import Function
@@ -87,9 +87,26 @@ class YaqlEvaluator(Evaluator):
         pieces.append(text[done:])
 
         def run(context: DataContext) -> str:
-            return "".join(p if isinstance(p, str) else str(p(context)) for p in pieces)
+            try:
+                return self._pasted(pieces, context)
+            except BudgetExceededError as error:
+                problem = str(error)
+            raise _evaluation_error(text, problem)
 
         return run
+
+    def _pasted(self, pieces: list[str | Compiled], context: DataContext) -> str:
+        """All expressions of a text have the budget of one."""
+        evaluation = Evaluation(context, self._options)
+        size = 0
+        texts = []
+        for piece in pieces:
+            found = piece if isinstance(piece, str) else str(piece(context))
+            size += len(found)
+            evaluation.check_bytes(size)
+            evaluation.check_time()
+            texts.append(found)
+        return "".join(texts)
 
     def _compile_expression(self, source: str) -> Compiled:
         statement = self._parse(source)
@@ -138,9 +155,7 @@ class YaqlEvaluator(Evaluator):
             if passes_through(error):
                 raise
             text = cause(error, source)
-        raise YaqlEvaluationException(
-            f"Can not evaluate YAQL expression [expression={quote(source)}, error={text}]"
-        )
+        raise _evaluation_error(source, text)
 
     def _converted(self, context: DataContext) -> Any:
         """The context's data in YAQL's form, made once per context."""
@@ -149,6 +164,12 @@ class YaqlEvaluator(Evaluator):
         if _MEMO not in context.memo:
             context.memo[_MEMO] = convert(context.data)
         return context.memo[_MEMO]
+
+
+def _evaluation_error(source: str, problem: str) -> YaqlEvaluationException:
+    return YaqlEvaluationException(
+        f"Can not evaluate YAQL expression [expression={quote(source)}, error={problem}]"
+    )
 
 
 def _grammar_error(source: str, problem: str) -> YaqlGrammarException:

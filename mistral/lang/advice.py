@@ -15,6 +15,8 @@ from mistral.lang.specs import DIRECT, AdHocActionSpec, InputParam, TaskSpec, Wo
 from mistral.lang.violations import Path
 
 DEFAULT_ACTION = "std.noop"
+#: pieces of advice that ask what was meant; a document may have very many mistakes
+_MOST_QUESTIONS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +96,7 @@ def of_all(
         },
     }
     for call in calls:
-        found += _of_call(call, known[call.kind])
+        found += _of_call(call, known[call.kind], len(found) < _MOST_QUESTIONS)
     return found
 
 
@@ -125,19 +127,19 @@ def _all_names(name: str, workbook: str) -> tuple[str, ...]:
     return (f"{workbook}.{name}", name) if workbook else (name,)
 
 
-def _of_call(call: _Call, known: Callees) -> Iterator[Advice]:
+def _of_call(call: _Call, known: Callees, asks: bool) -> Iterator[Advice]:
     name = call.names[-1]
     if _is_expression(name):
         return
     callee = next((known[each] for each in call.names if each in known), None)
     if callee is None:
-        meant = spelling.question(name, known)
+        meant = spelling.question(name, known) if asks else ""
         yield Advice(call.path, f"there is no {call.kind} '{name}' now{meant}")
         return
     if callee.accepted is not None:
         for given in call.given:
             if given not in callee.accepted and not _is_expression(given):
-                meant = spelling.question(given, callee.accepted)
+                meant = spelling.question(given, callee.accepted) if asks else ""
                 yield Advice(call.path, f"'{name}' has no parameter '{given}'{meant}")
     missing = [each for each in callee.required if each not in call.given]
     if call.is_whole and missing:

@@ -29,6 +29,9 @@ class ExpressionSyntax(Protocol):
     def is_whole(self, text: str) -> bool:
         """Whether a text is one expression and nothing else."""
 
+    def check_closed(self, text: str) -> None:
+        """Raise ExpressionGrammarException for an opening mark without its closing one."""
+
 
 class Rules:
     """What holds for one document; remembers expressions that were found correct."""
@@ -40,7 +43,19 @@ class Rules:
 
     def is_whole(self, text: Any) -> bool:
         """Whether a value is one complete expression."""
-        return isinstance(text, str) and self._expressions.is_whole(text)
+        try:
+            return isinstance(text, str) and self._expressions.is_whole(text)
+        except exc.InvalidModelException as error:
+            raise Violation(str(error), error=type(error)) from None
+
+    def closed(self, text: str) -> None:
+        """Refuse an inline parameter that has no end: it would be left out."""
+        if not self._syntax:
+            return
+        try:
+            self._expressions.check_closed(text)
+        except exc.InvalidModelException as error:
+            raise Violation(str(error), error=type(error)) from None
 
     def syntax(self, value: Any) -> None:
         """Check the expressions in a text, or in the texts at any depth of a value."""
@@ -202,6 +217,7 @@ def call(value: Any, rules: Rules) -> None:
         raise Violation(f"no name can be recognised in {value!r}")
     for part in parsed:
         rules.syntax(part)
+    rules.closed(value)
 
 
 def parameters(value: Any, rules: Rules) -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 _LONGEST: Final = 64
 _ALIKE: Final = 0.75
+#: comparing takes its time: where there are more words, nobody is asked
+_MOST_KNOWN: Final = 1000
 QUOTE: Final = (
     "YAML ends a text at ': ' and ' #', and within {} or [] at ',': quote the whole value, as in "
     "action: 'std.echo output=\"a: b, c\"'"
@@ -16,9 +18,9 @@ QUOTE: Final = (
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that is most like another one, whatever its case, ``_`` being a hyphen."""
-    if len(word) > _LONGEST:
-        return None
     folded = {_folded(each): each for each in known}
+    if len(word) > _LONGEST or len(folded) > _MOST_KNOWN:
+        return None
     found = difflib.get_close_matches(_folded(word), folded, n=1, cutoff=_ALIKE)
     return folded[found[0]] if found else None
 

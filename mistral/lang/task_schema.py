@@ -48,6 +48,7 @@ def defaults(value: Any, rules: Rules) -> None:
 
 def _retry(value: Any, rules: Rules) -> None:
     if isinstance(value, str):
+        rules.closed(value)
         value = inline.parse_params(value)
     elif not isinstance(value, dict):
         raise Violation("must be a mapping, or a text such as 'count=3 delay=5'")
@@ -154,6 +155,7 @@ def _target(value: Any, rules: Rules) -> None:
     if parsed is None:
         raise Violation(f"no name can be recognised in {name!r}")
     rules.syntax(parsed[1])
+    rules.closed(name)
 
 
 def _publish(value: Any, rules: Rules) -> None:

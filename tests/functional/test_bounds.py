@@ -203,3 +203,22 @@ def test_an_execution_goes_on_when_it_is_allowed_more(bounded: Flows) -> None:
     assert run.put_task("again", state="RUNNING", reset=True)[0] == 200
     run.wait("ERROR")
     assert "[engine] depth_limit" in run.info
+
+
+@pytest.mark.parametrize(
+    "grows",
+    [
+        "base-input: {output: '<% [$.output, $.output] %>'}",
+        "base-input: {output: '<% $.output %>'}, output: '<% [$, $] %>'",
+    ],
+)
+def test_ad_hoc_actions_that_double_their_data_are_refused(bounded: Flows, grows: str) -> None:
+    text = "act0: {base: std.echo, input: [output], base-input: {output: '<% $.output %>'}}\n"
+    for n in range(1, 40):
+        text += f"act{n}: {{base: act{n - 1}, input: [output], {grows}}}\n"
+    bounded.define(text, "actions")
+    run = bounded.run(
+        "main: {tasks: {t: {action: act39, input: {output: 1}}}}",
+        ends="ERROR",
+    )
+    assert "memory_quota" in run.info and "act" in run.info

@@ -23,6 +23,9 @@ from mistral.services.definitions.common import (
     new_row,
 )
 
+#: characters that are stored of one document: each of its actions keeps the whole text
+_MAX_STORED = 32 * 1024 * 1024
+
 
 class ActionDefinitions(DefinitionService):
     """Create, change, find and delete ad-hoc actions."""
@@ -104,7 +107,14 @@ class ActionDefinitions(DefinitionService):
         self._delete(store.actions, lambda conn: _find_for_change(conn, identifier, namespace, ctx))
 
     def _parse_actions(self, text: str, validate: bool) -> list[AdHocActionSpec]:
-        return parse_action_list(text, self._expressions, validate)
+        specs = parse_action_list(text, self._expressions, validate)
+        if len(specs) * len(text) > _MAX_STORED:
+            raise exc.InvalidModelException(
+                f"A document of {len(text)} characters with {len(specs)} actions is too large, for "
+                f"each of them is stored with the whole: at most {_MAX_STORED} characters in all. "
+                "Divide it into several documents"
+            )
+        return specs
 
 
 def is_taken(registry: ActionFinder, name: str) -> bool:

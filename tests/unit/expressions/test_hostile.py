@@ -157,3 +157,43 @@ def test_many_equal_numbers_are_no_attack(expressions: Expressions) -> None:
     context = DataContext({"same": [2**62] * 50_000, "all": list(range(50_000))})
     assert expressions.evaluate("<% $.same.toSet() %>", context) == [2**62]
     assert expressions.evaluate("<% $.all.toSet().len() %>", context) == 50_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ["<% $.text %>"] * 10_000,
+        {f"k{n}": ["<% $.numbers %>"] for n in range(10_000)},
+        ["{{ _.numbers }}"] * 10_000,
+        ["<% [" + ", ".join(["$.numbers"] * 60) + "] %>"] * 100,
+        "<% $.text %> " * 5000,
+        "<% $.numbers %> " * 5000,
+    ],
+)
+def test_all_expressions_of_a_value_share_a_budget_of_memory(
+    expressions: Expressions, value: object
+) -> None:
+    data = fuzz.data()
+    with fuzz.Watch() as watch, pytest.raises(EvaluationException, match="memory_quota"):
+        expressions.evaluate_recursively(value, DataContext(data))
+    assert watch.cost.memory < MEMORY
+
+
+@pytest.mark.parametrize(
+    "value", [["<% range(20000).len() %>"] * 1000, "<% range(20000).len() %>" * 1000]
+)
+def test_all_expressions_of_a_value_share_a_budget_of_time(
+    hasty: Expressions, value: object
+) -> None:
+    started = time.thread_time()
+    with pytest.raises(EvaluationException, match="time_limit"):
+        hasty.evaluate_recursively(value, DataContext({}))
+    assert time.thread_time() - started < 1
+
+
+def test_values_do_not_grow_from_evaluation_to_evaluation(expressions: Expressions) -> None:
+    """As the input of ad-hoc actions does, whose bases are others."""
+    value: object = [1]
+    with pytest.raises(EvaluationException, match="memory_quota"):
+        for _ in range(60):
+            value = expressions.evaluate_recursively("<% [$.x, $.x] %>", DataContext({"x": value}))

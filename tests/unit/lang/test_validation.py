@@ -15,7 +15,9 @@ from mistral.exceptions import (
 )
 from mistral.expressions import Expressions
 from mistral.lang import (
+    Callee,
     WorkflowSpec,
+    advise,
     parse_action_list,
     parse_workbook,
     parse_workflow_list,
@@ -136,6 +138,12 @@ def test_bad_workflows(body: str, fragment: str, workflow: Parse) -> None:
         ("{publish: {short: <% $.x.substring(0, 2) %>}}", "quotes"),
         ("{publish: [<% $ %>, <% f(1, 2) %>]}", "must be a mapping"),
         ("{publish: {x: [<% f(1, 2) %>]}}", "attribute 'publish.x[0]': Unclosed expression"),
+        ("{action: std.echo output=<% $.x}", "attribute 'action': Unclosed expression"),
+        ("{on-error: ['fail(msg=<% $.x)']}", "attribute 'on-error[0]': Unclosed expression"),
+        ("{on-error: ['fail(msg={{ _.x)']}", "attribute 'on-error[0]': Unclosed expression"),
+        ("{retry: 'count=<% 1 delay=1'}", "attribute 'retry': Unclosed expression"),
+        ("{with-items: 'i in {{ {{ }}'}", "attribute 'with-items': Syntax error in Jinja"),
+        ("{wait-before: '{{ {{ }}'}", "attribute 'wait-before': Syntax error in Jinja"),
         ("{input: {x: '{{ a'}}", "no '}}' follows '{{'"),
         ("{input: {x: '{% if a }'}}", "no '%}' follows '{%'"),
         ('{input: {x: "<% 1\\n%>"}}', "in the same line"),
@@ -405,3 +413,18 @@ def test_a_thousand_tasks_take_less_than_a_second(expressions: Expressions) -> N
     spec = parse_workflow_list(text, expressions)[0]
     assert time.process_time() - started < 1
     assert len(spec.tasks) == 1002
+
+
+def test_many_mistakes_take_less_than_a_second(expressions: Expressions) -> None:
+    tasks = ", ".join(f"t{n}: {{action: std.no0p_{n}}}" for n in range(2000))
+    known = {f"std.noop_{n}": Callee() for n in range(900)}
+    started = time.thread_time()
+    found = advise(
+        "workflow",
+        f"version: 2.0\nw: {{tasks: {{{tasks}}}}}",
+        expressions,
+        lambda actions, workflows: (known, {}),
+    )
+    assert len(found) == 2000
+    assert "did you mean" in found[0] and "did you mean" not in found[-1]
+    assert time.thread_time() - started < 3

@@ -150,3 +150,9 @@ def test_descriptors_for_the_engine(definitions: Definitions, database: Database
     assert changed is not None and changed.spec.base == "std.noop"
     everything = database.read(lambda conn: DefinedActions(conn, "mine", cache).find_all(None))
     assert [one.name for one in everything] == ["act1", "act2"]
+
+
+def test_each_action_keeps_the_whole_text(definitions: Definitions) -> None:
+    many = "".join(f"act{n}: {{base: std.noop}}\n" for n in range(2000))
+    with pytest.raises(exc.InvalidModelException, match="several documents"):
+        definitions.create_actions(f"version: '2.0'\n{many}", ME)
