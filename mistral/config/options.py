@@ -271,6 +271,26 @@ API_OPTS: list[cfg.Opt] = [
         min=1024,
         help="Bytes a request's header may have; a larger one is answered 431.",
     ),
+    cfg.IntOpt(
+        "max_request_header_fields",
+        default=256,
+        min=16,
+        help="Fields a request's header may have; one with more is answered 431.",
+    ),
+    cfg.IntOpt(
+        "max_requests_ahead",
+        default=32,
+        min=0,
+        help="Requests that may come on a connection ahead of the answer to an earlier one; it is "
+        "closed after the answers to these.",
+    ),
+    cfg.IntOpt(
+        "max_small_chunks",
+        default=4096,
+        min=0,
+        help="Chunks a request's body may have beside one for every 16 of its bytes; one with more "
+        "is answered 400.",
+    ),
     cfg.FloatOpt(
         "header_timeout",
         default=20.0,

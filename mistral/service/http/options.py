@@ -25,6 +25,12 @@ class Bounds:
     #: Networks of proxies, whose connections are those of many clients.
     unbounded_addresses: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
     header_size: int = 64 * 1024
+    #: Many empty fields take long.
+    header_fields: int = 256
+    #: Requests that come on a connection ahead of the answer to an earlier one.
+    requests_ahead: int = 32
+    #: Each takes as long as thousands of bytes in a larger one.
+    small_chunks: int = 4096
     header_timeout: float = 20.0
     body_size: int = 20 * MEBIBYTE
     body_timeout: float = 60.0

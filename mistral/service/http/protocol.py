@@ -24,14 +24,8 @@ LINGER = 2.0
 #: Bytes of chunk heads and trailers, beyond what small chunks need.
 _FRAMING = 64 * 1024
 _FRAMING_SHARE = 8
-#: Chunks of a body that may be small; each takes as long as thousands of bytes in a larger one.
-_SMALL_CHUNKS = 4096
+#: Bytes of a chunk that is none too small.
 _USUAL_CHUNK = 16
-
-#: Fields of a header; many empty ones take long.
-MOST_FIELDS = 256
-#: Requests that a client may send ahead of the answer to the one before them.
-MOST_AHEAD = 32
 
 Field = tuple[bytes, bytes]
 
@@ -136,15 +130,17 @@ class RequestProtocol(HttpToolsProtocol):
         # what follows a body never changes what its head has said
         if self._in_body:
             return
-        if len(self.headers) >= MOST_FIELDS:
-            self._refusal = Refusal(431, f"There are more than {MOST_FIELDS} header fields.")
+        most = self._bounds.header_fields
+        if len(self.headers) >= most:
+            words = f"There are more than {most} header fields ([api] max_request_header_fields)."
+            self._refusal = Refusal(431, words)
             raise RequestRefused(self._refusal)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._stop_clock()
         self._head_bytes = -self._chunk
-        if len(self.pipeline) >= MOST_AHEAD:
+        if len(self.pipeline) >= self._bounds.requests_ahead:
             # each answer lets more be read than it answers: they would pile up without limit;
             # the answer to the last one before says that the connection closes
             raise RequestRefused(refusals.MALFORMED)
@@ -163,7 +159,7 @@ class RequestProtocol(HttpToolsProtocol):
     def on_chunk_header(self) -> None:
         """Called by the parser."""
         self._chunks += 1
-        if self._chunks > _SMALL_CHUNKS + self._body_bytes // _USUAL_CHUNK:
+        if self._chunks > self._bounds.small_chunks + self._body_bytes // _USUAL_CHUNK:
             self._refusal = refusals.SMALL_CHUNKS
             raise RequestRefused(self._refusal)
 

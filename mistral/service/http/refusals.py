@@ -54,7 +54,9 @@ class RequestRefused(Exception):
 
 
 MALFORMED = Refusal(400, "This is not a valid HTTP request.")
-SMALL_CHUNKS = Refusal(400, "The body has too many small chunks, send it in larger ones.")
+SMALL_CHUNKS = Refusal(
+    400, "The body has too many small chunks ([api] max_small_chunks), send it in larger ones."
+)
 INCOMPLETE = Refusal(400, "The request is incomplete.")
 TOO_SLOW = Refusal(408, "The request has not come completely in time ([api] header_timeout).")
 BODY_TOO_SLOW = Refusal(408, "The body has not come completely in time ([api] body_timeout).")
