@@ -30,7 +30,17 @@ def lost(unit: Unit, join_name: str, names: Collection[str], alive: Collection[s
     spec = unit.spec
     dead = joins.dead_inbound(spec, join_name, names, alive)
     ended = _ended_joins(unit, join_name, set(names) - dead)
-    return joins.dead_inbound(spec, join_name, names, alive, ended) if ended else dead
+    if not ended:
+        return dead
+    # to be chosen once more sets no join going that stays as it is
+    alive = {n for n in alive if n not in ended or _may_run_again(unit, n, ended[n], alive)}
+    return joins.dead_inbound(spec, join_name, names, alive, ended)
+
+
+def _may_run_again(unit: Unit, name: str, join: EndedJoin, alive: Collection[str]) -> bool:
+    """Whether a join that somebody has chosen may run again."""
+    gone = joins.dead_inbound(unit.spec, name, join.decided, alive)
+    return join.may_run_again((join.decided.keys() - gone) | chosen_by(unit, name))
 
 
 def _ended_joins(unit: Unit, join_name: str, names: Collection[str]) -> dict[str, EndedJoin]:
@@ -42,7 +52,7 @@ def _ended_joins(unit: Unit, join_name: str, names: Collection[str]) -> dict[str
     for task_ex in unit.tasks_named(found) if found else ():
         spare = joins.tolerated(spec.tasks[task_ex.name], len(spec.inbound(task_ex.name)))
         is_settled = joins.is_settled(task_ex)
-        if not states.is_completed(task_ex.state):
+        if not states.is_completed(task_ex.state) or not task_ex.processed:
             continue
         if is_settled or joins.counts(task_ex)[1] > spare:
             decided = {n: row.state for n, row in unit.inbounds.of(task_ex.id).items()}
@@ -55,11 +65,12 @@ def about_to_come(unit: Unit) -> set[str]:
     return _about_to_start(unit) | _undecided(unit)
 
 
-def chosen_by(unit: Unit, name: str) -> set[str | None]:
+def chosen_by(unit: Unit, name: str) -> set[str]:
     """Names of the tasks that have chosen a task which has not been told yet."""
     told = {c.source_name for c in unit.pending if isinstance(c, RunTask) and c.name == name}
     held = unit.wf_ex.backlog or ()
-    return told | {stored["source"] for stored in held if stored.get("run") == name}
+    found = told | {stored["source"] for stored in held if stored.get("run") == name}
+    return {source for source in found if source is not None}
 
 
 def waiting(unit: Unit) -> set[str]:

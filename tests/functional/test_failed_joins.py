@@ -188,6 +188,27 @@ main:
     assert run.wait().states() == dict.fromkeys("abm", "SUCCESS")
 
 
+def test_a_join_that_needs_a_failed_one_is_told_once(flows: Flows) -> None:
+    """Whoever leads to both comes again; the failed one stays failed, so the other does, too."""
+    run = flows.launch("""
+main:
+  tasks:
+    begin: {on-success: [x, y, z]}
+    x: {action: std.noop, on-success: [outer, inner]}
+    y: {action: std.async_noop, on-error: noop, on-success: inner}
+    z: {action: std.async_noop, on-success: x}
+    inner: {join: all, on-error: noop, on-success: outer}
+    outer: {join: all, on-error: told}
+    told: {action: std.noop}
+""")
+    run.finish("y", "no", "ERROR")
+    run.wait_task("told", "SUCCESS")
+    run.finish("z")
+    run.wait()
+    assert len(run.tasks("x")) == 2
+    assert len(run.tasks("told")) == 1
+
+
 NESTED = """
 main:
   tasks:
