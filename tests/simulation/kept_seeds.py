@@ -30,5 +30,7 @@ KEPT: dict[int, str] = {
     504442: "a join that stays failed was not seen as the last way to another",
     505786: "items that ended after their task were missing when a rerun let it go on",
     507654: "the same, after it had led on before",
+    700674: "delays that ended in a transaction which made enough already were forgotten",
+    801548: "a failed join that was chosen again set those going that need it",
     5045156: "the items of a join that had run twice could not be rolled back",
 }

@@ -102,6 +102,7 @@ def double_claim() -> Iterator[None]:
         claims: Sequence[tuple[str, int]],
         now: dt.datetime,
         look_at: dt.datetime,
+        safe_look_at: dt.datetime,
     ) -> list[str]:
         found = memory_store.locked(conn, [action_id for action_id, _ in claims])
         for action_ex in found:

@@ -15,6 +15,9 @@ _ID = re.compile(r"\d{9}-\d{6}")
 _BLAMED = re.compile(r"Failed by tasks: \[[^\]]*\] \([^)]*\)")
 """A join fails with the first one that can't come; which one that is depends on the order."""
 
+_CAUSE = re.compile(r'(?:[^"\\]|\\[^n])*\\n\\nFailure caused by')
+"""A message begins with the cause of the oldest failed task, and so does which one that is."""
+
 
 def summary(database: MemoryDatabase) -> str:
     """States, outputs and published variables of everything, without ids and times."""
@@ -42,4 +45,5 @@ def summary(database: MemoryDatabase) -> str:
         return [wf_ex.workflow_name, wf_ex.state, wf_ex.idx, content(wf_ex.output), found]
 
     text = json.canonical([of_execution(root) for root in children[None]]).decode()
-    return _BLAMED.sub("Failed by tasks", _ID.sub("ID", text))
+    text = _BLAMED.sub("Failed by tasks", _ID.sub("ID", text))
+    return _CAUSE.sub("Failure caused by", text)

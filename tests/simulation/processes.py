@@ -153,8 +153,10 @@ class EngineProcess(Process):
         catalog: Any,
         skew: float,
         limits: Limits,
+        busy: float,
     ) -> None:
         super().__init__(network.world, name, skew)
+        self._busy = busy
         self._network = network
         self._workers = 0
         self.database = ProcessDatabase(self, network, database)
@@ -176,7 +178,14 @@ class EngineProcess(Process):
     def _wake(self) -> None:
         if self._workers < WORKERS and self._boxes.waiting:
             self._workers += 1
-            self.world.spawn(self, "worker", self._work)
+            if self._busy:
+                # mail gathers until a worker comes to it
+                self.world.after(self._busy, self._begin)
+            else:
+                self._begin()
+
+    def _begin(self) -> None:
+        self.world.spawn(self, "worker", self._work)
 
     def _work(self) -> None:
         self._boxes.work()
@@ -215,9 +224,10 @@ class Engines:
         catalog: Any,
         skews: Sequence[float],
         limits: Limits,
+        busy: float,
     ) -> None:
         self._network = network
-        self._make = functools.partial(EngineProcess, network, database, limits=limits)
+        self._make = functools.partial(EngineProcess, network, database, limits=limits, busy=busy)
         self._catalog = catalog
         self._skews = list(skews)
         self.running: list[EngineProcess] = []

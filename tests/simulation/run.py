@@ -79,8 +79,8 @@ class Simulation:
         self.catalog = SimCatalog(generated.specs)
         count = world.random.choice([2, 2, 3])
         skews = [world.random.uniform(-1, 1) * self.chaos.skew for _ in range(count)]
-        limits = _limits(generated.text)
-        self.engines = Engines(network, self.database, self.catalog, skews, limits)
+        limits, busy = _limits(generated.text), _busy(generated.text)
+        self.engines = Engines(network, self.database, self.catalog, skews, limits, busy)
         self.executors = Executors(network, self.effects, 2)
         network.find_engine = self.engines.any
         network.find_executor = self.executors.any
@@ -136,6 +136,11 @@ def _limits(text: str) -> Limits:
     if source.random() < 0.5:
         return Limits()
     return Limits(rows_at_once=source.choice([1, 2, 5]), items_at_once=source.choice([1, 2]))
+
+
+def _busy(text: str) -> float:
+    """With each third workflow engines are so busy that much is handled in one transaction."""
+    return 1.5 if random.Random(f"busy {text}").random() < 0.3 else 0.0
 
 
 def _chaos(world: World) -> Chaos:
