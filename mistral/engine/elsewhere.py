@@ -14,6 +14,7 @@ from mistral.lang import WorkflowSpec
 from mistral.services.catalog import Catalog
 from mistral.workflow import ancestry, results
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.values import Bag
 
 
 class Elsewhere:
@@ -50,6 +51,11 @@ class Elsewhere:
         """The specification that an execution keeps."""
         found = self.execution(execution_id)
         return self._catalog.spec(self._store.conn, found.spec_hash) if found else None
+
+    def unpack(self, execution_id: str, bag: Bag | None) -> dict[str, Any]:
+        """Variables of another execution: large values are kept with its own root."""
+        found = self.execution(execution_id)
+        return self._store.values(found.root_id).unpack(bag) if found and bag else {}
 
     def task_result(self, task_ex: TaskExecution) -> Any:
         """The result of a task of another execution."""

@@ -181,7 +181,7 @@ class TransactionFacts:
             },
             {
                 "result": lambda: result(task_ex),
-                "published": lambda: self._unpack(task_ex.published),
+                "published": lambda: self._unpack(task_ex.workflow_execution_id, task_ex.published),
             },
         )
 
@@ -221,10 +221,12 @@ class TransactionFacts:
                 "updated_at": clock.render(wf_ex.updated_at),
             },
             {
-                "input": lambda: self._unpack(wf_ex.input),
-                "params": lambda: self._unpack(wf_ex.params),
+                "input": lambda: self._unpack(wf_ex.id, wf_ex.input),
+                "params": lambda: self._unpack(wf_ex.id, wf_ex.params),
             },
         )
 
-    def _unpack(self, bag: Bag | None) -> dict[str, Any]:
+    def _unpack(self, execution_id: str, bag: Bag | None) -> dict[str, Any]:
+        if execution_id != self._source.wf_ex.id:
+            return self._source.elsewhere.unpack(execution_id, bag)
         return self._source.values.unpack(bag) if bag else {}

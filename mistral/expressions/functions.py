@@ -221,3 +221,6 @@ ANSWERS_JSON = frozenset(
         uuid,
     }
 )
+
+#: functions whose results are read from the database where an expression touches them
+ANSWERS_LAZILY = frozenset({task, tasks, execution, executions})

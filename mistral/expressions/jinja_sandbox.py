@@ -23,7 +23,7 @@ from jinja2.visitor import NodeTransformer
 
 from mistral.expressions import jinja_methods, measures
 from mistral.expressions.budget import BudgetExceededError, Evaluation, or_infinite
-from mistral.expressions.functions import ANSWERS_JSON, Function
+from mistral.expressions.functions import ANSWERS_JSON, ANSWERS_LAZILY, Function
 from mistral.expressions.jinja_filters import evaluation_of, guarded, json_text
 from mistral.expressions.options import ExpressionOptions
 from mistral.expressions.plain import to_plain
@@ -78,6 +78,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         for name, function in functions.items():
             self.globals[name] = self.filters[name] = _adapt(function)
         self._open = frozenset(self.globals.values())
+        self._lazy = frozenset(
+            self.globals[name] for name, function in functions.items() if function in ANSWERS_LAZILY
+        )
 
     def budgeted(self, template: nodes.Template) -> nodes.Template:
         """Put the checks into a parsed template."""
@@ -89,6 +92,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         evaluation.check_time()
         self._check_call(evaluation, obj, args, kwargs)
         result = super().call(context, obj, *args, **kwargs)
+        if isinstance(obj, FunctionType) and obj in self._lazy:
+            return result
         if isinstance(result, Cycler):
             evaluation.built(result.items)
         return evaluation.returned(result)

@@ -61,3 +61,26 @@ def test_a_repeated_start_starts_nothing(flows: Flows) -> None:
     run.wait()
     assert len(run.actions("t")) == 1
     assert flows.start("main", execution_id=execution_id).state == "SUCCESS"
+
+
+def test_large_values_of_other_executions_are_read_from_where_they_are(flows: Flows) -> None:
+    big = secrets.token_hex(5000)
+    other = flows.run(
+        "main: {input: [big], tasks: {t: {action: std.noop, publish: {x: <% $.big %>}}}}",
+        {"big": big},
+    )
+    asks = Flows(flows.url)
+    run = asks.run(
+        """
+    main:
+      input: [id]
+      tasks:
+        a:
+          publish:
+            published: <% tasks($.id).first().published.x %>
+            input: <% executions($.id).first().input.big %>
+            count: "{% for i in [1] %}{{ tasks(_.id) | length }}{% endfor %}"
+    """,
+        {"id": other.id},
+    )
+    assert run.task("a")["published"] == {"published": big, "input": big, "count": "1"}
