@@ -57,13 +57,15 @@ class Sweeps:
         known: Collection[ActionExecution],
     ) -> None:
         """End the actions of a task that have no result yet; those of a new task are all known."""
-        own = [a.id for a in known if a.task_execution_id == task_id]
+        own: list[str] = []
 
         def write(store: Store) -> None:
             if not is_new:
                 store.call_off_actions(task_id, changes, own)
 
         self._add(_Sweep(task_id, results.is_live, changes, write), known)
+        # the others have a result in their rows
+        own += [a.id for a in known if a.task_execution_id == task_id and a.__dict__["changed"]]
 
     def _add(self, sweep: _Sweep, known: Collection[ActionExecution]) -> None:
         self._sweeps.append(sweep)
