@@ -242,7 +242,7 @@ class Relay:
     def _children(self, now: dt.datetime) -> int:
         found: list[WorkflowExecution] = self._take(WorkflowExecution, now)
         for child in found:
-            self._post(child.id, [Mail("start", child.id, looks=child.tries)])
+            self._post(child.id, [Mail("start", child.id, looks=child.tries, root=child.root_id)])
         return self._count(WorkflowExecution, found)
 
     def _actions(self, now: dt.datetime, listening: dt.datetime) -> int:

@@ -1,7 +1,8 @@
 """One mailbox per execution: one worker at a time drains what was delivered.
 
-Workers take executions in the order in which they got mail and at most a batch at a time, so a
-wide execution starves nobody. Different processes only meet at the row's lock.
+Workers take at most a batch of an execution at a time, and root executions take turns, so neither a
+wide execution nor one with thousands of sub-workflows starves anybody. Different processes only
+meet at the row's lock.
 
 Mail for which nobody waits says "look at this row" and is held once, however often the row is
 found before a worker comes to it.
@@ -14,12 +15,25 @@ import concurrent.futures
 import dataclasses
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from cachetools import LRUCache
+
+from mistral import exceptions as exc
+from mistral.utils.fair_queue import FairQueue
 
 LOG = logging.getLogger(__name__)
 
 BATCH = 100
+
+KNOWN_ROOTS = 20_000
+"""Of so many sub-workflow executions it is remembered whose turn their mail takes; of others, whose
+mail nobody says it of, each has turns of its own."""
+
+LONGEST_STOP = 10.0
+"""Seconds for which a stopping engine goes on; what is left then has rows, or is sent again."""
 
 Future = concurrent.futures.Future
 
@@ -29,7 +43,8 @@ class Mail:
     """Something to handle: a kind, an id, and what came with it.
 
     The handler resolves ``done`` when the transaction that handled the mail has ended. ``looks``
-    tells how often it had to be looked for, or sent, before.
+    tells how often it had to be looked for, or sent, before. ``root`` is the root execution above a
+    sub-workflow, where the sender knows it.
     """
 
     kind: str
@@ -37,6 +52,7 @@ class Mail:
     content: Any = None
     done: Future[Any] | None = None
     looks: int = 0
+    root: str | None = dataclasses.field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -56,9 +72,12 @@ class Mailboxes:
         self._boxes: dict[str, collections.deque[Mail]] = {}
         self._doorbells: dict[tuple[str, str, str], Mail] = {}
         self._size = 0
-        self._ready: collections.deque[str] = collections.deque()
+        self._roots: LRUCache[str, str] = LRUCache(KNOWN_ROOTS)
+        self._ready = FairQueue[str](
+            lambda execution_id: self._roots.get(execution_id, execution_id)
+        )
         self._changed = threading.Condition()
-        self._stopped = False
+        self._stopped = self._given_up = False
         self._workers: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -68,13 +87,24 @@ class Mailboxes:
             worker.start()
             self._workers.append(worker)
 
-    def stop(self) -> None:
-        """Handle what has arrived, then end the workers."""
+    def stop(self, patience: float = LONGEST_STOP) -> None:
+        """Handle what has arrived, for a while, then end the workers."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
+        give_up_at = time.monotonic() + patience
         for worker in self._workers:
-            worker.join(timeout=30)
+            worker.join(timeout=max(0.0, give_up_at - time.monotonic()))
+        self._give_up()
+        for worker in self._workers:
+            worker.join(timeout=patience)
+
+    def _give_up(self) -> None:
+        with self._changed:
+            self._given_up = True
+            left = [mail for box in self._boxes.values() for mail in box]
+            self._ready.clear()
+        _refuse(left)
 
     @property
     def waiting(self) -> int:
@@ -92,6 +122,12 @@ class Mailboxes:
         What is in the mailbox already keeps its place.
         """
         with self._changed:
+            if self._given_up:
+                _refuse(mails)
+                return
+            for mail in mails:
+                if mail.root is not None:
+                    self._roots[execution_id] = mail.root
             new = [m for m in mails if m.done is not None or self._is_first(execution_id, m)]
             self._size += len(new)
             box = self._boxes.get(execution_id)
@@ -135,6 +171,8 @@ class Mailboxes:
 
     def _give_back(self, execution_id: str) -> None:
         with self._changed:
+            if self._given_up:
+                return
             if self._boxes[execution_id]:
                 self._ready.append(execution_id)
                 self._changed.notify()
@@ -150,3 +188,9 @@ class Mailboxes:
             for mail in batch:
                 if mail.done is not None and not mail.done.done():
                     mail.done.set_exception(error)
+
+
+def _refuse(mails: Sequence[Mail]) -> None:
+    for mail in mails:
+        if mail.done is not None and not mail.done.done():
+            mail.done.set_exception(exc.UnavailableException("The engine stops, try again."))

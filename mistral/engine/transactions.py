@@ -158,10 +158,10 @@ class Transactions:
         self._queue.send(ready.calls)
         self._add_timers(bell.timers)
         for child_id in bell.children:
-            self._post(child_id, [Mail("start", child_id)])
+            self._post(child_id, [Mail("start", child_id, root=bell.root)])
         # of very many the relay finds the rest: mailboxes are no place for them
         for event in bell.events[:MOST_BELLS]:
-            self._post(event.execution_id, [Mail("event", event.id)])
+            self._post(event.execution_id, [Mail("event", event.id, root=bell.root)])
 
 
 def _settling(settle: Write, decision: Decision[Any]) -> Decision[Any]:

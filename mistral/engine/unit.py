@@ -44,8 +44,9 @@ _BOOKKEEPING = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Bell:
-    """What to ring when the transaction is committed."""
+    """What to ring when the transaction is committed; all belongs to one root execution."""
 
+    root: str
     actions: tuple[ActionExecution, ...] = ()
     children: tuple[str, ...] = ()
     events: tuple[ExecutionEvent, ...] = ()
@@ -145,6 +146,7 @@ class Unit(Knowledge):
         if not self.is_new and self._is_news(self.wf_ex):
             self.wf_ex.updated_at = self.now
         return Bell(
+            self.wf_ex.root_id,
             tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
             tuple(child.id for child in self.new_executions),
             tuple(self.notices.events),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
 
+from mistral import exceptions as exc
 from mistral.db import rows, tables
 from mistral.db.transaction import Database
 from mistral.engine import default_engine, liveness
@@ -110,3 +112,41 @@ def test_a_busy_engine_looks_for_no_more_than_it_has_to(is_busy: bool, looks: in
     relay.sweep = MagicMock(side_effect=[SWEEP_SIZE, SWEEP_SIZE, 0])
     relay.look()
     assert relay.sweep.call_count == looks
+
+
+def test_the_sub_workflows_of_one_root_let_others_pass() -> None:
+    boxes = Mailboxes(MagicMock(), threads=1)
+    for number in range(5):
+        boxes.post(f"child{number}", [Mail("start", f"child{number}", root="wide")])
+    boxes.post("other", [Mail("reports", "r")])
+    boxes.post("child0", [Mail("reports", "r")])
+
+    def taken() -> str:
+        execution = boxes._take()
+        assert execution is not None
+        return execution[0]
+
+    assert [taken(), taken()] == ["child0", "other"]
+    # what comes without saying it belongs to the root, too
+    boxes._give_back("child0")
+    boxes.post("child0", [Mail("reports", "r")])
+    boxes.post("another", [Mail("reports", "r")])
+    assert [taken(), taken(), taken()] == ["child1", "another", "child2"]
+
+
+def test_an_engine_ends_although_there_is_always_more() -> None:
+    boxes: Mailboxes
+
+    def handle(execution_id: str, batch: Sequence[Mail]) -> None:
+        time.sleep(0.01)
+        boxes.post(execution_id, [Mail("event", f"after {batch[0].id}")])
+
+    boxes = Mailboxes(handle, threads=2)
+    boxes.start()
+    boxes.post("w", [Mail("event", "e")])
+    boxes.stop(patience=0.2)
+    assert not any(worker.is_alive() for worker in boxes._workers)
+    waiting: Future[None] = Future()
+    boxes.post("v", [Mail("reports", "r", done=waiting)])
+    with pytest.raises(exc.UnavailableException):
+        waiting.result(timeout=1)
