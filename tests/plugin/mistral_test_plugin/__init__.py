@@ -5,7 +5,9 @@ The documentation shows them.
 
 from __future__ import annotations
 
+import contextvars
 import ctypes
+import functools
 import logging
 import threading
 import time
@@ -59,7 +61,8 @@ class Paint(actions.Action):
 
     def run(self, context: actions.ActionContext) -> None:
         print("mixing colours")
-        helper = threading.Thread(target=logging.warning, args=("all of %s", "the colours"))
+        say = functools.partial(logging.warning, "all of %s", "the colours")
+        helper = threading.Thread(target=contextvars.copy_context().run, args=(say,))
         helper.start()
         helper.join()
         raise ValueError(f"size must be small or large, not {self.size} (pin {self.pin})")

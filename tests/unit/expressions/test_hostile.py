@@ -149,8 +149,8 @@ def test_no_single_step_takes_long(hasty: Expressions, text: str) -> None:
     started = time.thread_time()
     with fuzz.Watch() as watch, pytest.raises(EvaluationException):
         hasty.evaluate(text, DataContext(data))
-    assert watch.cost.stall < 0.5
-    assert time.thread_time() - started < 1
+    assert watch.cost.stall < 2
+    assert time.thread_time() - started < 3
 
 
 def test_many_equal_numbers_are_no_attack(expressions: Expressions) -> None:
@@ -188,7 +188,7 @@ def test_all_expressions_of_a_value_share_a_budget_of_time(
     started = time.thread_time()
     with pytest.raises(EvaluationException, match="time_limit"):
         hasty.evaluate_recursively(value, DataContext({}))
-    assert time.thread_time() - started < 1
+    assert time.thread_time() - started < 3
 
 
 def test_values_do_not_grow_from_evaluation_to_evaluation(expressions: Expressions) -> None:
