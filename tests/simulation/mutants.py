@@ -294,22 +294,26 @@ def old_snapshot() -> Iterator[None]:
 
 @dataclasses.dataclass(frozen=True)
 class Planted:
-    """A planted bug and how the simulator may notice it."""
+    """A planted bug and how the simulator may notice it.
+
+    ``first`` is the seed to begin with: few show some of them, and those before take minutes.
+    """
 
     mutant: Mutant
     noticed_as: frozenset[str]
     one_writer: bool = False
+    first: int = 0
 
 
-def _planted(mutant: Mutant, *noticed_as: str, one_writer: bool = False) -> Planted:
-    return Planted(mutant, frozenset(noticed_as), one_writer)
+def _planted(mutant: Mutant, *noticed_as: str, one_writer: bool = False, first: int = 0) -> Planted:
+    return Planted(mutant, frozenset(noticed_as), one_writer, first)
 
 
 MUTANTS: Mapping[str, Planted] = {
     "old snapshot": _planted(old_snapshot, "counter-differs", one_writer=True),
     "dropped outbox row": _planted(dropped_outbox_row, "event-set-aside"),
     "action without next look": _planted(action_without_next_look, "task-without-reason"),
-    "stale attempt": _planted(stale_attempt, "stale-accepted"),
+    "stale attempt": _planted(stale_attempt, "stale-accepted", first=1600),
     "double claim": _planted(double_claim, "effect-repeated"),
     "lost claim confirmed": _planted(lost_claim_confirmed, "effect-after-loss"),
     "early join": _planted(early_join, "join-too-early"),
@@ -318,7 +322,7 @@ MUTANTS: Mapping[str, Planted] = {
     ),
     "timer never again": _planted(timer_never_again, "no-end"),
     "counter not decremented": _planted(counter_not_decremented, "counter-differs"),
-    "terminal state left": _planted(terminal_state_left, "terminal-left"),
+    "terminal state left": _planted(terminal_state_left, "terminal-left", first=500),
     "result applied twice": _planted(result_applied_twice, "counter-differs", "another-end"),
     "another result wins": _planted(another_result_wins, "terminal-left", "accepted-twice"),
     "pause not held": _planted(pause_not_held, "pause-not-held"),
@@ -326,6 +330,6 @@ MUTANTS: Mapping[str, Planted] = {
     "compensations together": _planted(
         compensations_together, "rollback-without-reason", "rollback-ended-early"
     ),
-    "ad-hoc output lost": _planted(adhoc_output_lost, "another-end"),
+    "ad-hoc output lost": _planted(adhoc_output_lost, "another-end", first=170),
     "action left open": _planted(action_left_open, "action-left-open"),
 }
