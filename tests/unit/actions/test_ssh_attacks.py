@@ -231,6 +231,8 @@ def big(transport: Any, channel: Any) -> None:
     channel.sendall(b"x" * 3_000_000)
     channel.send_exit_status(0)
     channel.close()
+    # to end the connection now could take back what the client has not read
+    transport.join(5)
 
 
 def forward_to(address: str) -> Callable[[Any, Any], None]:
@@ -247,7 +249,7 @@ def forward_to(address: str) -> Callable[[Any, Any], None]:
 
 
 def pump(read: Callable[[int], bytes], write: Callable[[bytes], Any]) -> None:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, EOFError):
         while data := read(65536):
             write(data)
 
