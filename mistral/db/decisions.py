@@ -3,18 +3,21 @@
 On a server the rows that a decision is about are locked, then it is made and written, all in one
 transaction; others wait for these rows alone. SQLite has one writer, whom everybody waits for:
 there a decision is made on a snapshot, and a short writing transaction carries it out if what would
-have been locked is still as it was (law 2). Else it is made again.
+have been locked is still as it was (law 2). Else it is made again, on a new snapshot: never in the
+writer's turn. Whoever loses has lost to somebody who changed the same rows, so together they go on.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import random
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from mistral import exceptions as exc
 from mistral.db import hotpath, tables
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
 
@@ -22,8 +25,16 @@ LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SNAPSHOTS = 5
-"""How often a decision is made on a snapshot; then the writer's turn is kept meanwhile."""
+SNAPSHOTS = 1000
+"""How often a decision is made before it is left for later.
+
+Others change its rows at most once for each result that it is about (a hundred in a batch), and at
+each operator's command: what loses so often loses to a fault, not to others' work.
+"""
+
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.1
+_OTHERS_WERE_FASTER = "Others change the same things all the time, try again."
 
 _W = tables.workflow_executions
 _A = tables.action_executions
@@ -53,6 +64,9 @@ class Deciding(Protocol):
 
     def read(self, work: Callable[[sa.Connection], Any]) -> Any:
         """Run a function that only reads, all of it on one snapshot where there is one writer."""
+
+    def pause(self, seconds: float) -> None:
+        """Let others go on, outside of any transaction."""
 
 
 class Premises:
@@ -127,15 +141,24 @@ def decide(database: Deciding, think: Callable[[sa.Connection], Decision[T]]) ->
     """Decide, and carry it out in one transaction.
 
     :param think: only reads, on a server with locks; it may be called again.
+    :raises UnavailableException: others were faster, more often than can be. Nothing is stored.
     """
     if database.is_sqlite:
-        for _ in range(SNAPSHOTS):
-            attempt: _Attempt[T] = _Attempt(database.read(think))
-            if database.write(attempt):
-                return attempt.results[0]
-        LOG.info("Decided %s times in vain, others were faster: now they wait", SNAPSHOTS)
+        return _decide_on_snapshots(database, think)
     done: T = database.write(lambda conn: think(conn).write(conn))
     return done
+
+
+def _decide_on_snapshots(database: Deciding, think: Callable[[sa.Connection], Decision[T]]) -> T:
+    for lost in range(SNAPSHOTS):
+        if lost:
+            longest = min(_SHORTEST_PAUSE * 2 ** min(lost, 10), _LONGEST_PAUSE)
+            database.pause(longest * random.uniform(0.5, 1.0))
+        attempt: _Attempt[T] = _Attempt(database.read(think))
+        if database.write(attempt):
+            return attempt.results[0]
+    LOG.warning("Decided %s times in vain, others were faster: left for later", SNAPSHOTS)
+    raise exc.UnavailableException(_OTHERS_WERE_FASTER)
 
 
 class _Attempt(Generic[T]):

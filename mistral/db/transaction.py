@@ -130,7 +130,9 @@ class Database:
         pool_timeout: float = 30,
         recycle: int = 3600,
         idle_limit: float = sessions.IDLE_LIMIT,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         self.url = _normalized(url)
         self.dialect_name = self.url.get_backend_name()
         self.is_sqlite = self.dialect_name == "sqlite"
@@ -194,6 +196,10 @@ class Database:
                     return work(conn)
             except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
                 retry.wait_after(error)
+
+    def pause(self, seconds: float) -> None:
+        """Let others go on for a while, outside of any transaction."""
+        self._sleep(seconds)
 
     def ping(self) -> None:
         """Ask the server once.

@@ -114,6 +114,9 @@ class ProcessDatabase:
         """Run a function that only reads."""
         return self._db.snapshot(work) if self.is_sqlite else self._db.read(work)
 
+    def pause(self, seconds: float) -> None:
+        """Nothing: others have their turns at each statement."""
+
 
 class ExecutorClient:
     """An engine's messages to executors."""

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from mistral import exceptions as exc
 from mistral.db import actions, tables
 from mistral.db.decisions import SNAPSHOTS, Decision, decide
+from mistral.db.failures import is_transient
 from mistral.db.store import Store
 from mistral.db.transaction import Database
 from mistral.utils import clock
@@ -69,6 +71,11 @@ def _deliver(database: Database) -> None:
     database.write(lambda conn: actions.deliver(conn, "a", Outcome("SUCCESS"), clock.utc_now()))
 
 
+def _raise_version(database: Database) -> None:
+    changes = {"version": tables.workflow_executions.c.version + 1}
+    database.write(lambda conn: conn.execute(sa.update(tables.workflow_executions).values(changes)))
+
+
 def _handle(database: Database) -> None:
     assert decide(database, Thinking()) > 0
 
@@ -107,22 +114,47 @@ def test_nobody_waits_for_who_decides(database: Database) -> None:
     assert (found.version, found.description, found.tries) == (1, "x", 3)
 
 
-def test_who_never_is_the_first_keeps_the_others_waiting_at_last(database: Database) -> None:
-    others: list[threading.Thread] = []
+@pytest.mark.parametrize("losses", [5, 30])
+def test_nothing_is_decided_while_others_wait_for_the_writer(
+    fresh_sqlite_url: str, database: Database, losses: int
+) -> None:
+    """However often others are faster: each time they can write while it is decided."""
+    pauses: list[float] = []
+    waited: list[int] = []
 
     def meanwhile(count: int) -> None:
-        other = threading.Thread(target=_handle, args=(database,))
-        other.start()
-        if count <= SNAPSHOTS:
-            other.join(10)
-        others.append(other)
+        if count > losses:
+            others = threading.Thread(target=_describe, args=(database,))
+        else:
+            others = threading.Thread(target=_handle, args=(database,))
+        others.start()
+        others.join(10)
+        if others.is_alive():
+            waited.append(count)
 
+    unhurried = Database(fresh_sqlite_url, sleep=pauses.append)
     thinking = Thinking(meanwhile)
-    decide(database, thinking)
-    for other in others:
-        other.join(10)
-    assert thinking.count == SNAPSHOTS + 1
-    assert _version(database) == len(others) + 1
+    decide(unhurried, thinking)
+    unhurried.close()
+    assert waited == []
+    assert thinking.count == losses + 1
+    assert _version(database) == losses + 1
+    assert len(pauses) == losses
+    assert all(0 < pause <= 0.1 for pause in pauses)
+    assert pauses[0] <= 0.002 < pauses[-1]
+
+
+def test_who_never_is_the_first_gives_up_at_last(fresh_sqlite_url: str, database: Database) -> None:
+    """A transient failure: mail is looked at later, a caller is told to try again."""
+    pauses: list[float] = []
+    hurried = Database(fresh_sqlite_url, sleep=pauses.append)
+    thinking = Thinking(lambda _count: _raise_version(database))
+    with pytest.raises(exc.UnavailableException, match="try again") as raised:
+        decide(hurried, thinking)
+    hurried.close()
+    assert is_transient(raised.value)
+    assert thinking.count == SNAPSHOTS == len(pauses) + 1
+    assert _version(database) == SNAPSHOTS
 
 
 def test_a_transaction_that_failed_half_way_is_decided_again(database: Database) -> None:
