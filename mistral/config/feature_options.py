@@ -11,7 +11,6 @@ from oslo_config import types as cfg_types
 IGNORED = "Accepted for compatibility; it has no effect."
 
 _TERMINAL = cfg_types.String(choices=["SUCCESS", "ERROR", "CANCELLED"])
-_LANGUAGE = cfg_types.String(choices=["yaql", "jinja"])
 
 
 def ignored(
@@ -290,8 +289,8 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         "allowed_languages",
         default=["yaql", "jinja"],
-        item_type=_LANGUAGE,
-        help="Languages of expressions that definitions may use.",
+        help="Languages of expressions that definitions may use: yaql, jinja, and the names of "
+        "those that installed packages bring.",
     ),
     cfg.FloatOpt(
         "time_limit",

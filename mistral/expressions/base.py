@@ -14,10 +14,14 @@ Compiled = Callable[[DataContext], Any]
 
 
 class Evaluator(abc.ABC):
-    """One language. Constructed with ``(options, functions)``; used by many threads."""
+    """One language. Constructed with ``(options, functions)``; used by many threads.
+
+    A plug-in that is not derived from it is used through
+    :class:`mistral.expressions.pattern_evaluator.PatternEvaluator`.
+    """
 
     #: the word by which the operator allows it
-    language: ClassVar[str]
+    language: str
     #: what its expressions stand between; they are searched for with these
     brackets: ClassVar[tuple[Bracket, ...]]
 

@@ -20,6 +20,7 @@ from mistral.expressions.budget import or_infinite
 from mistral.expressions.causes import quote
 from mistral.expressions.context import DataContext
 from mistral.expressions.options import LANGUAGES, ExpressionOptions
+from mistral.expressions.pattern_evaluator import PatternEvaluator
 from mistral.expressions.sizes import Sizes
 
 EVALUATORS_GROUP = "mistral.expression.evaluators"
@@ -73,6 +74,7 @@ class Expressions:
         self._evaluators = tuple(evaluators)
         self._allowed = _allowed(options, self._evaluators)
         self._marks = tuple(opener for e in self._evaluators for opener, _ in e.brackets)
+        self._without_marks = tuple(e for e in self._evaluators if not e.brackets)
         self._quota = or_infinite(options.memory_quota)
         self._seconds = or_infinite(options.time_limit)
         self._compiled = functools.lru_cache(options.cache_size)(self._compile)
@@ -82,7 +84,8 @@ class Expressions:
         """Load languages and functions from their entry points."""
         functions = _load(FUNCTIONS_GROUP)
         evaluators = [
-            evaluator(options, functions) for evaluator in _load(EVALUATORS_GROUP).values()
+            _evaluator(name, plugin, options, functions)
+            for name, plugin in _load(EVALUATORS_GROUP).items()
         ]
         missing = set(options.allowed_languages or ()) - {e.language for e in evaluators}
         if missing or not evaluators:
@@ -105,7 +108,7 @@ class Expressions:
 
     def validate(self, text: Any) -> None:
         """Check the grammar; raises :class:`ExpressionGrammarException`."""
-        if not isinstance(text, str) or not any(mark in text for mark in self._marks):
+        if not isinstance(text, str) or not self._has_marks(text):
             return
         evaluator = self._speaker(text)
         self.check_closed(text)
@@ -120,7 +123,7 @@ class Expressions:
 
         A whole expression keeps its JSON type; otherwise Python's text forms are pasted in.
         """
-        if not any(mark in text for mark in self._marks):
+        if not self._has_marks(text):
             return text
         compiled = self._compiled(text)
         return text if compiled is None else compiled(ctx)
@@ -175,6 +178,11 @@ class Expressions:
                 if before < 0 or others[before][1] <= at:
                     raise ExpressionGrammarException(_unclosed(evaluator, text, at, opener))
 
+    def _has_marks(self, text: str) -> bool:
+        return any(mark in text for mark in self._marks) or any(
+            evaluator.has_marks(text) for evaluator in self._without_marks
+        )
+
     def _speakers(self, text: str) -> list[Evaluator]:
         return [evaluator for evaluator in self._evaluators if evaluator.is_expression(text)]
 
@@ -186,6 +194,16 @@ class Expressions:
                 f"Mixing expression types is not allowed [text={quote(text)}, types={names}]"
             )
         return speakers[0] if speakers else None
+
+
+def _evaluator(
+    name: str, plugin: Any, options: ExpressionOptions, functions: dict[str, Any]
+) -> Evaluator:
+    is_ours = isinstance(plugin, type) and issubclass(plugin, Evaluator)
+    made: Evaluator = (
+        plugin(options, functions) if is_ours else PatternEvaluator(name, plugin, options)
+    )
+    return made
 
 
 def _allowed(options: ExpressionOptions, evaluators: Iterable[Evaluator]) -> frozenset[str]:

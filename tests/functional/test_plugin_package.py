@@ -25,6 +25,7 @@ def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> No
     run_dir = tmp_path / "run"
     url = f"sqlite:///{run_dir / 'mistral.sqlite'}"
     sections = cluster.embedded_sections(processes.free_port(), url)
+    sections["expressions"] = {"allowed_languages": "yaql,jinja,paths"}
     with cluster.Cluster(run_dir, sections) as installation:
         installation.prepare_database()
         installation.start("mistral", "all", environment={"PYTHONPATH": str(target)})
@@ -37,9 +38,13 @@ def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> No
             greeting: <% task(greet).result %>
             answer: <% task(ask).result %>
             letters: ["<% initials(fullName => 'Ada Lovelace') %>", "{{ initials('A B') }}"]
+            path: $[asked.why]
           tasks:
             greet: {action: plugin.greet name="World", on-success: ask}
-            ask: {action: plugin.ask question="Why", on-success: [impossible, unlock]}
+            ask:
+              action: plugin.ask question="Why"
+              publish: {asked: {why: [1, 2]}}
+              on-success: [impossible, unlock]
             unlock:
               action: plugin.unlock pin="2718"
               input: {badge: {id: 7}, options: {door: 3, door_token: abc}}
@@ -53,6 +58,7 @@ def test_an_installed_package_brings_actions_and_functions(tmp_path: Path) -> No
             "greeting": {"text": "Hello, World!", "workflow": "main"},
             "answer": "because",
             "letters": ["AL", "AB"],
+            "path": [1, 2],
         }
         (action,) = run.actions("unlock")
         assert action["input"] == {

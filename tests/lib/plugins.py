@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 
 _SOURCE = Path(__file__).resolve().parents[1] / "plugin"
-_GROUPS = "mistral.actions", "mistral.expression.functions"
+_GROUPS = "mistral.actions", "mistral.expression.functions", "mistral.expression.evaluators"
 
 
 def installed(directory: Path) -> dict[str, str]:

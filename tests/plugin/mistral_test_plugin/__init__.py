@@ -98,6 +98,28 @@ def initials(context: Any, full_name: str) -> str:
     return "".join(word[0] for word in full_name.split())
 
 
+class Paths:
+    """A language of paths: ``$[person.name]`` is a part of the data."""
+
+    search_pattern = r"\$\[[^\[\]]*\]"
+
+    def is_expression(self, text: str) -> bool:
+        """Whether a text in which the pattern is found contains an expression."""
+        return "$[" in text
+
+    def validate(self, text: str) -> None:
+        """Raise an exception for a syntax error."""
+        if ".." in text:
+            raise ValueError("a path has no empty steps")
+
+    def evaluate(self, text: str, context: Any) -> Any:
+        """The value of a text; the context has the ``data`` that expressions see."""
+        found = context.data
+        for step in text.removeprefix("$[").removesuffix("]").split("."):
+            found = found[step]
+        return found
+
+
 def slumber(context: Any, seconds: float) -> float:
     """Takes its time; others run meanwhile."""
     time.sleep(seconds)

@@ -158,7 +158,6 @@ def test_what_a_file_says_wins_over_the_embedded_profile(file: Path) -> None:
         ("[api]\nport = abc\n", r"^\[api\] .*port.*some\.conf is not valid: .*'abc'$"),
         ("[api]\nvalidation_mode = maybe\n", r"^\[api\] .*validation_mode.*maybe"),
         ("[execution_expiration_policy]\nignored_states = RUNNING\n", "RUNNING"),
-        ("[expressions]\nallowed_languages = perl\n", "perl"),
         ("[DEFAULT]\nserver = engine,kitchen\n", "no component 'kitchen'; known are all, api,"),
         ("nonsense\n", "Failed to parse .*some.conf"),
         ("[api]\nenable_ssl_api = true\n", "needs .ssl. cert_file"),
