@@ -189,12 +189,9 @@ class Lists:
         request: ApiRequest,
         within: Within | None,
     ) -> list[list[Any]]:
-        reader = self.resource.reader
-        where = None
-        if within is not None:
-            where = reader.listing.columns[within.name].source == within.identifier
+        column = None if within is None else (within.name, within.identifier)
         try:
-            return reader.page(conn, page_query, request.caller, where)
+            return self.resource.reader.page(conn, page_query, request.caller, column)
         except exc.NotFoundException:
             # there are ids that clients have chosen; what is neither is no marker at all
             require_uuid(page_query.marker or "")

@@ -1,7 +1,6 @@
 """What all repositories of named, owned objects have in common: definitions and environments.
 
-Such a row belongs to a project; with ``scope`` public everybody sees it. Whoever may not see a
-row is told that it does not exist (contract rest-api §2.3).
+Callers find only what they may see (:mod:`mistral.db.visibility`).
 """
 
 from __future__ import annotations
@@ -16,27 +15,11 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
+from mistral.db import visibility
 from mistral.db.failures import is_duplicate
 from mistral.utils import ids
 
 Row = dict[str, Any]
-
-
-def visible(table: sa.Table, ctx: RequestContext) -> sa.ColumnElement[bool]:
-    """The rows that a caller may see."""
-    if ctx.is_admin:
-        return sa.true()
-    return sa.or_(table.c.project_id == ctx.project_id, table.c.scope == "public")
-
-
-def nearest_first(
-    table: sa.Table, project_id: str | sa.ColumnElement[str]
-) -> list[sa.ColumnElement[Any]]:
-    """Of several visible rows of one name: the project's own, then public ones, oldest first."""
-    distance = sa.case(
-        (table.c.project_id == project_id, 0), (table.c.scope == "public", 1), else_=2
-    )
-    return [distance, table.c.created_at, table.c.id]
 
 
 def insert_absent(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
@@ -115,8 +98,8 @@ class Repository:
     ) -> Row | None:
         statement = (
             sa.select(self.table)
-            .where(where, visible(self.table, ctx))
-            .order_by(*nearest_first(self.table, ctx.project_id))
+            .where(where, visibility.to_caller(self.table, ctx))
+            .order_by(*visibility.nearest_first(self.table, ctx.project_id))
             .limit(1)
         )
         if lock:

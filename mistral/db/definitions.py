@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db import hotpath, tables
-from mistral.db.base import Repository, Row, insert_absent, nearest_first, visible
+from mistral.db import hotpath, tables, visibility
+from mistral.db.base import Repository, Row, insert_absent
 from mistral.utils import json
 from mistral.utils.ids import looks_like_uuid
 from mistral.utils.texts import is_storable
@@ -111,9 +111,9 @@ def _finder(table: sa.Table, kind: type[Any]) -> sa.Select[Any]:
         .where(
             table.c.name.in_(sa.bindparam("names", expanding=True)),
             table.c.namespace.in_(sa.bindparam("namespaces", expanding=True)),
-            sa.or_(table.c.project_id == project_id, table.c.scope == "public"),
+            visibility.to_project(table, project_id),
         )
-        .order_by(*nearest_first(table, project_id))
+        .order_by(*visibility.nearest_first(table, project_id))
     )
 
 
@@ -123,12 +123,9 @@ _FIND_ENVIRONMENT = (
     sa.select(tables.environments.c.variables)
     .where(
         tables.environments.c.name == sa.bindparam("name"),
-        sa.or_(
-            tables.environments.c.project_id == sa.bindparam("project_id"),
-            tables.environments.c.scope == "public",
-        ),
+        visibility.to_project(tables.environments, sa.bindparam("project_id")),
     )
-    .order_by(*nearest_first(tables.environments, sa.bindparam("project_id")))
+    .order_by(*visibility.nearest_first(tables.environments, sa.bindparam("project_id")))
     .limit(1)
 )
 
@@ -160,7 +157,7 @@ def list_action_definitions(
     table = tables.action_definitions
     statement = (
         sa.select(*[table.c[field.name] for field in dataclasses.fields(FoundAction)])
-        .where(sa.or_(table.c.project_id == project_id, table.c.scope == "public"))
+        .where(visibility.to_project(table, project_id))
         .order_by(table.c.name, table.c.id)
     )
     if namespace is not None:
@@ -206,7 +203,9 @@ def named(
     found: dict[str, Row] = {}
     for start in range(0, len(wanted), _NAMES_PER_LOOK):
         batch = wanted[start : start + _NAMES_PER_LOOK]
-        statement = sa.select(table).where(table.c.name.in_(batch), visible(table, ctx))
+        statement = sa.select(table).where(
+            table.c.name.in_(batch), visibility.to_caller(table, ctx)
+        )
         rows = [dict(row) for row in conn.execute(statement).mappings()]
         rows.sort(key=lambda row: (row["namespace"] == namespace, row["namespace"] == ""))
         found |= {row["name"]: row for row in rows}
@@ -227,10 +226,7 @@ _TO_START = (
     )
     .where(
         tables.workflow_definitions.c.id == sa.bindparam("id"),
-        sa.or_(
-            tables.workflow_definitions.c.project_id == sa.bindparam("project_id"),
-            tables.workflow_definitions.c.scope == "public",
-        ),
+        visibility.to_project(tables.workflow_definitions, sa.bindparam("project_id")),
     )
     .limit(1)
 )

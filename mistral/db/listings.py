@@ -53,7 +53,6 @@ workflows: Final = Listing(
         **_columns(tables.workflow_definitions, "tags", Kind.TAGS),
         **_columns(tables.workflow_definitions, "created_at updated_at", Kind.MOMENT),
     },
-    shared=True,
 )
 
 workbooks: Final = Listing(
@@ -64,7 +63,6 @@ workbooks: Final = Listing(
         **_columns(tables.workbooks, "tags", Kind.TAGS),
         **_columns(tables.workbooks, "created_at updated_at", Kind.MOMENT),
     },
-    shared=True,
 )
 
 actions: Final = Listing(
@@ -78,7 +76,6 @@ actions: Final = Listing(
         **_columns(tables.action_definitions, "tags", Kind.TAGS),
         **_columns(tables.action_definitions, "created_at updated_at", Kind.MOMENT),
     },
-    shared=True,
 )
 
 environments: Final = Listing(
@@ -89,7 +86,6 @@ environments: Final = Listing(
         **_columns(tables.environments, "variables", Kind.OBJECT),
         **_columns(tables.environments, "created_at updated_at", Kind.MOMENT),
     },
-    shared=True,
 )
 
 executions: Final = Listing(

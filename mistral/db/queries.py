@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db import tables
+from mistral.db import tables, visibility
 from mistral.db.filters import Condition, Kind, raw_text, to_sql
 from mistral.utils import json
 
@@ -52,8 +52,7 @@ class Listing:
     """The columns of a resource by the names of its attributes.
 
     ``root`` is the column with the id of the root execution, under which the large values of a
-    row lie; ``shared`` tells that rows with scope ``public`` are visible to all projects; ``kept``
-    holds for the rows that are shown to anybody at all.
+    row lie; ``kept`` holds for the rows that are shown to anybody at all.
     """
 
     title: str
@@ -61,21 +60,16 @@ class Listing:
     columns: Mapping[str, Column]
     joins: Mapping[str, Join] = dataclasses.field(default_factory=dict)
     root: Column | None = None
-    shared: bool = False
-    kept: sa.ColumnElement[bool] | None = None
+    kept: sa.ColumnElement[bool] = dataclasses.field(default_factory=sa.true)
 
     @functools.cached_property
     def id_column(self) -> sa.ColumnElement[str]:
         """The primary key."""
         return self.table.c.id
 
-    def visible(self, ctx: RequestContext) -> sa.ColumnElement[bool] | None:
-        """The rows that a caller may see (contract §2.3); None means all."""
-        if ctx.is_admin:
-            return self.kept
-        own = self.table.c.project_id == ctx.project_id
-        visible = sa.or_(own, self.table.c.scope == "public") if self.shared else own
-        return visible if self.kept is None else sa.and_(visible, self.kept)
+    def visible(self, ctx: RequestContext) -> sa.ColumnElement[bool]:
+        """The rows that a caller is shown."""
+        return sa.and_(visibility.to_caller(self.table, ctx), self.kept)
 
     def select(self, names: Sequence[str], also: Iterable[str | None] = ()) -> sa.Select[Any]:
         """A SELECT of some columns, with the joins that they and some more need."""
@@ -131,9 +125,7 @@ class Reader:
     ) -> list[list[Any]]:
         """The values of the visible ones of several rows, in the order of their ids."""
         statement = self.listing.select(("id", *names))
-        visible = self.listing.visible(ctx)
-        if visible is not None:
-            statement = statement.where(visible)
+        statement = statement.where(self.listing.visible(ctx))
         found = {}
         for start in range(0, len(ids), _BATCH):
             some = self.listing.id_column.in_(ids[start : start + _BATCH])
@@ -144,28 +136,25 @@ class Reader:
 
     def _build_item_statement(self, names: tuple[str, ...], is_admin: bool) -> sa.Select[Any]:
         table = self.listing.table
-        statement = self.listing.select(names).where(table.c.id == sa.bindparam("identifier"))
-        if self.listing.kept is not None:
-            statement = statement.where(self.listing.kept)
+        statement = self.listing.select(names).where(
+            table.c.id == sa.bindparam("identifier"), self.listing.kept
+        )
         if is_admin:
             return statement
-        visible = table.c.project_id == sa.bindparam("project")
-        if self.listing.shared:
-            visible = sa.or_(visible, table.c.scope == "public")
-        return statement.where(visible)
+        return statement.where(visibility.to_project(table, sa.bindparam("project")))
 
     def page(
         self,
         conn: sa.Connection,
         query: PageQuery,
         ctx: RequestContext,
-        where: sa.ColumnElement[bool] | None = None,
+        within: tuple[str, str] | None = None,
     ) -> list[list[Any]]:
-        """The rows of one page. ``where`` restricts the list to begin with.
+        """The rows of one page, if ``within`` is given only of those whose column has this value.
 
         :raises NotFoundException: the marker names no visible row.
         """
-        statement = self._page_statement(conn, query, ctx, where)
+        statement = self._page_statement(conn, query, ctx, within)
         return self._filled(conn, query.names, conn.execute(statement).all())
 
     def _page_statement(
@@ -173,7 +162,7 @@ class Reader:
         conn: sa.Connection,
         query: PageQuery,
         ctx: RequestContext,
-        where: sa.ColumnElement[bool] | None,
+        within: tuple[str, str] | None,
     ) -> sa.Select[Any]:
         columns = self.listing.columns
         used = [condition.name for condition in query.conditions] + list(query.nulls)
@@ -181,9 +170,10 @@ class Reader:
         also = {columns[name].join for name in used} | {column.join for column, _ in sorts}
         statement = self.listing.select(query.names, also)
         visible = self.listing.visible(ctx)
-        for clause in (visible, where):
-            if clause is not None:
-                statement = statement.where(clause)
+        statement = statement.where(visible)
+        if within is not None:
+            name, identifier = within
+            statement = statement.where(columns[name].source == identifier)
         for condition in query.conditions:
             statement = statement.where(to_sql(condition, columns[condition.name].source))
         for name in query.nulls:
@@ -194,12 +184,10 @@ class Reader:
         return statement.order_by(*_ordering(sorts)).limit(query.limit)
 
     def _marker_values(
-        self, conn: sa.Connection, query: PageQuery, visible: sa.ColumnElement[bool] | None
+        self, conn: sa.Connection, query: PageQuery, visible: sa.ColumnElement[bool]
     ) -> Sequence[Any]:
         statement = self.listing.select(tuple(name for name, _ in query.sort))
-        statement = statement.where(self.listing.id_column == query.marker)
-        if visible is not None:
-            statement = statement.where(visible)
+        statement = statement.where(self.listing.id_column == query.marker, visible)
         row = conn.execute(statement).first()
         if row is None:
             raise exc.NotFoundException(f"Marker not found: {query.marker}")
