@@ -187,3 +187,15 @@ def heard_of(conn: sa.Connection, ids: Sequence[str], sign: SignOfLife) -> None:
             if named:
                 values = {"ids": named, "now": sign.now, "look_at": sign.now + look}
                 conn.execute(_ALIVE, values)
+
+
+def delete(conn: sa.Connection, action_id: str) -> bool:
+    """Delete an action that belongs to no task, and what was kept for it alone.
+
+    :returns: whether it was there.
+    """
+    values, handlings = tables.execution_values, tables.handlings
+    conn.execute(sa.delete(handlings).where(handlings.c.execution_id == action_id))
+    deleted = conn.execute(sa.delete(_A).where(_A.c.id == action_id))
+    conn.execute(sa.delete(values).where(values.c.root_execution_id == action_id))
+    return deleted.rowcount > 0

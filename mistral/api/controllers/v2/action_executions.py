@@ -12,21 +12,19 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.api.adhoc import AdhocRunner
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import Doorbell, EngineGateway
 from mistral.api.lists import Lists, Within
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
-from mistral.db import actions, receipts, tables
+from mistral.api.standalone_actions import StandaloneActions
+from mistral.db import actions, receipts
 from mistral.db.queries import not_found
 from mistral.utils import clock
 from mistral.workflow import results, states
 from mistral.workflow.entities import ActionExecution
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
-
-_T = tables.action_executions
 
 _RUN: Final = ("name", "input", "params", "description", "workflow_namespace")
 _CHANGE: Final = ("state", "output")
@@ -43,7 +41,7 @@ class ActionExecutionsController:
         self._options = deps.options
         self._engine = EngineGateway(deps)
         self._doorbell = Doorbell(deps.doorbell or deps.engine, deps.database)
-        self._runner = AdhocRunner(deps, self._engine)
+        self._runner = StandaloneActions(deps, self._engine)
         self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
 
     # reading
@@ -169,7 +167,9 @@ class ActionExecutionsController:
             raise exc.NotAllowedException("Only ad-hoc action execution can be deleted.")
         if not states.is_completed(current["state"]):
             raise exc.NotAllowedException("Only completed action execution can be deleted.")
-        self._database.write(receipts.once(lambda conn: _delete(conn, action_id)))
+        if not self._database.write(receipts.once(lambda conn: actions.delete(conn, action_id))):
+            # somebody else was faster
+            raise not_found(ACTION_EXECUTION.reader.listing, action_id)
         return empty()
 
 
@@ -196,12 +196,3 @@ def _refusal(action_ex: ActionExecution) -> str:
     if action_ex.state_info:
         return f"{text}, its result is not wanted any more: {action_ex.state_info}"
     return f"{text}, with a different result."
-
-
-def _delete(conn: sa.Connection, action_id: str) -> None:
-    values, handlings = tables.execution_values, tables.handlings
-    conn.execute(sa.delete(handlings).where(handlings.c.execution_id == action_id))
-    if conn.execute(sa.delete(_T).where(_T.c.id == action_id)).rowcount == 0:
-        # somebody else was faster
-        raise not_found(ACTION_EXECUTION.reader.listing, action_id)
-    conn.execute(sa.delete(values).where(values.c.root_execution_id == action_id))

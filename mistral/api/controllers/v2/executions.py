@@ -15,14 +15,12 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
-from mistral.db import deletion, receipts, results, tables
+from mistral.db import deletion, descriptions, receipts, results
 from mistral.engine import news
 from mistral.utils import clock, ids
 from mistral.workflow import states
 from mistral.workflow.data_flow import merge_mappings
 from mistral.workflow.entities import ExecutionEvent, WorkflowExecution
-
-_T = tables.workflow_executions
 
 _START: Final = (
     "id",
@@ -173,9 +171,14 @@ class ExecutionsController:
             if env:
                 self._engine.ask("update_env", request.caller, wf_ex_id=execution_id, env=env)
             if description:
-                describe = receipts.once(lambda conn: _describe(conn, execution_id, description))
-                self._database.write(describe)
+                self._describe(execution_id, description)
         return answer(self._stored(request, execution_id))
+
+    def _describe(self, execution_id: str, description: str) -> None:
+        now = clock.utc_now()
+        self._database.write(
+            receipts.once(lambda conn: descriptions.describe(conn, execution_id, description, now))
+        )
 
     def _steer(
         self,
@@ -283,12 +286,3 @@ def _check_transition(current: str, target: str) -> None:
         raise exc.InvalidStateException(
             f"Can't change workflow execution state from {current} to {target}."
         )
-
-
-def _describe(conn: sa.Connection, execution_id: str, description: str) -> None:
-    changed = _T.c.description.is_distinct_from(description)
-    conn.execute(
-        sa.update(_T)
-        .where(_T.c.id == execution_id, changed)
-        .values(description=description, updated_at=clock.utc_now())
-    )

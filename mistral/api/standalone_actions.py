@@ -38,7 +38,7 @@ class _Refused(exc.UnavailableException):
     """The executor did not take it."""
 
 
-class AdhocRunner:
+class StandaloneActions:
     """Runs actions for a caller who may wait for them."""
 
     def __init__(self, deps: ApiDependencies, engine: EngineGateway) -> None:
