@@ -11,7 +11,7 @@ DEFAULT_PROJECT_ID = "<default-project>"
 
 @dataclasses.dataclass(frozen=True)
 class RequestContext:
-    """Identity and rights of a caller (contract rest-api §2).
+    """Identity and rights of a caller (doc:rest/conventions#visibility).
 
     ``deadline`` is the moment (seconds since the epoch) after which nobody waits for the answer.
     """

@@ -138,7 +138,7 @@ class SizeLimitExceededException(MistralException):
     def for_field(
         cls, entity: str, field: str, size_kb: int, limit_kb: int
     ) -> SizeLimitExceededException:
-        """The contract's text (language §27.1)."""
+        """The text that users know (doc:language/limits)."""
         return cls(
             f"Field size limit exceeded [class={entity}, field={field}, "
             f"size={size_kb}KB, limit={limit_kb}KB]"

@@ -11,7 +11,7 @@ release = importlib.metadata.version("mistral")
 version = ".".join(release.split(".")[:2])
 language = "en"
 
-extensions = ["oslo_config.sphinxext", "tested_example"]
+extensions = ["oslo_config.sphinxext", "tested_example", "language_rows"]
 nitpicky = False
 exclude_patterns: list[str] = []
 
@@ -21,6 +21,8 @@ html_theme_options = {
     "page_width": "1080px",
     "fixed_sidebar": True,
 }
+html_static_path = ["static"]
+html_css_files = ["rows.css"]
 html_copy_source = False
 html_show_copyright = False
 pygments_style = "sphinx"

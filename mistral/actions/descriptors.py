@@ -1,4 +1,4 @@
-"""What the engine knows of an action without running it (contract language §29.4)."""
+"""What the engine knows of an action without running it (doc:language/extending#providers)."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class EgressDeniedError(ActionException):
 
 @dataclasses.dataclass(frozen=True)
 class EgressOptions:
-    """What the operator allows (contract config §2.14).
+    """What the operator allows (doc:operating#egress).
 
     Without ``denied_cidrs`` no address is denied at all. With them, metadata services and what
     is no single machine's address are, too; with a part of the loopback network among them, also

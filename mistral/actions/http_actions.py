@@ -1,4 +1,4 @@
-"""`std.http` and its asynchronous version (contract language §23, rest-api §12)."""
+"""`std.http` and its asynchronous version (doc:language/standard_actions#std-http)."""
 
 from __future__ import annotations
 

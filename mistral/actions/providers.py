@@ -1,4 +1,4 @@
-"""Providers of actions (contract language §29.3): where descriptors come from.
+"""Providers of actions (doc:language/extending#providers): where descriptors come from.
 
 A provider is a plug-in of the group ``mistral.action.providers``, built with its name. One that
 needs something of the process offers ``assemble`` and gets it once, before it is asked anything.
@@ -40,7 +40,7 @@ PluginLoader = Callable[[], Iterable[tuple[str, Any]]]
 
 @dataclasses.dataclass(frozen=True)
 class LegacyOptions:
-    """Which plug-in classes are actions (contract config §2.15); the allow list wins."""
+    """Which plug-in classes are actions (doc:configuration#legacy_action_provider)."""
 
     load_action_plugins: bool = True
     only_builtin_actions: bool = False

@@ -27,7 +27,7 @@ FIRST = ("legacy", "adhoc", "dynamic")
 
 @dataclasses.dataclass(frozen=True)
 class ProviderOptions:
-    """Which providers are asked (contract config §2.15); the allow list wins."""
+    """Which providers are asked (doc:configuration#action_providers); the allow list wins."""
 
     allowlist: tuple[str, ...] = ()
     denylist: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The standard actions without effects outside (contract language §23)."""
+"""The standard actions without effects outside (doc:language/standard_actions)."""
 
 from __future__ import annotations
 

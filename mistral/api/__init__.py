@@ -1,1 +1,1 @@
-"""The REST API, version 2 (contract rest-api.md)."""
+"""The REST API, version 2 (doc:rest/index)."""

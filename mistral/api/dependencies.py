@@ -18,7 +18,7 @@ from mistral.services.definitions import Definitions
 
 @dataclasses.dataclass(frozen=True)
 class ApiOptions:
-    """Options of the API; the defaults are those of the contract."""
+    """Options of the API, each with a default."""
 
     max_limit: int = 1000
     max_request_body_size: int = 16 * 1024 * 1024
@@ -45,7 +45,7 @@ class ApiOptions:
 
 
 def no_authentication(_environ: Mapping[str, Any]) -> RequestContext:
-    """Everybody is the admin of the default project (contract §2.4)."""
+    """Everybody is the admin of the default project (doc:rest/conventions#visibility)."""
     return context.no_auth_context()
 
 

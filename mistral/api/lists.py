@@ -1,4 +1,4 @@
-"""Items and lists of any resource: from query parameters to rows to documents (contract §3)."""
+"""Items and lists of any resource: from query parameters to rows to documents (doc:rest/lists)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be changed while the service is in maintenance (contract §4).
+"""What may be changed while the service is in maintenance (doc:rest/service#maintenance).
 
 The one place that decides it, by the route, so that all spellings of a path are treated alike.
 """

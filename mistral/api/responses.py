@@ -1,4 +1,4 @@
-"""Answers: JSON documents and faults (contract §1.7, §1.8)."""
+"""Answers: JSON documents and faults (doc:rest/conventions#faults)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """From path and verb to handler: the table is in :mod:`mistral.api.controllers.root`.
 
-A path may end with a slash and spell names of collections with hyphens (contract §1.1, §1.2).
+A path may end with a slash and spell collections with hyphens (doc:rest/conventions#paths).
 Nothing here looks at a handler's signature while a request waits.
 """
 

@@ -1,4 +1,4 @@
-"""Running one action outside any workflow (contract §11.4).
+"""Running one action outside any workflow (doc:rest/action_executions#single-runs).
 
 The engine checks and describes the action; if somebody waits for the result, it is this process
 that calls the executor and, when the run is saved, delivers the result as any other one.

@@ -1,4 +1,4 @@
-"""The options of processes, database, API, engine and executor (contract config.md §2).
+"""The options of processes, database, API, engine and executor (doc:configuration#all-options).
 
 Groups of libraries (``oslo_messaging_rabbit``, ``keystone_authtoken``, ``cors`` ...) are read by
 those libraries and are not repeated here; oslo.config accepts them unread.

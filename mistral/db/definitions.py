@@ -135,7 +135,7 @@ def find_workflow_spec(
 ) -> FoundWorkflow | None:
     """The workflow of the first of the names that exists in one of the namespaces.
 
-    An earlier name wins over an earlier namespace (contract language §19.2), the project's own
+    An earlier name wins over an earlier namespace (doc:language/sub_workflows), the project's own
     workflow over a public one of somebody else.
     """
     row = _look_up(conn, _FIND_WORKFLOW, names, namespaces, project_id)

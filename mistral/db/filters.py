@@ -1,6 +1,6 @@
 """Filters of list requests: one grammar, used on rows by SQL and on plain values in memory.
 
-``<attribute>=<op>:<value>`` (contract rest-api §3.1). A filter is parsed once into a
+``<attribute>=<op>:<value>`` (doc:rest/lists#filters). A filter is parsed once into a
 :class:`Condition`; :func:`to_sql` and :meth:`Condition.matches` say the same in two languages.
 """
 
@@ -70,7 +70,7 @@ def parse(name: str, kind: Kind, text: str) -> Condition:
 
 
 def parse_flag(name: str, text: str) -> bool:
-    """A boolean of a query: words; empty is false (contract §1.5)."""
+    """A boolean of a query: words; empty is false (doc:rest/conventions#rest-bodies)."""
     word = text.strip().lower()
     if word in _TRUE:
         return True

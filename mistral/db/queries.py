@@ -1,7 +1,7 @@
 """Reading for the API: items and pages of any table, only the columns that are asked for.
 
 A :class:`Listing` declares once which columns a resource has in the database, also those that
-come from a joined row. Everything else, from filters to paging, is generic (contract §3).
+come from a joined row. Everything else, from filters to paging, is generic (doc:rest/lists).
 Rows come out as tuples of stored texts: JSON is passed on, not parsed and written again.
 """
 

@@ -48,7 +48,7 @@ _CHILD_OUTPUTS: Final = (
 
 
 def published_global(conn: sa.Connection, execution_id: str) -> str:
-    """The global variables of an execution as JSON text (contract language §8.11)."""
+    """The global variables as JSON text (doc:language/publishing#publishing-from-a-transition)."""
     row = conn.execute(_GLOBALS, {"id": execution_id}).first()
     if row is None or not row[0] or row[0] == "{}":
         return "{}"
@@ -97,7 +97,7 @@ def _expanded(
 
 
 def _joined(texts: list[str], several: bool) -> str:
-    """One result that counts, or a list (contract language §16.8)."""
+    """One result that counts, or a list (doc:language/publishing#results)."""
     if len(texts) == 1 and not several:
         return texts[0]
     return "[" + ",".join(texts) + "]"

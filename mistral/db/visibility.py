@@ -1,4 +1,4 @@
-"""Who may see a row: the one place that says so (contract rest-api §2.3).
+"""Who may see a row: the one place that says so (doc:rest/conventions#visibility).
 
 A row belongs to a project. Rows of tables that have a ``scope`` are seen by everybody when that is
 public. An admin sees all. Whoever may not see a row is told that it does not exist.

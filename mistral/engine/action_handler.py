@@ -37,7 +37,7 @@ def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
 
 
 def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
-    """The changes of the action's own row; a result that can't be used is an error (§27.1)."""
+    """The changes of the action's own row; a result may be too large (doc:language/limits)."""
     outcome = results.outcome_of(action_ex, unit.values)
     try:
         return _domain_object(unit, action_ex).complete(outcome)
@@ -108,7 +108,7 @@ def check_change(action_ex: ActionExecution, state: str) -> None:
 
 
 def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Command]:
-    """PAUSED or RUNNING by an operator: the task and the workflow follow (§20.7)."""
+    """PAUSED or RUNNING by an operator: task and workflow follow (doc:language/steering)."""
     check_change(action_ex, state)
     if action_ex.state == state:
         return []

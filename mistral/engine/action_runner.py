@@ -196,7 +196,7 @@ def failed(call: ActionCall, error: Any) -> Report:
 def raised(
     call: ActionCall, error: BaseException, action_class: type[Action] | None = None
 ) -> Report:
-    """The report of an exception (language §18.9): its text without secrets, never its trace.
+    """The report of an exception (doc:language/states): its text without secrets, never its trace.
 
     The trace is for the author of the action, who finds it in the log.
     """

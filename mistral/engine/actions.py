@@ -40,7 +40,7 @@ DISPATCH_LOOK_AFTER = dt.timedelta(seconds=5)
 
 
 class SubWorkflowError(exc.WorkflowException):
-    """A sub-workflow can't be started: an ordinary error of its task (§18.5)."""
+    """A sub-workflow can't be started: an ordinary error (doc:language/states#fatal)."""
 
 
 class Action(abc.ABC):
@@ -172,7 +172,7 @@ class PythonAction(Action):
         return [CreateAction(action_ex)]
 
     def _with_defaults(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
-        """The input with the environment's defaults for this action (§25.5)."""
+        """The input with the environment's defaults for it (doc:language/environments)."""
         defaults = self.scope.means.env().get("__actions")
         name = self.action_def.asked or self.action_def.name
         mine = defaults.get(name) if isinstance(defaults, Mapping) else None
@@ -201,7 +201,7 @@ class PythonAction(Action):
 
 
 class AdHocAction(PythonAction):
-    """A chain of stored wrappers around a plug-in (contract language §24)."""
+    """A chain of stored wrappers around a plug-in (doc:language/adhoc_actions)."""
 
     def validate_input(self, input_dict: Mapping[str, Any]) -> None:
         name, spec = self.action_def.adhoc[0]
@@ -269,7 +269,7 @@ def _check_adhoc(name: str, spec: AdHocActionSpec, given: Mapping[str, Any]) -> 
 
 
 class WorkflowAction(Action):
-    """A sub-workflow run by a task (contract language §19)."""
+    """A sub-workflow run by a task (doc:language/sub_workflows)."""
 
     action_def: WorkflowDefinition
 

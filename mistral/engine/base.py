@@ -1,4 +1,4 @@
-"""Interfaces of the engine, the executor and the policies (names of the public contract)."""
+"""Interfaces of the engine, the executor and the policies (public names)."""
 
 from __future__ import annotations
 

@@ -237,7 +237,7 @@ class Task:
             UpdateTask(
                 self.draft.id,
                 {
-                    # the output is made from the tasks without a next one (§7.9)
+                    # the output is made of what has no follower (doc:language/transitions#commands)
                     "has_next_tasks": bool(names) and not ends_all,
                     "next_tasks": [[c.name, c.event] for c in chosen] or None,
                     "error_handled": any(c.event == direct.ON_ERROR for c in chosen),
@@ -392,7 +392,7 @@ class Task:
         return self.reset()
 
     def rearm(self) -> list[Command]:
-        """Let a join that has ended wait again: another inbound task has come (§9.11)."""
+        """Let an ended join wait again: one more has come (doc:language/joins#joining-again)."""
         attempt = self.draft.attempt + 1
         remembered = {**self._remembered("base_attempt", "join"), "round_attempt": attempt}
         changes = self._rerun_changes(attempt, remembered)

@@ -165,7 +165,7 @@ def _run_task(unit: Unit, command: Any) -> list[c.Command] | None:
 
 
 def _held_back(unit: Unit, command: c.Command) -> bool:
-    """After the end nothing starts; in a pause it is remembered (§31.4)."""
+    """After the end nothing starts; in a pause it is kept (doc:language/transitions#commands)."""
     if states.is_completed(unit.wf_ex.state) or unit.wf_ex.rollback is not None:
         return True
     if unit.wf_ex.state == states.PAUSED:

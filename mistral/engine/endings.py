@@ -1,4 +1,4 @@
-"""What a workflow leaves at its end: its output and its message (§3.10, §3.11, §27.2, §31.7).
+"""What a workflow leaves at its end: its output and its message (doc:language/workflows#output).
 
 Pure. Only ``workflows`` asks, with the execution as the decisions so far would leave it.
 """
@@ -49,7 +49,7 @@ def only_message(means: WorkflowMeans, message: str | None) -> Bag:
 
 
 def _cut(means: WorkflowMeans, text: str | None) -> str | None:
-    """A message as far as the limit of the output allows it (§27.2)."""
+    """A message as far as the limit of the output allows it (doc:language/limits)."""
     limit = means.limits.field_size_kb * 1024
     if text is None or limit < 0 or len(json.dump_bytes(text)) <= limit:
         return text

@@ -186,7 +186,7 @@ class TransactionFacts:
         )
 
     def _result(self, task_ex: TaskExecution) -> Any:
-        """The result of a task of this execution (§16.8)."""
+        """The result of a task of this execution (doc:language/publishing#results)."""
         source, values = self._source, self._source.values
         task_spec = source.spec.tasks[task_ex.name]
         if task_ex.type == "WORKFLOW":

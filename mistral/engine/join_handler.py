@@ -1,4 +1,4 @@
-"""The verbs on a join: arrivals, edges not taken, what can't come any more (§9, §31.5)."""
+"""The verbs on a join: arrivals, edges not taken, what can't come any more (doc:language/joins)."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _run(unit: Unit, task_ex: TaskExecution) -> list[Command]:
 
 
 def _fail_now(unit: Unit, task_ex: TaskExecution) -> list[Command]:
-    """A join that fails knows what its branches found, as one that runs does (§9.8, §9.10)."""
+    """A failing join knows what its branches found, too (doc:language/joins#waiting)."""
     found = unit.inbounds.of(task_ex.id).values()
     blamed = sorted(r.name for r in found if r.state == joins.FAILED)
     info = f"Failed by tasks: {blamed} ({_causes(unit, task_ex.name, blamed)})"
@@ -322,7 +322,7 @@ def record(unit: Unit, inbound: JoinInbound) -> None:
 
 
 def not_yet(unit: Unit, task_ex: TaskExecution) -> list[Command]:
-    """An inbound task that had come runs again: joins that still wait do so for it, too (§9.4)."""
+    """An inbound task runs again: joins that still wait do so for it, too (doc:language/joins)."""
     found = [
         unit.task_by_key(join_key(name))
         for name in unit.spec.outbound(task_ex.name)
@@ -354,7 +354,7 @@ def rerun(unit: Unit, command: RerunTask) -> list[Command]:
 
 
 def skip(unit: Unit, task_id: str) -> list[Command]:
-    """Skip a join that has failed: behind it everything is known that led to it (§31.3)."""
+    """Skip a failed join: behind it all is known that led to it (doc:language/joins#waiting)."""
     task_ex = unit.task(task_id)
     gathered = _gathered(unit, task_ex)
     return [gathered, *task_handler.skip_task(unit, _with(task_ex, gathered))]

@@ -86,7 +86,7 @@ class Knowledge:
         )
 
     def _names(self, name: str) -> list[str]:
-        """Inside a workbook its own members come first (§2.2)."""
+        """Inside a workbook its own members come first (doc:language/documents#workbooks)."""
         workbook = self.wf_ex.workbook_name
         return [f"{workbook}.{name}", name] if workbook else [name]
 

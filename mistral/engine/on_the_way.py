@@ -1,4 +1,4 @@
-"""Which tasks of an execution may still come: what joins ask before they give one up (§9, §31.5).
+"""Which tasks may still come: what joins ask before they give one up (doc:language/joins#waiting).
 
 A task may be on its way without a row: chosen by another one in this very transaction, or held
 back by a pause. Only ``join_handler`` asks.

@@ -1,4 +1,4 @@
-"""Task policies: each one small unit, in the order of contract language §11."""
+"""Task policies: each one small unit, in their order (doc:language/policies)."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ class WaitBeforePolicy(TaskPolicy):
 
 
 class TimeoutPolicy(TaskPolicy):
-    """Fails a task that takes too long; counted from its first start (§11.4)."""
+    """Fails a task that takes too long since its first start (doc:language/policies#timeout)."""
 
     def __init__(self, timeout_sec: Any) -> None:
         self.timeout_sec = timeout_sec
@@ -214,7 +214,7 @@ class ConcurrencyPolicy(TaskPolicy):
 
 
 class WaitAfterPolicy(TaskPolicy):
-    """Delays the end: the task is published already, its followers wait (§11.3)."""
+    """Delays the end: published already, its followers wait (doc:language/policies)."""
 
     def __init__(self, delay: Any) -> None:
         self.delay = delay
@@ -260,7 +260,7 @@ class FailOnPolicy(TaskPolicy):
 
 
 class RetryPolicy(TaskPolicy):
-    """Runs a task again after a pause (§11.8-11.16)."""
+    """Runs a task again after a pause (doc:language/policies#retry)."""
 
     def __init__(self, count: Any, delay: Any, break_on: Any, continue_on: Any) -> None:
         self.count = count
@@ -286,7 +286,7 @@ class RetryPolicy(TaskPolicy):
                 task_ex, retry_task_policy={"retry_no": done + 1}, base_attempt=attempt
             ),
         }
-        # a new attempt repeats all items (§11.16)
+        # a new attempt repeats all items (doc:language/policies#retry)
         changes["runtime_context"].pop("with_items", None)
         changes["runtime_context"].pop(RESULT_ERASED, None)
         if task_spec.join:

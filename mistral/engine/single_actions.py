@@ -40,7 +40,7 @@ JsonDict = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """A single run as it was asked for (contract rest-api §11.4)."""
+    """A single run as it was asked for (doc:rest/action_executions#single-runs)."""
 
     name: str
     input: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""The verbs on one task. Where an error of a definition becomes a state, written once (§18.4)."""
+"""The verbs on one task; where a definition's error becomes a state (doc:language/states#fatal)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def rerun_task(unit: Unit, command: Any) -> list[Command]:
 
 
 def skip_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
-    """Put a failed task into SKIPPED and go on behind it (§21.14)."""
+    """Put a failed task into SKIPPED and go on behind it (doc:language/rerun#skip)."""
     reopened = UpdateTask(
         task_ex.id, {"state": states.RUNNING, "error_handled": False, "processed": False}
     )
@@ -192,7 +192,7 @@ def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:
 
 
 def guarded(task: RegularTask, decide: Callable[[], list[Command]], phase: str) -> list[Command]:
-    """Take a decision; an error in it is fatal for task and workflow (§18.4)."""
+    """Take a decision; an error in it is fatal (doc:language/states#fatal)."""
     before = task.draft.draft() if task.is_created() else None
     try:
         return decide()

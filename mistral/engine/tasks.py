@@ -121,7 +121,7 @@ class RegularTask(Task):
 
 
 class WithItemsTask(RegularTask):
-    """A task that runs once per item (contract language §10)."""
+    """A task that runs once per item (doc:language/with_items)."""
 
     def is_with_items_completed(self) -> bool:
         """Whether nothing of the items is left to wait for."""
@@ -340,7 +340,7 @@ def build_task(
 def result_of(
     task_spec: TaskSpec, outcomes: Sequence[Outcome | Any], in_items: bool | None = None
 ) -> Any:
-    """The result of a task from the values of its accepted actions or children (§16.8)."""
+    """The result of a task, from what is accepted (doc:language/publishing#results)."""
     found = list(outcomes)
     if in_items if in_items is not None else bool(task_spec.with_items):
         return found

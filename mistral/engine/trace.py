@@ -1,4 +1,4 @@
-"""The workflow trace: one line for each change of a state (contract config §5).
+"""The workflow trace: one line for each change of a state (doc:operating#logs).
 
 Lines are made when a transaction is written and logged when it is committed. They name things and
 never quote data: of an input only the names appear (law 9).

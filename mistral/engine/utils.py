@@ -18,7 +18,7 @@ JsonDict = dict[str, Any]
 
 
 def environment(conn: sa.Connection, given: Any, project_id: str) -> dict[str, Any]:
-    """The start parameter ``env``: a mapping, or the name of a stored environment (§25.1)."""
+    """The start parameter ``env``: a mapping, or a name (doc:language/environments)."""
     if given is None:
         return {}
     if isinstance(given, Mapping):

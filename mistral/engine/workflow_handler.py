@@ -95,7 +95,7 @@ def pause(unit: Unit) -> list[Command]:
 def _paused(
     unit: Unit, message: str | None, number: int, came_from: str | None = None
 ) -> list[Command]:
-    """Pause the execution, and with it the tasks whose sub-workflows are paused (§20.5)."""
+    """Pause the execution, and tasks with paused sub-workflows (doc:language/steering)."""
     commands = existing(unit).pause(message, number, came_from)
     if unit.wf_ex.state != states.RUNNING:
         return commands
@@ -299,7 +299,7 @@ def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
 
 
 def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
-    """A child that had ended runs again: so do its task and this execution (§21.4)."""
+    """A child that had ended runs again, so do its task and this one (doc:language/rerun)."""
     found = unit.tasks([event.task_id] if event.task_id else [])
     if not found:
         return []

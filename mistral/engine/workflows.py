@@ -112,7 +112,7 @@ class Workflow:
         return [CreateExecution(execution.draft()), BeginWorkflow()]
 
     def validate_input(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
-        """The given input with the declared defaults (§3.1-3.4)."""
+        """The given input with the declared defaults (doc:language/workflows#input)."""
         declared = self.spec.input
         data_flow.check_input(f"workflow={self.wf_def.name}", declared, input_dict)
         return {p.name: p.default for p in declared if p.has_default} | dict(input_dict)
@@ -164,7 +164,7 @@ class Workflow:
     # completion
 
     def check_and_complete(self) -> list[Command]:
-        """Complete the workflow if nothing of it is unfinished (§31.7)."""
+        """Complete the workflow if nothing of it is unfinished (doc:language/states)."""
         if self.draft.rollback is not None:
             return []
         if self.draft.state != states.RUNNING or self.draft.unfinished > 0:
@@ -182,7 +182,7 @@ class Workflow:
         )
 
     def fail(self, message: str | None) -> list[Command]:
-        """End in ERROR with a message (§3.10, §3.11)."""
+        """End in ERROR with a message (doc:language/workflows#output)."""
         output, message = endings.output_on_error(self.spec, self.means, self.draft, message)
         return self._finish(states.ERROR, self._cut(message), output)
 
@@ -237,7 +237,7 @@ class Workflow:
         return self._do(UpdateExecution(changes))
 
     def stop(self, state: str, msg: str | None = None, number: int = 0) -> list[Command]:
-        """Put the execution into a final state by command (§20.9-20.15)."""
+        """Put the execution into a final state by command (doc:language/steering#stop)."""
         if state == states.SUCCESS:
             if self.draft.state == states.SUCCESS:
                 return self._do(UpdateExecution({"state_info": self._cut(msg)})) if msg else []
@@ -260,7 +260,7 @@ class Workflow:
     def pause(
         self, message: str | None = None, number: int = 0, came_from: str | None = None
     ) -> list[Command]:
-        """Start nothing new; what runs goes on (§20.1, §20.5).
+        """Start nothing new; what runs goes on (doc:language/steering#pause-and-resume).
 
         :param came_from: the execution that passed the command on; it does not get it back.
         """
@@ -287,7 +287,7 @@ class Workflow:
         came_from: str | None = None,
         held: Sequence[TaskExecution] = (),
     ) -> list[Command]:
-        """Go on: held tasks, undecided followers, the backlog (§20.3).
+        """Go on: held tasks, undecided followers, the backlog (doc:language/steering).
 
         :param held: tasks that waited for this, in order of creation.
         """
@@ -308,7 +308,7 @@ class Workflow:
     def rerun(
         self, task_ex: TaskExecution, reset: bool = True, env: Mapping[str, Any] | None = None
     ) -> list[Command]:
-        """Run a failed task again, and with it the workflow and its ancestors (§21)."""
+        """Run a failed task again, and with it all that it is part of (doc:language/rerun)."""
         commands = self.update_env(env) if env else []
         return [*commands, *self.revive(), RerunTask(task_ex.id, reset)]
 
@@ -331,7 +331,7 @@ class Workflow:
         return commands + news.to_parent(self.means, self.draft, news.CHILD_RUNNING)
 
     def update_env(self, env: Mapping[str, Any]) -> list[Command]:
-        """Merge new entries into the environment (§20.8)."""
+        """Merge new entries into the environment (doc:language/environments)."""
         values, params = self.means.values, self.draft.params
         old = values.get(params, "env") if "env" in params else {}
         merged = data_flow.merge_mappings(old or {}, env)
@@ -354,7 +354,7 @@ class Workflow:
 
 
 class _EnvFacts:
-    """Facts at start: ``env()`` is the raw environment (§25.2)."""
+    """Facts at start: ``env()`` is the raw environment (doc:language/environments)."""
 
     def __init__(self, behind: Facts, env: Mapping[str, Any]) -> None:
         self._behind = behind

@@ -56,7 +56,7 @@ class LayeredData(Mapping[str, Any]):
 
     No layer is copied and only the values asked for are loaded. With ``merge``, mappings found
     under one key in several layers are merged deeply, earlier layers winning
-    (contract language §14).
+    (doc:language/expressions#which-data-a-place-sees).
     """
 
     def __init__(self, *layers: Mapping[str, Any], merge: bool = False) -> None:

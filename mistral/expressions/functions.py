@@ -1,4 +1,4 @@
-"""The functions of contract language §15 (group ``mistral.expression.functions``).
+"""The functions of the language (doc:language/functions; group ``mistral.expression.functions``).
 
 Each is ``callable(context, ...)`` with the :class:`DataContext` first; arguments and results are
 plain JSON data. YAQL shows parameter names in camelCase, Jinja as they are.

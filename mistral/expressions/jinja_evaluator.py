@@ -1,4 +1,4 @@
-"""Jinja: ``{{ ... }}`` and ``{% ... %}`` (contract language §14)."""
+"""Jinja: ``{{ ... }}`` and ``{% ... %}`` (doc:language/expressions#jinja)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How expressions are evaluated: what the operator may set (contract config §2.16-2.17)."""
+"""How expressions are evaluated: what the operator may set (doc:configuration#expressions)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class _Cursor:
 
 
 def scan(text: str, brackets: tuple[Bracket, ...]) -> Scan:
-    """Each expression ends at the next closing mark of its line (contract language 14.1)."""
+    """Each expression ends at the next closing mark of its line (doc:language/expressions)."""
     openers = [(_Cursor(text, opener), _Cursor(text, closer)) for opener, closer in brackets]
     lines = _Cursor(text, "\n")
     spans: list[tuple[int, int]] = []

@@ -1,4 +1,4 @@
-"""YAQL: ``<% ... %>`` (contract language §14)."""
+"""YAQL: ``<% ... %>`` (doc:language/expressions#yaql)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The workflow language: texts to specifications (contract language §1-13, §24).
+"""The workflow language: texts to specifications (doc:language/index).
 
 Knows nothing of executions. ``parse_*`` read and check what a caller sent; ``spec_from_raw``
 rebuilds what was checked before.

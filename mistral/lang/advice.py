@@ -1,6 +1,6 @@
 """What may be stored and will hardly do what its author means: told, never refused.
 
-Whether an action exists is only known when its task runs (contract language §1.17), so the caller
+Whether an action exists is known when its task runs (doc:language/documents#names), so the caller
 says what exists now.
 """
 

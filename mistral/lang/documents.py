@@ -29,7 +29,7 @@ def parse_workflow_list(
 def parse_action_list(
     text: str, expressions: ExpressionSyntax, validate: bool = True
 ) -> list[AdHocActionSpec]:
-    """The ad-hoc actions of a document; each carries the whole text (rest-api §8)."""
+    """The ad-hoc actions of a document; each carries the whole text (doc:rest/actions)."""
     return _parsed(text, "action", lambda data: _actions(data, text, expressions, validate))
 
 

@@ -1,4 +1,4 @@
-"""The one-line syntax ``name key=value key=value`` (contract language §5).
+"""The one-line syntax ``name key=value key=value`` (doc:language/inline).
 
 Scanned by hand: a pattern over hostile texts takes quadratic time.
 """

@@ -1,4 +1,4 @@
-"""How a specification's inputs and outputs appear outside (rest-api §5.1, §8)."""
+"""A specification's inputs and outputs as seen outside (doc:rest/workflows, doc:rest/actions)."""
 
 from __future__ import annotations
 

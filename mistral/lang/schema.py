@@ -1,4 +1,4 @@
-"""What the bodies of workflows, ad-hoc actions and workbooks may look like (§2, §3, §24)."""
+"""What the bodies of workflows, ad-hoc actions and workbooks may look like (doc:language/index)."""
 
 from __future__ import annotations
 

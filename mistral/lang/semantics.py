@@ -1,4 +1,4 @@
-"""What no single value shows: whether a workflow's tasks fit together (§3.13, §3.14, §9.2, §13)."""
+"""What no single value shows: whether a workflow's tasks fit together (doc:language/validation)."""
 
 from __future__ import annotations
 

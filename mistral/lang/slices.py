@@ -1,4 +1,4 @@
-"""Excerpts of a document: what is stored as the definition of one of its members (§1.13, §2.6)."""
+"""Excerpts of a document, stored as the definitions of its members (doc:language/documents)."""
 
 from __future__ import annotations
 

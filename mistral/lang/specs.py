@@ -67,7 +67,7 @@ class RetrySpec:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PoliciesSpec:
-    """Policies of a task; None is "not set", and so is a zero (language §12.5)."""
+    """Policies of a task; None is "not set", and so is a zero (doc:language/task_defaults)."""
 
     retry: RetrySpec | None = None
     wait_before: int | str | None = None

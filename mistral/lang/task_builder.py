@@ -1,4 +1,4 @@
-"""A task's effective specification: its own body over the workflow's task-defaults (§12)."""
+"""A task's effective specification: its own body over defaults (doc:language/task_defaults)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task's body and the task-defaults may look like (contract language §4, §6-12)."""
+"""What a task's body and the task-defaults may look like (doc:language/tasks)."""
 
 from __future__ import annotations
 

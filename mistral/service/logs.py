@@ -18,7 +18,7 @@ def set_up(conf: cfg.ConfigOpts) -> None:
     """Send logs where the options say."""
     log.setup(conf, "mistral")
     origin.label_records()
-    # the records that tell an operator what a workflow did are INFO by contract
+    # the records that tell an operator what a workflow did are INFO, whatever else is logged
     trace = logging.getLogger(conf.workflow_trace_log_name)
     if trace.level == logging.NOTSET:
         trace.setLevel(logging.INFO)

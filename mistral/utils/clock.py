@@ -95,5 +95,5 @@ def timestamp(moment: dt.datetime) -> float:
 
 
 def render(moment: dt.datetime | None) -> str | None:
-    """The API's form: ``YYYY-MM-DD HH:MM:SS`` (contract rest-api §1.5)."""
+    """The API's form: ``YYYY-MM-DD HH:MM:SS`` (doc:rest/conventions#times)."""
     return moment.strftime("%Y-%m-%d %H:%M:%S") if moment else None

@@ -1,4 +1,4 @@
-"""Whether a parent can go on with a sub-workflow that is run again (contract language §21).
+"""Whether a parent can go on with a child that is run again (doc:language/rerun#below-a-parent).
 
 Asked twice: by the sub-workflow, which refuses an operator's command when the answer is no, and by
 the parent when it hears of it, for it may have changed in between. The parent decides.

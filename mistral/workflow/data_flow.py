@@ -1,4 +1,4 @@
-"""Contexts: which data each place of a workflow sees (contract language §14, §16)."""
+"""Contexts: which data each place of a workflow sees (doc:language/publishing)."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ class _Variables(Mapping[str, Any]):
 
 
 def outbound(task_ex: TaskExecution, versioning: Versioning = OFF) -> Bag:
-    """What a finished task hands to its followers (§16.3)."""
+    """What a finished task hands to its followers (doc:language/publishing)."""
     found = task_ex.in_context.updated(task_ex.published)
     # counts that nobody keeps up would be wrong later
     return versioning.outbound(task_ex, found) if versioning.enabled else found.versioned()
 
 
 def merge(tasks: Iterable[TaskExecution], values: Values, versioning: Versioning = OFF) -> Bag:
-    """The contexts of several finished tasks as one (§16.6, §16.7).
+    """The contexts of several finished tasks as one (doc:language/publishing#where-branches-meet).
 
     Mappings merge deeply; a variable that a task published beats one that was merely inherited.
     Where publications are counted, one that was published more often beats both, and what one

@@ -1,4 +1,4 @@
-"""Direct workflows: which targets a finished task chooses (contract language §6)."""
+"""Direct workflows: which targets a finished task chooses (doc:language/transitions)."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def _chosen(clause: Clause | None, event: str, holds: Condition) -> Iterator[Cho
 
 
 def up_to_end(chosen: Sequence[Chosen]) -> Sequence[Chosen]:
-    """What is done of the targets that a task chose: nothing after the workflow's end (§7.2)."""
+    """What is done of the chosen targets: nothing after the end (doc:language/transitions)."""
     place = next((i for i, item in enumerate(chosen, 1) if item.name in ENDS), len(chosen))
     return chosen[:place]
 
 
 def publish_clauses(task_spec: TaskSpec, state: str) -> list[Clause]:
-    """The clauses whose ``publish`` applies to a state, the weaker one first (§8.7, §8.8)."""
+    """The clauses whose ``publish`` applies, the weaker one first (doc:language/publishing)."""
     by_state = {
         states.SUCCESS: (task_spec.on_success, task_spec.on_complete),
         states.ERROR: (task_spec.on_error, task_spec.on_complete),

@@ -1,4 +1,4 @@
-"""Joins: when one may run, and when it can't any more (contract language §9, §31.5)."""
+"""Joins: when one may run, and when it can't any more (doc:language/joins#waiting)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reverse workflows: tasks run as soon as all they require has succeeded (language §13)."""
+"""Reverse workflows: tasks run as soon as all they require has succeeded (doc:language/reverse)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States of executions and the one table of their legal transitions (contract language §17)."""
+"""States of executions and the one table of their legal transitions (doc:language/states)."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ class Bag:
         return f"Bag({sorted(self)})"
 
     def updated(self, other: Bag) -> Bag:
-        """This bag with the other's entries on top (top-level replace, contract §16.3)."""
+        """This bag with the other's entries on top (doc:language/publishing#where-variables-go)."""
         if not other:
             return self
         if not self:

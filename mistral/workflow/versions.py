@@ -1,11 +1,11 @@
 """Counting publications, so that where branches meet no old value beats a newer one.
 
-On unless the operator does not want it (contract language §16.7). Beside its variables the context
-of a branch carries how often each was published on the way here, and the *line* of its value: the
-marks of the publications that made it (several, where branches had met), and the marks of older
-ones that another branch may still hold. A value of which one branch has replaced everything is
-dropped where it meets that branch; what several branches have published is merged, the more often
-published value last.
+On unless the operator does not want it (doc:language/publishing#where-branches-meet). Beside its
+variables the context of a branch carries how often each was published on the way here, and the
+*line* of its value: the marks of the publications that made it (several, where branches had met),
+and the marks of older ones that another branch may still hold. A value of which one branch has
+replaced everything is dropped where it meets that branch; what several branches have published is
+merged, the more often published value last.
 
 A publication can only be held elsewhere if the task that handed it on had several followers, so
 lines don't grow in loops. Nobody who looks at contexts sees any of this.

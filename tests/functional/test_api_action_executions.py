@@ -1,4 +1,4 @@
-"""Action executions: delivering results, steering, ad-hoc runs (contract rest-api §11)."""
+"""Action executions: delivering results, steering, ad-hoc runs (doc:rest/action_executions)."""
 
 from __future__ import annotations
 

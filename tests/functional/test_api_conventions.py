@@ -1,4 +1,4 @@
-"""Paths, verbs, bodies and faults (contract rest-api §1, §4)."""
+"""Paths, verbs, bodies and faults (doc:rest/conventions, doc:rest/service)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows, workbooks, actions and environments: the HTTP side (contract rest-api §5-8, §13)."""
+"""Workflows, workbooks, actions and environments: the HTTP side (doc:rest/index)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executions and tasks (contract rest-api §9, §10)."""
+"""Executions and tasks (doc:rest/executions, doc:rest/tasks)."""
 
 from __future__ import annotations
 

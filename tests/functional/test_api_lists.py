@@ -1,4 +1,4 @@
-"""Lists: paging, sorting, filters, fields (contract rest-api §3)."""
+"""Lists: paging, sorting, filters, fields (doc:rest/lists)."""
 
 from __future__ import annotations
 

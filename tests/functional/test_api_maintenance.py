@@ -1,4 +1,4 @@
-"""``/maintenance`` and ``/info`` over the WSGI application (contract §4)."""
+"""``/maintenance`` and ``/info`` over the WSGI application (doc:rest/service)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions for whose results nobody waits any more: their tasks have ended or gone on (§11.4)."""
+"""Actions whose tasks have ended or gone on without them (doc:language/policies#timeout)."""
 
 from __future__ import annotations
 

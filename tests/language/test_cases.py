@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ KEYS = {
     *("steps", "timeout", "expect", "expect_if_started"),
 }
 HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "doc" / "source"
 FILES = CaseFile.all_in(HERE / "cases")
 
 
@@ -48,6 +50,25 @@ def test_a_case_asks_only_for_what_is_looked_at(file: CaseFile) -> None:
 def test_a_case_names_the_rows_that_it_pins(file: CaseFile) -> None:
     assert file.rows
     assert set(file.rows) <= ROWS.keys()
+
+
+def _told() -> dict[str, list[str]]:
+    """The rows that the pages of the documentation name, and where."""
+    order, told = list(ROWS), dict[str, list[str]]()
+    for page in sorted(DOCS.glob("**/*.rst")):
+        for line in re.findall(r"^\.\. rows:: (.+)$", page.read_text(encoding="utf-8"), re.M):
+            for part in line.split():
+                first, _, last = part.partition("..")
+                assert first in ROWS and (last or first) in ROWS, f"{page}: {part}"
+                for row in order[order.index(first) : order.index(last or first) + 1]:
+                    told.setdefault(row, []).append(page.stem)
+    return told
+
+
+def test_every_row_is_told_by_one_section() -> None:
+    told = _told()
+    assert not ROWS.keys() - told.keys(), "no section"
+    assert not {row: pages for row, pages in told.items() if len(pages) > 1}
 
 
 def test_every_row_is_pinned() -> None:

@@ -46,7 +46,7 @@ class CaseFile:
 
     @property
     def rows(self) -> list[str]:
-        """The rows of the language's contract that the case is about."""
+        """The rows of the language reference that the case is about."""
         return list(self.told.get("rows", ()))
 
 

@@ -124,7 +124,7 @@ class Checks:
             self.find("terminal-left", text)
 
     def _is_rearmed(self, old: Row, new: Row) -> bool:
-        """A join runs again when another inbound task comes (language §9.11).
+        """A join runs again when another inbound task comes (doc:language/joins#joining-again).
 
         Not one that failed because not all came: they can't all come any more.
         """

@@ -87,7 +87,7 @@ class Picture:
                     yield Finding("stale-accepted", f"{task['name']} {action['id']}")
 
     def _left_open(self, wf_ex: Row) -> Iterator[Finding]:
-        """Nobody is asked for a result that nobody waits for any more (language §11.4)."""
+        """Nobody is asked for a result that nobody waits for (doc:language/policies#timeout)."""
         for task in self.tasks.get(wf_ex["id"], []):
             for action in self.actions.get(task["id"], []):
                 is_open = action["result_at"] is None and action["state"] in states.UNFINISHED
@@ -210,7 +210,7 @@ class Picture:
             yield Finding("join-too-late", text)
 
     def _ended_joins(self, wf_ex: Row, spec: WorkflowSpec) -> dict[str, joins.EndedJoin]:
-        """The joins that have ended, and what decides whether they run again (language §9.14)."""
+        """Ended joins, and what decides whether they run again (doc:language/joins)."""
         found = {}
         for task in self.tasks[wf_ex["id"]]:
             name = task["name"]

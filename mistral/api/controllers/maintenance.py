@@ -1,4 +1,4 @@
-"""``/maintenance`` (contract §4): pausing the whole service and letting it go on."""
+"""``/maintenance`` (doc:rest/service#maintenance): pausing the whole service, and its end."""
 
 from __future__ import annotations
 

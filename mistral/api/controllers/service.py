@@ -1,4 +1,4 @@
-"""Service documents and health (contract §4)."""
+"""Service documents and health (doc:rest/service)."""
 
 from __future__ import annotations
 

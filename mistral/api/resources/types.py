@@ -157,7 +157,7 @@ class TextList(AttributeType):
 
 
 class JsonText(AttributeType):
-    """An object, shown as a string of JSON text (contract §1.4)."""
+    """An object, shown as a string of JSON text (doc:rest/conventions#json-texts)."""
 
     name = "jsonstr"
 
@@ -186,7 +186,7 @@ class JsonText(AttributeType):
 
 
 class AnyJson(JsonText):
-    """The result of an action: any value; a string is decoded if it is JSON (contract §11.3)."""
+    """Any value; a string is decoded if it is JSON (doc:rest/action_executions#deliver)."""
 
     name = "json"
 

@@ -1,4 +1,4 @@
-"""Ad-hoc action definitions (contract rest-api §8, language §24)."""
+"""Ad-hoc action definitions (doc:rest/actions, doc:language/adhoc_actions)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments: named sets of variables for starting workflows (contract rest-api §13)."""
+"""Environments: named sets of variables for starting workflows (doc:rest/environments)."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
         raise exc.InvalidModelException(
             f"An environment has no such attributes: {', '.join(unknown)}"
         )
-    # an explicit null equals "not given" (contract rest-api §1.3), but a description may be one
+    # an explicit null is "not given" (doc:rest/conventions#rest-bodies), except as a description
     given = {key: v for key, v in values.items() if v is not None or key == "description"}
     name = given.get("name")
     if not isinstance(name, str) or not name:

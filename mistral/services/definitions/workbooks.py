@@ -1,4 +1,4 @@
-"""Workbooks: a document that defines workflows and actions together (contract rest-api §7)."""
+"""Workbooks: a document that defines workflows and actions together (doc:rest/workbooks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflow definitions (contract rest-api §5)."""
+"""Workflow definitions (doc:rest/workflows)."""
 
 from __future__ import annotations
 

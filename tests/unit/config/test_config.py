@@ -50,7 +50,7 @@ def test_the_data_directory_is_the_users(tmp_path: Path) -> None:
     assert conf.database.connection == expected
 
 
-def test_with_a_file_the_contracts_defaults_hold(file: Path) -> None:
+def test_with_a_file_the_documented_defaults_hold(file: Path) -> None:
     conf = config.load(["--config-file", str(file)])
     assert not config.is_embedded(conf)
     assert (conf.api.port, conf.api.host, conf.api.max_limit) == (1234, "0.0.0.0", 1000)

@@ -1,4 +1,4 @@
-"""Counted publications: what wins where branches meet (contract language §16.7)."""
+"""Counted publications: what wins where branches meet (doc:language/publishing)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The public names of the engine package: modules, classes, methods and their parameters.
 
-``*`` in a list of parameters means that the contract leaves them open there; the base class, or
+``*`` in a list of parameters means that they are left open there; the base class, or
 the interface, has them. Further optional parameters are fine.
 """
 

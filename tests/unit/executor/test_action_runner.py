@@ -45,9 +45,7 @@ def test_cancelled(run: Any) -> None:
     assert (report["state"], report["result"]) == ("CANCELLED", None)
 
 
-def test_an_exception_is_an_error_with_the_contract_text(
-    run: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_exception_is_an_error_with_its_text(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     report = run("Raises", input={"error": "said hidden-word", "password": "hidden-word"})
     assert report["kind"] == "result"

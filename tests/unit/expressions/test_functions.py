@@ -1,4 +1,4 @@
-"""The functions of the contract, in both languages."""
+"""The functions of the language, in both kinds of expressions (doc:language/functions)."""
 
 from __future__ import annotations
 

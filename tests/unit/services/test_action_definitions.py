@@ -1,4 +1,4 @@
-"""Ad-hoc actions: rest-api §8, language §24; and how the engine finds them."""
+"""Ad-hoc actions (doc:rest/actions, doc:language/adhoc_actions); how the engine finds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Environments: rest-api §13."""
+"""Environments (doc:rest/environments)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workbooks and their members: rest-api §7, language §2."""
+"""Workbooks and their members (doc:rest/workbooks, doc:language/documents#workbooks)."""
 
 from __future__ import annotations
 

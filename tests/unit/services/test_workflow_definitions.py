@@ -1,4 +1,4 @@
-"""Workflow definitions: rest-api §5, language §1."""
+"""Workflow definitions (doc:rest/workflows, doc:language/documents)."""
 
 from __future__ import annotations
 

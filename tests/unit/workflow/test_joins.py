@@ -1,4 +1,4 @@
-"""Which inbound tasks of a join can't come any more (contract language §9.4-9.7, §9.14)."""
+"""Which inbound tasks of a join can't come any more (doc:language/joins#waiting)."""
 
 from __future__ import annotations
 

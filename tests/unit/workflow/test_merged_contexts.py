@@ -1,4 +1,4 @@
-"""Where branches meet: random runs against an oracle that knows every publication (§16.3-16.9).
+"""Where branches meet: random runs against an oracle that knows every publication.
 
 The oracle keeps with each value all publications that it replaced. It is as slow as it is plain.
 """

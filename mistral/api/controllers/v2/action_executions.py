@@ -1,4 +1,4 @@
-"""``/v2/action_executions`` and ``/v2/action-executions`` (contract §11).
+"""``/v2/action_executions`` and ``/v2/action-executions`` (doc:rest/action_executions).
 
 Here the outside delivers results of asynchronous actions. The row is committed by this process,
 whether an engine runs or not; the engine is only told to look.

@@ -1,4 +1,4 @@
-"""``/v2/actions`` (contract §8): actions that are shipped, plugged in or stored by users."""
+"""``/v2/actions`` (doc:rest/actions): actions that are shipped, plugged in or stored by users."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ _UNLIMITED = 1_000_000
 
 
 def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
-    # a user's action without parameters has null, one that is shipped an empty text (contract §8)
+    # a user's action without parameters has null, a shipped one an empty text (doc:rest/actions)
     return ACTION.render({**row, "input": row["input"] or None, "is_system": False})
 
 

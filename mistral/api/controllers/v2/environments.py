@@ -1,4 +1,4 @@
-"""``/v2/environments`` (contract §13)."""
+"""``/v2/environments`` (doc:rest/environments)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EnvironmentsController:
         """Store an environment."""
         values = {"variables": {}, "scope": "private", **_values(request)}
         row = self._definitions.create_environment(values, request.caller)
-        # the client shows what is absent here otherwise than null (contract §13)
+        # the client shows what is absent here otherwise than null (doc:rest/environments)
         names = [n for n in ENVIRONMENT.shown if n not in _ABSENT or row.get(n) is not None]
         return answer(ENVIRONMENT.render(row, names), 201)
 

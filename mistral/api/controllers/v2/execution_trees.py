@@ -1,4 +1,4 @@
-"""Executions with everything below them (contract §9.5, §9.6)."""
+"""Executions with everything below them (doc:rest/executions#what-lies-below)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/v2/executions`` (contract §9): starting, watching, steering and deleting executions."""
+"""``/v2/executions`` (doc:rest/executions): starting, watching, steering, deleting executions."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def _check_description(description: str) -> None:
 
 
 def _is_settled(current: str, target: str) -> bool:
-    """Whether the command asks for nothing that is still to be done (table of contract §9.4)."""
+    """Whether the command asks for nothing that is still to be done (doc:rest/executions#steer)."""
     if target == states.RUNNING:
         return current == states.RUNNING or current in _FINISHED
     if target == states.PAUSED:

@@ -1,4 +1,4 @@
-"""``/v2/tasks`` (contract §10): watching tasks, running them again, skipping them."""
+"""``/v2/tasks`` (doc:rest/tasks): watching tasks, running them again, skipping them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/v2/workbooks`` (contract §7)."""
+"""``/v2/workbooks`` (doc:rest/workbooks)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/v2/workflows`` (contract §5)."""
+"""``/v2/workflows`` (doc:rest/workflows)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mistral.db.base import Row
 
 
 def _stored(row: Row) -> dict[str, Any]:
-    # endpoints that take texts show the interface as an object (contract §1.4)
+    # endpoints that take texts show the interface as an object (doc:rest/conventions#json-texts)
     return WORKFLOW.render(row) | {"interface": row.get("interface")}
 
 
