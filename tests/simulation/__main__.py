@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=300, help="how many seeds")
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="plant a bug")
     parser.add_argument("--one-writer", action="store_true", help="a database like SQLite")
+    parser.add_argument("--stop", action="store_true", help="end with the first seed that fails")
     parser.add_argument("--coverage", action="store_true", help="show what the runs came through")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
@@ -38,6 +39,8 @@ def main() -> int:
         if result.failed:
             failed += 1
             print(f"seed {seed}: {result.findings[0]}"[:300], flush=True)
+            if args.stop:
+                break
     if args.coverage:
         print(coverage.report())
     print(f"{args.count} seeds, {failed} failed, {time.monotonic() - begun:.0f} s")

@@ -86,6 +86,27 @@ def measure_waiting() -> argparse.ArgumentParser:
     return parser
 
 
+def mutate() -> argparse.ArgumentParser:
+    """Options of ``tools/mutate``."""
+    parser = _parser("mutate", "mutate")
+    add = parser.add_argument
+    add("--sample", type=int, default=300, help="how many mutants (default 300)")
+    add("--seed", type=int, default=7, help="chooses them (default 7)")
+    add("--module", default="", metavar="TEXT", help="only modules with this in their path")
+    add(
+        "--only",
+        metavar="STAGES",
+        help="of the stages pure, language, simulation and functional only these (a,b)",
+    )
+    add("--seeds", type=int, default=40, help="of the stage 'simulation' (default 40)")
+    add("--first-seed", type=int, default=0, help="the first of them (default 0)")
+    add("--jobs", type=int, default=2, help="mutants at a time (default 2)")
+    add("--results", type=Path, default=Path("mutants.jsonl"), help="where results are appended")
+    add("--no-check", action="store_true", help="do not first run the stages without a mutant")
+    add("--show", type=int, metavar="N", help="show the first N mutants of the sample, run none")
+    return parser
+
+
 def soak() -> argparse.ArgumentParser:
     """Options of ``tools/soak``."""
     parser = _parser("soak", "soak")
@@ -113,6 +134,7 @@ PARSERS: dict[str, Callable[[], argparse.ArgumentParser]] = {
     "bench": bench,
     "cluster": cluster,
     "measure-waiting": measure_waiting,
+    "mutate": mutate,
     "soak": soak,
 }
 
