@@ -1,18 +1,28 @@
-"""The REST reference names what there is: every path with its verbs, every attribute."""
+"""The REST reference names what there is: paths, verbs, attributes, commands, statuses."""
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mistral import exceptions as exc
+from mistral.api import errors
 from mistral.api.controllers.root import all_routes
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.resources.base import Resource
 from mistral.api.resources.definitions import ACTION, ENVIRONMENT, WORKBOOK, WORKFLOW
 from mistral.api.resources.executions import ACTION_EXECUTION, EXECUTION, TASK
 
+VERBS_OF_ENGINE = {
+    "resume": "resume_workflow",
+    "pause": "pause_workflow",
+    "stop": "stop_workflow",
+    "undo": "rollback_workflow",
+}
 PAGES = Path(__file__).resolve().parents[2] / "doc" / "source" / "rest"
 VERBS = ("GET", "POST", "PUT", "DELETE")
 RESOURCES = (ACTION, ENVIRONMENT, WORKBOOK, WORKFLOW, ACTION_EXECUTION, EXECUTION, TASK)
@@ -72,3 +82,35 @@ def test_every_attribute_is_told(resource: Resource) -> None:
     cells = [re.sub(r"^((?:``\w+``(?:, )?)+).*", r"\1", row) for row in rows]
     told = [name for cell in cells for name in re.findall(r"\w+", cell)]
     assert sorted(told) == sorted(resource.attributes)
+
+
+def _commands() -> list[tuple[str, str, str]]:
+    """The table of commands, as (asked for, present state, what happens)."""
+    lines = _page("executions").splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("asked for"))
+    states = lines[start].split()[2:]
+    rows = [line.split() for line in lines[start + 2 : lines.index(lines[start + 1], start + 2)]]
+    return [
+        (row[0].strip("`"), state, cell)
+        for row in rows
+        for state, cell in zip(states, row[1:], strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("target", "current", "told"), _commands())
+def test_commands_do_what_the_table_says(
+    api: Any, engine: Any, stored: Any, target: str, current: str, told: str
+) -> None:
+    execution = stored.execution(state=current)
+    response = api("PUT", f"/v2/executions/{execution.id}", {"state": target})
+    assert response.status_int == (400 if told == "400" else 200)
+    assert engine.methods() == ([VERBS_OF_ENGINE[told]] if told in VERBS_OF_ENGINE else [])
+
+
+def test_every_status_of_an_error_is_told() -> None:
+    classes = [
+        c for module in (exc, errors) for _, c in inspect.getmembers(module, inspect.isclass)
+    ]
+    raised = {str(c.http_code) for c in classes if issubclass(c, exc.MistralError)}
+    table = _page("conventions").partition("Status When")[2]
+    assert raised <= set(re.findall(r"^(\d{3}) ", table, re.M))
