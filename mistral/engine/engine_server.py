@@ -66,12 +66,15 @@ class EngineServer(MistralService):
         self._servers: list[RPCServer] = []
 
     def start(self) -> None:
-        """Start the engine, then let messages come."""
+        """Start the engine, then let messages come.
+
+        Who gets an answer to a ping sends requests next, so pings are the last to be heard.
+        """
         self.engine.start()
         for topic, threads in (
-            (alive_topic(self._topic), ALIVE_THREADS),
             (results_topic(self._topic), RESULT_THREADS),
             (self._topic, self._threads),
+            (alive_topic(self._topic), ALIVE_THREADS),
         ):
             server = self._transport.server(topic, self._host, self, threads)
             self._servers.append(server)

@@ -89,7 +89,12 @@ class Victims:
         processes.wait_until(lambda: not process.alive(), f"{name} is killed", 60)
 
     def wait_working(self) -> None:
-        """Until the engine answers."""
+        """Until those that were started work, and the API finds so as well.
+
+        It remembers for a second what it found: maybe the engine of the test before.
+        """
+        for name in ("engine", "executor"):
+            self.installation.wait_started(name)
         processes.wait_until(
             lambda: processes.answers("GET", f"{self.installation.url}/healthcheck/ready"),
             "an engine answers",

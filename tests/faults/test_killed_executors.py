@@ -84,6 +84,7 @@ def test_executors_that_die_one_after_the_other(
 ) -> None:
     """Actions without effects are simply run again, as often as it takes."""
     victims.engine()
+    victims.executor()
     victims.wait_working()
     run = flows.launch("""
     main:
@@ -91,7 +92,6 @@ def test_executors_that_die_one_after_the_other(
         t: {with-items: i in <% range(40) %>, action: std.sleep seconds=1}
     """)
     for _ in range(3):
-        victims.executor()
         done = len(run.actions("t", "SUCCESS"))
         run.until(
             lambda n=done: len(run.actions("t", "SUCCESS")) > n or run.state == "SUCCESS",
@@ -99,6 +99,6 @@ def test_executors_that_die_one_after_the_other(
             DEADLINE,
         )
         victims.kill("executor")
-    victims.executor()
+        victims.executor()
     run.wait("SUCCESS", DEADLINE)
     assert len(run.actions("t", "SUCCESS")) == 40

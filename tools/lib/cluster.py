@@ -29,6 +29,7 @@ Sections = Mapping[str, Mapping[str, object]]
 
 FEW_CONNECTIONS = 8
 """To the database, per process, where many installations share a server, as in tests."""
+_STARTED = {"api": b"The API listens", "engine": b"Engine started", "executor": b"Executor started"}
 
 
 def write_config(path: Path, sections: Sections, overrides: Sections | None = None) -> Path:
@@ -200,6 +201,20 @@ class Cluster:
     def wait_ready(self, timeout: float = READY_TIMEOUT) -> None:
         """Until the API answers."""
         self._wait("GET", f"{self.url}/v2/", None, 200, "the API answers", timeout)
+
+    def wait_started(self, name: str, timeout: float = READY_TIMEOUT) -> None:
+        """Until a process that is called ``<kind>`` or ``<kind>-<number>`` says that it works.
+
+        The API's own word on it may be a second old, and about a process that was killed since.
+        """
+        process = self.processes[name]
+        sentence = _STARTED[name.partition("-")[0]]
+
+        def works() -> bool:
+            process.require_alive()
+            return process.says(sentence)
+
+        wait_until(works, f"{name} says: {sentence.decode()}", timeout)
 
     def wait_working(self, timeout: float = READY_TIMEOUT) -> None:
         """Until API, engine and executor together can run one action."""

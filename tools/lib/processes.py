@@ -119,10 +119,13 @@ class ManagedProcess:
     pid_file: Path
     environment: dict[str, str]
     popen: subprocess.Popen[bytes] | None = None
+    said_before: int = 0
+    """Bytes of the log from before the last start."""
 
     def start(self) -> None:
         """Start it; the log is appended to."""
         with self.log.open("ab") as log:
+            self.said_before = log.tell()
             self.popen = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -150,6 +153,12 @@ class ManagedProcess:
         if not self.alive():
             status = self.popen.returncode if self.popen else None
             raise ClusterError(f"{self.name} ended with status {status}\n{self.log_tail()}")
+
+    def says(self, sentence: bytes) -> bool:
+        """Whether its log has this sentence since the last start."""
+        with self.log.open("rb") as log:
+            log.seek(self.said_before)
+            return sentence in log.read()
 
     def log_tail(self) -> str:
         """The last lines of the log."""

@@ -9,7 +9,6 @@ import cluster
 import processes
 
 KINDS = ("api", "engine", "executor")
-_STARTED = {"api": b"The API listens", "engine": b"Engine started", "executor": b"Executor started"}
 
 
 class Site:
@@ -80,24 +79,8 @@ class Site:
         process = self.installation.processes[name]
         if not self.installation.stop(name):
             raise processes.ClusterError(f"{name} had to be killed\n{process.log_tail()}")
-        said = process.log.stat().st_size
         self.start(name)
-        self.wait_started(name, said, timeout)
-
-    def wait_started(
-        self, name: str, said: int = 0, timeout: float = processes.READY_TIMEOUT
-    ) -> None:
-        """Until a process says that it works, behind the first ``said`` bytes of its log."""
-        process = self.installation.processes[name]
-        sentence = _STARTED[name.partition("-")[0]]
-
-        def works() -> bool:
-            process.require_alive()
-            with process.log.open("rb") as log:
-                log.seek(said)
-                return sentence in log.read()
-
-        processes.wait_until(works, f"{name} says: {sentence.decode()}", timeout)
+        self.installation.wait_started(name, timeout)
 
     def suspend(self, name: str) -> None:
         """SIGSTOP: nobody sees a difference to a dead host, until it goes on."""

@@ -10,13 +10,19 @@ from oslo_config import cfg
 from mistral.context import system_context
 from mistral.engine.default_engine import DefaultEngine
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
+from mistral.exceptions import RPCException
+from mistral.rpc.base import RPCServer
 from mistral.rpc.local import LocalTransport
 
 
-def _transport() -> LocalTransport:
+def _conf() -> cfg.ConfigOpts:
     conf = MagicMock(spec=cfg.ConfigOpts)
     conf.rpc_response_timeout = conf.graceful_shutdown_timeout = 10
-    return LocalTransport(conf)
+    return conf
+
+
+def _transport() -> LocalTransport:
+    return LocalTransport(_conf())
 
 
 def test_signs_of_life_do_not_wait_behind_requests() -> None:
@@ -70,6 +76,41 @@ def test_what_has_begun_does_not_wait_behind_starts() -> None:
     assert (granted, stored) == (["a"], {"stored": 1})
     assert engine.start_workflow.call_count == 1
     may_start.set()
+    server.stop(graceful=True)
+
+
+class _PingedTransport(LocalTransport):
+    """Pings the engine whenever it has come to another of its topics."""
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__(conf)
+        self.came_to: list[str] = []
+        self.heard_before: list[str] = []
+
+    def server(self, topic: str, host: str, endpoint: object, threads: int) -> RPCServer:
+        if self.is_heard(0.1):
+            self.heard_before.append(topic)
+        self.came_to.append(topic)
+        return super().server(topic, host, endpoint, threads)
+
+    def is_heard(self, patience: float) -> bool:
+        """Whether an engine answers, asked as the API's readiness asks."""
+        try:
+            self.client(alive_topic("engine")).call("ping", None, timeout=patience)
+        except RPCException:
+            return False
+        return True
+
+
+def test_an_engine_that_answers_takes_requests() -> None:
+    """Whoever heard from it, e.g. by the API's readiness, may send what he has at once."""
+    transport, engine = _PingedTransport(_conf()), MagicMock(spec=DefaultEngine)
+    server = EngineServer(engine, transport=transport, topic="engine", threads=1)
+    server.start()
+
+    assert transport.heard_before == []
+    assert set(transport.came_to) == {"engine", alive_topic("engine"), results_topic("engine")}
+    assert transport.is_heard(10)
     server.stop(graceful=True)
 
 
