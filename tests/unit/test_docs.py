@@ -76,6 +76,19 @@ def test_references_lead_to_a_section(pages: Path) -> None:
     assert lost == []
 
 
+def test_modules_that_the_architecture_names_exist() -> None:
+    text = (DOCS / "architecture.rst").read_text(encoding="utf-8").partition("\nExtending it\n")[0]
+    names = re.findall(r"``(?:mistral\.)?((?:cmd|db|engine|workflow)(?:\.[a-z_]+)*)``", text)
+    assert len(names) > 10
+    paths = [ROOT.joinpath("mistral", *name.split(".")) for name in names]
+    lost = [
+        str(path.relative_to(ROOT))
+        for path in paths
+        if not path.with_suffix(".py").exists() and not path.joinpath("__init__.py").exists()
+    ]
+    assert lost == []
+
+
 def test_nothing_refers_to_documents_elsewhere() -> None:
     assert [place for place, line in _lines() if ELSEWHERE.search(line)] == []
 
