@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import mutate
@@ -102,16 +103,17 @@ class Recorder:
         return Run(self.outcomes.pop(0), 1.0, "words")
 
 
-ALL = [PURE, LANGUAGE, SIMULATION, FUNCTIONAL]
+ALL = [PURE, SIMULATION, LANGUAGE, FUNCTIONAL]
 
 
 @pytest.mark.parametrize(
     ("outcomes", "noticed", "outcome"),
     [
         ([FAILED], "pure", FAILED),
-        ([PASSED, TIMEOUT], "language", TIMEOUT),
+        ([PASSED, TIMEOUT], "simulation", TIMEOUT),
         # with several connections, then with one writer
-        ([PASSED, PASSED, PASSED, FAILED], "simulation", FAILED),
+        ([PASSED, PASSED, FAILED], "simulation", FAILED),
+        ([PASSED, PASSED, PASSED, FAILED], "language", FAILED),
         ([PASSED] * 4 + [FAILED], "functional", FAILED),
         ([PASSED] * 5, "survived", PASSED),
     ],
@@ -178,6 +180,19 @@ def test_results_can_be_read_again(tmp_path: Path) -> None:
     result = Result(("m.py", "a", "b", 1), "pure", FAILED, "FAILED test_it", 1.5)
     file.add(result)
     assert file.read() == {result.key: result}
+
+
+def test_a_site_that_is_abandoned_ends_at_once(project: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "site"
+    directory.mkdir()
+    site = MutantSite(project, directory)
+    site.make()
+    timer = threading.Timer(1.0, site.abandon)
+    timer.start()
+    assert site.python(["-c", "import time; time.sleep(60)"], 60.0).seconds < 30
+    timer.join()
+    with pytest.raises(RuntimeError):
+        site.python(["-c", "pass"], 60.0)
 
 
 def test_a_site_ends_what_was_left_behind(project: Path, tmp_path: Path) -> None:

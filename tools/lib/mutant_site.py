@@ -49,6 +49,7 @@ class MutantSite:
         self._project = directory / "project"
         self._python = directory / "venv" / "bin" / "python"
         self._originals: dict[str, str] = {}
+        self._is_abandoned = False
 
     def make(self) -> None:
         """Copy the project."""
@@ -97,8 +98,15 @@ class MutantSite:
             (self._project / module).write_text(text, encoding="utf-8")
         self._originals.clear()
 
+    def abandon(self) -> None:
+        """Run nothing any more, and end what runs; for another thread."""
+        self._is_abandoned = True
+        self._end_all()
+
     def python(self, arguments: Sequence[str], timeout: float) -> Run:
         """Run the environment's Python in the copy."""
+        if self._is_abandoned:
+            raise RuntimeError("This copy is used no more.")
         command = f'ulimit -c 0 -d {MEMORY_KB}; exec "$@"'
         environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},

@@ -238,6 +238,8 @@ def run_all(
                 count = f"[{len(results)}/{len(todo)}]"
                 print(f"{count} {result.noticed:10} {place}: {mutant.change}", flush=True)
         except BaseException:
+            for site in there:
+                site.abandon()
             pool.shutdown(cancel_futures=True)
             raise
     return results
@@ -346,6 +348,9 @@ def run(argv: Sequence[str]) -> Any:
     except MutateError as error:
         print(f"mutate: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("mutate: stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

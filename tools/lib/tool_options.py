@@ -96,7 +96,7 @@ def mutate() -> argparse.ArgumentParser:
     add(
         "--only",
         metavar="STAGES",
-        help="of the stages pure, language, simulation and functional only these (a,b)",
+        help="of the stages pure, simulation, language and functional only these (a,b)",
     )
     add("--seeds", type=int, default=40, help="of the stage 'simulation' (default 40)")
     add("--first-seed", type=int, default=0, help="the first of them (default 0)")
