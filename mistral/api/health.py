@@ -1,7 +1,7 @@
 """Whether the parts that requests need are alive, asked for by anybody as often as they like.
 
 Engines and executors leave signs of life in the database. What was found is remembered for a
-moment; while somebody asks, the others are told what was known before.
+moment; while somebody asks, the others are told what was known just before.
 """
 
 from __future__ import annotations
@@ -24,11 +24,18 @@ T = TypeVar("T")
 
 OK: Final = "OK"
 _REMEMBERED: Final = 1.0
+_JUST_BEFORE: Final = 10.0
 _PING_TIMEOUT: Final = 3.0
+_PATIENCE: Final = 10.0
+"""Seconds that others wait for who asks already when what they could be told is older."""
 
 
 class _Remembered(Generic[T]):
-    """An answer that is asked for at most once a second, by one at a time."""
+    """An answer that is asked for at most once a second, by one at a time.
+
+    Asking takes longest when something is wrong: the others wait for that, once, rather than be
+    told that all was well long ago; but none for ever.
+    """
 
     def __init__(self, ask: Callable[[], T]) -> None:
         self._ask = ask
@@ -38,8 +45,7 @@ class _Remembered(Generic[T]):
 
     def get(self) -> T:
         """The answer; what it raises is not remembered."""
-        with_patience = not self._known
-        if not self._turn.acquire(blocking=with_patience):
+        if not self._turn.acquire(timeout=self._patience()):
             return self._known[0]
         try:
             if not self._known or clock.steady() - self._asked_at >= _REMEMBERED:
@@ -48,6 +54,12 @@ class _Remembered(Generic[T]):
             return self._known[0]
         finally:
             self._turn.release()
+
+    def _patience(self) -> float:
+        """Seconds to wait for one's turn; without a limit while nothing is known."""
+        if not self._known:
+            return -1.0
+        return 0.0 if clock.steady() - self._asked_at < _JUST_BEFORE else _PATIENCE
 
 
 class Health:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import threading
 from collections.abc import Callable
+from concurrent import futures
 from typing import Any
 
 import pytest
 
+from mistral.api import health
 from mistral.db import members
 from mistral.db.transaction import Database
 from mistral.engine.executor_watch import SAID_AGAIN, ExecutorWatch
-from mistral.exceptions import UnavailableException
+from mistral.exceptions import RPCException, UnavailableException
 from mistral.utils import clock
 
 LONG_AGO, LATELY = 60, 1
@@ -81,6 +84,41 @@ def test_who_asks_often_is_told_what_is_known(api: Any, see: See, engine: Any) -
     for _ in range(20):
         assert checked(api) == (200, [])
     assert engine.methods().count("ping") < 5
+
+
+@pytest.mark.parametrize(("just_before", "told"), [(10.0, 200), (0.0, 503)])
+def test_while_somebody_asks_others_are_told_what_was_known_just_before(
+    api: Any,
+    see: See,
+    engine: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    just_before: float,
+    told: int,
+) -> None:
+    """What was known long before is no answer: the engine may have died since."""
+    monkeypatch.setattr(health, "_REMEMBERED", 0.0)
+    monkeypatch.setattr(health, "_JUST_BEFORE", just_before)
+    see(here=LATELY)
+    assert checked(api) == (200, [])
+    is_asked, may_fail = threading.Event(), threading.Event()
+
+    def die(**_: Any) -> None:
+        is_asked.set()
+        may_fail.wait(30)
+        raise RPCException("It is dead.")
+
+    engine.answers["ping"] = die
+    with futures.ThreadPoolExecutor() as pool:
+        asking = pool.submit(checked, api)
+        assert is_asked.wait(30)
+        another = pool.submit(checked, api)
+        if told == 503:
+            with pytest.raises(futures.TimeoutError):
+                another.result(0.3)
+            may_fail.set()
+        assert another.result(30)[0] == told
+        may_fail.set()
+        assert asking.result(30) == (503, ["engine"])
 
 
 @pytest.fixture
