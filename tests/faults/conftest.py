@@ -29,7 +29,7 @@ from mistral.utils.faults import ENVIRONMENT_VARIABLE
 
 @pytest.fixture(scope="session")
 def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[str, object]]:
-    """The configuration; a start that no engine answers is given up soon."""
+    """The configuration; a start that no engine answers is given up before a test's patience is."""
     suffix = f"_{secrets.token_hex(6)}"
     found = cluster.broker_sections(
         processes.free_port(),
@@ -38,7 +38,7 @@ def sections(postgresql_url: str, rabbitmq: services.Service) -> dict[str, dict[
         suffix,
         connections=cluster.FEW_CONNECTIONS,
     )
-    found["api"]["engine_timeout"] = 3
+    found["api"]["engine_timeout"] = 10
     # what a dead executor held is lost after 6 seconds
     found["action_heartbeat"] = dict(private_sites.HEARTBEAT)
     return found

@@ -66,8 +66,8 @@ class Flood:
 
 @pytest.mark.parametrize("clients", [FEW, MANY])
 def test_callbacks_go_on_under_a_flood_of_starts(flows: Flows, victims: Any, clients: int) -> None:
-    """Each start takes a quarter of a second, so one engine does sixteen in a second."""
-    victims.engine("engine.start=delay:0.25")
+    """Each start takes a second, so one engine does forty while a start may wait."""
+    victims.engine("engine.start=delay:1")
     victims.executor()
     victims.wait_working()
     flows.define(FLOWS)

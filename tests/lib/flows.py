@@ -16,7 +16,7 @@ from typing import Any
 import processes
 
 FINISHED = ("SUCCESS", "ERROR", "CANCELLED")
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 JSON_TEXTS = (
     "input",
     "output",

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 POLL = 0.05
-READY_TIMEOUT = 60.0
+READY_TIMEOUT = 120.0
 STOP_GRACE = 30.0
 LOG_TAIL = 30
 
