@@ -149,6 +149,7 @@ class Components:
                 actions=conf.engine.actions_limit,
                 values_mb=conf.engine.values_limit_mb,
             ),
+            bytes_at_once=conf.engine.values_at_once_mb * MEBIBYTE,
         )
         engine = DefaultEngine(
             self._parts.database,
@@ -183,6 +184,7 @@ class Components:
         options = ExecutorOptions(
             host=conf.executor.host,
             thread_pool_size=conf.executor.threads or conf.executor_thread_pool_size,
+            values_mb=conf.executor.values_in_memory_mb,
             grace_period=conf.graceful_shutdown_timeout,
             heartbeat_interval=min(
                 ExecutorOptions.heartbeat_interval,

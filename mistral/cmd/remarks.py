@@ -23,6 +23,8 @@ _LIMITS = (
     ("engine", "tasks_limit"),
     ("engine", "actions_limit"),
     ("engine", "values_limit_mb"),
+    ("engine", "values_at_once_mb"),
+    ("executor", "values_in_memory_mb"),
 )
 #: Limits of actions that 0 lifts.
 _ACTION_LIMITS = (

@@ -423,6 +423,13 @@ ENGINE_OPTS: list[cfg.Opt] = [
         help="MiB of large values that a root execution and all below it store; -1 lifts the "
         "limit.",
     ),
+    cfg.IntOpt(
+        "values_at_once_mb",
+        default=4,
+        min=-1,
+        help="MiB of large values that one transaction makes, and one value more; what is beyond "
+        "waits for the next one, behind what others have to do. -1 lifts the limit.",
+    ),
     cfg.IntOpt("threads", default=4, min=1, help="Worker threads of one engine process."),
     cfg.FloatOpt(
         "relay_interval",
@@ -446,6 +453,13 @@ EXECUTOR_OPTS: list[cfg.Opt] = [
         "threads",
         min=1,
         help="Actions that one process runs at a time; unset: executor_thread_pool_size.",
+    ),
+    cfg.IntOpt(
+        "values_in_memory_mb",
+        default=64,
+        min=-1,
+        help="MiB of large inputs that one process has loaded, and of results that no engine has "
+        "stored yet; one execution gets a quarter. Other actions wait. -1 lifts the limit.",
     ),
 ]
 

@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
+from mistral.db import actions as action_store
 from mistral.db import due, members, rows, server_clock
 from mistral.db import values as value_store
 from mistral.db.store import Store
@@ -39,7 +40,7 @@ from mistral.workflow.entities import (
     Timer,
     WorkflowExecution,
 )
-from mistral.workflow.values import Values
+from mistral.workflow.values import Bag, Values
 
 LOG = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ MESSAGE_SIZE = 100
 """How many actions travel in one message."""
 
 SWEEP_SIZE = 200
+
+LARGE_INPUT = 64 * 1024
+"""From so many bytes on an input stays in the database until the action is about to run."""
 
 Post = Callable[[str, Sequence[Mail]], None]
 
@@ -80,17 +84,22 @@ class ActionQueue:
         self._sender.stop()
 
     def call(
-        self, action_ex: ActionExecution, values: Values, wf_ex: WorkflowExecution | None
+        self,
+        action_ex: ActionExecution,
+        values: Values,
+        wf_ex: WorkflowExecution | None,
+        is_whole: bool = False,
     ) -> dict[str, Any]:
-        """The message for one action: ids and input, never specifications."""
+        """The message for one action: ids and input, never specifications.
+
+        A large input is only named by its size, unless the message has to be whole: otherwise all
+        that waits for executors would be held in memory, here, there or by a broker.
+        """
         name = action_ex.base_name or action_ex.name
         descriptor = self._catalog.plugin(name)
         if descriptor is None:
             raise exc.InvalidActionException(f"Failed to find action [action_name={name}]")
-        bag = action_ex.input if action_ex.base_input is None else action_ex.base_input
-        given = values.unpack(bag)
-        if action_ex.secrets is not None:
-            given |= self._catalog.vault.open(action_ex.secrets)
+        size = 0 if is_whole else _large_size(_own_input(action_ex))
         dry_run = wf_ex is not None and "dry_run" in wf_ex.params
         # whoever may kill executors one after the other is claimed, so that this is seen
         is_first = not action_ex.tries
@@ -103,7 +112,8 @@ class ActionQueue:
             "name": action_ex.name,
             "action_class": descriptor.action_class_name,
             "attributes": dict(descriptor.action_class_attributes or {}),
-            "input": given,
+            "input": {} if size else self._input(action_ex, values),
+            "input_size": size,
             "is_whole": True,
             "safe_rerun": action_ex.safe_rerun,
             "needs_claim": not (descriptor.is_safe or (action_ex.safe_rerun and is_first)),
@@ -111,6 +121,31 @@ class ActionQueue:
             "dry_run": bool(dry_run and wf_ex and values.get(wf_ex.params, "dry_run")),
             "context": self._context(action_ex, wf_ex),
         }
+
+    def _input(self, action_ex: ActionExecution, values: Values) -> dict[str, Any]:
+        given = values.unpack(_own_input(action_ex))
+        if action_ex.secrets is not None:
+            given |= self._catalog.vault.open(action_ex.secrets)
+        return given
+
+    def inputs(
+        self, conn: sa.Connection, executor_id: str, wanted: Sequence[tuple[str, int]]
+    ) -> list[dict[str, Any]]:
+        """Inputs of actions that were sent without them, of those the executor is to run."""
+        attempts = dict(wanted)
+        return [
+            {
+                "id": action_ex.id,
+                "input": self._input(
+                    action_ex,
+                    value_store.loader(conn, action_ex.root_execution_id or action_ex.id),
+                ),
+            }
+            for action_ex in action_store.by_ids(conn, attempts)
+            if results.is_live(action_ex)
+            and action_ex.attempt == attempts[action_ex.id]
+            and action_ex.started_by in (None, executor_id)
+        ]
 
     def _context(
         self, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
@@ -133,14 +168,26 @@ class ActionQueue:
 
     def _deliver(self, calls: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
         """One message per target; a failure is left to the relay."""
-        by_target: dict[str | None, list[Mapping[str, Any]]] = defaultdict(list)
+        groups: dict[tuple[str | None, bool], list[Mapping[str, Any]]] = defaultdict(list)
         for target, call in calls:
-            by_target[target].append(call)
-        for target, group in by_target.items():
+            groups[target, bool(call["input_size"])].append(call)
+        for (target, is_large), group in groups.items():
+            send = self._executors.run_large_actions if is_large else self._executors.run_actions
             try:
-                self._executors.run_actions(group, target=target)
+                send(group, target=target)
             except exc.RPCException as error:
                 LOG.warning("Actions could not be sent, the relay will: %s", error)
+
+
+def _own_input(action_ex: ActionExecution) -> Bag:
+    """The input of what is run in the end."""
+    return action_ex.input if action_ex.base_input is None else action_ex.base_input
+
+
+def _large_size(bag: Bag) -> int:
+    """Bytes of an input that is large, else 0."""
+    size = sum(ref.size for ref in bag.refs.values())
+    return size if size >= LARGE_INPUT else 0
 
 
 class Relay:

@@ -60,6 +60,8 @@ class ActionCall:
     timeout: float | None = None
     dry_run: bool = False
     is_whole: bool = False
+    #: Bytes of an input that is not in the order; the engines have it.
+    input_size: int = 0
     context: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @classmethod
@@ -186,6 +188,12 @@ def report(call: ActionCall, kind: str, state: str, value: Any = None) -> Report
         "state": state,
         "result": value,
     }
+
+
+def size_of(told: Report) -> int:
+    """Bytes of a report's result as JSON text."""
+    value = told["result"]
+    return 0 if value is None else len(json.dump_bytes(value))
 
 
 def failed(call: ActionCall, error: Any) -> Report:

@@ -8,7 +8,6 @@ messages few.
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import heapq
 import itertools
@@ -16,12 +15,15 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from mistral import exceptions as exc
+from mistral.utils.fair_queue import FairQueue
 
 LOG = logging.getLogger(__name__)
+
+MAX_BYTES = 2 * 1024 * 1024
 
 BUSY_FACTOR = 2
 """The last message counts as recent for so many times the time that a batch gathers."""
@@ -30,6 +32,7 @@ BUSY_FACTOR = 2
 @dataclasses.dataclass
 class _Item:
     value: Any
+    size: int = 0
     tries: int = 0
     alone: bool = False
 
@@ -61,6 +64,10 @@ class BatchSender:
     ``deliver`` returning means that the batch has arrived. Raising UnavailableException means that
     nobody answered: the batch is repeated as it is. Any other error may be the fault of one item,
     so each item is repeated alone and can't hold up the others.
+
+    :param max_bytes: of one batch, as far as the sizes of its items are known.
+    :param size: bytes of an item.
+    :param owner: on whose account an item is; they take turns.
     """
 
     def __init__(
@@ -70,6 +77,9 @@ class BatchSender:
         *,
         threads: int = 2,
         max_batch: int = 100,
+        max_bytes: int = MAX_BYTES,
+        size: Callable[[Any], int] = lambda _: 0,
+        owner: Callable[[Any], Hashable] = lambda _: None,
         gather: float = 0.0,
         first_pause: float = 0.1,
         longest_pause: float = 5.0,
@@ -77,13 +87,15 @@ class BatchSender:
         self._name = name
         self._deliver = deliver
         self._max_batch = max_batch
+        self._max_bytes = max_bytes
+        self._size_of = size
         self._gather = gather
         self._last_sent = 0.0
         self._last_size = 0
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         self._changed = threading.Condition()
-        self._ready: collections.deque[_Item] = collections.deque()
+        self._ready = FairQueue[_Item](lambda item: owner(item.value))
         self._delayed: list[tuple[float, int, _Item]] = []
         self._numbers = itertools.count()
         self._in_flight = 0
@@ -103,7 +115,8 @@ class BatchSender:
         with self._changed:
             if self._stopping:
                 return
-            self._ready.extend(_Item(value) for value in values)
+            for value in values:
+                self._ready.append(_Item(value, self._size_of(value)))
             self._changed.notify()
 
     def wait_empty(self, timeout: float) -> bool:
@@ -158,16 +171,24 @@ class BatchSender:
             if not self._ready:
                 # another thread was faster
                 return self._take()
-            batch = [self._ready.popleft()]
-            while self._ready and len(batch) < self._max_batch:
-                if batch[0].alone or self._ready[0].alone:
-                    break
-                batch.append(self._ready.popleft())
+            batch = self._next_batch()
             self._in_flight += len(batch)
             self._last_size = len(batch)
             if self._ready:
                 self._changed.notify()
             return batch
+
+    def _next_batch(self) -> list[_Item]:
+        batch = [self._ready.popleft()]
+        size = batch[0].size
+        while self._ready and len(batch) < self._max_batch and not batch[0].alone:
+            item = self._ready.popleft()
+            if item.alone or size + item.size > self._max_bytes:
+                self._ready.appendleft(item)
+                break
+            batch.append(item)
+            size += item.size
+        return batch
 
     def _gather_more(self) -> None:
         """Under load, let a batch grow for a moment."""

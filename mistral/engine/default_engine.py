@@ -277,6 +277,15 @@ class DefaultEngine(Engine):
             )
         )
 
+    def action_inputs(self, executor_id: str, wanted: Sequence[tuple[str, int]]) -> list[JsonDict]:
+        """Inputs (``id``, ``input``) of actions that this executor is to run.
+
+        What has ended meanwhile, or is somebody else's, is left out.
+        """
+        return self._db.read(
+            functools.partial(self._queue.inputs, executor_id=executor_id, wanted=wanted)
+        )
+
     def release_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> None:
         """An executor that stops has not begun these: another one may run them."""
         now = utc_now()

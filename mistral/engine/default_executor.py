@@ -1,8 +1,9 @@
 """Runs actions and keeps their results until an engine has stored them.
 
-What arrives goes one way: accepted (a repeated order is dropped) → claimed, where running twice
-would matter and as soon as it can be run → run → reported until an engine answered. Everything on
-that way is listed in the heartbeats, so an engine knows what still has an owner.
+What arrives goes one way: accepted (a repeated order is dropped) → given room for its input, if
+that is large → claimed, where running twice would matter and as soon as it can be run → run, as
+soon as results of others do not take too much memory → reported until an engine answered.
+Everything on that way is listed in the heartbeats, so an engine knows what still has an owner.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.actions.services import ActionServices
 from mistral.engine import action_runner
-from mistral.engine.action_runner import ActionCall, ActionRunner, Report
+from mistral.engine.action_runner import ActionCall, ActionRunner, Prepared, Report
 from mistral.engine.base import Executor
 from mistral.engine.batch_sender import BatchSender, Patience
+from mistral.engine.byte_window import COUNTED_FROM, ByteWindow
 from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
 from mistral.engine.runs import NOT_BEGUN, Run, Stage
 from mistral.rpc.base import RPCClient
 from mistral.utils import clock, hosts, ids
 from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
+from mistral.workflow.bounds import MEBIBYTE
 
 LOG = logging.getLogger(__name__)
 
@@ -52,6 +55,11 @@ class ExecutorOptions:
     remembered_runs: int = 10_000
     #: Orders that one process keeps; what is beyond is left to the engines, who ask again.
     accepted_runs: int = 10_000
+    #: MiB of large inputs, and as much of results that no engine has stored; negative: no limit.
+    values_mb: int = 64
+    #: Questions for inputs at a time, and how often one is repeated that an engine refuses.
+    loads: int = 4
+    load_tries: int = 5
     #: Runs that somebody waits for.
     direct_runs: int = 24
     claims_per_thread: int = 2
@@ -85,6 +93,10 @@ class DefaultExecutor(Executor):
         self._window = ClaimWindow[Run](
             self.options.claims_per_thread * self.options.thread_pool_size, _owner
         )
+        self._bytes = ByteWindow[Run](
+            self.options.values_mb * MEBIBYTE, _owner, lambda run: run.call.input_size
+        )
+        self._loads = threading.Semaphore(self.options.loads)
         self._begun: collections.OrderedDict[tuple[str, int], None] = collections.OrderedDict()
         self._accepting = False
         self._stopped = threading.Event()
@@ -99,7 +111,9 @@ class DefaultExecutor(Executor):
             longest_pause=self.options.longest_pause,
         )
         self._patience = Patience(self.options.call_timeout, self.options.longest_call_timeout)
-        self._results = sender("results", self._send_results)
+        self._results = sender(
+            "results", self._send_results, size=lambda run: run.result_size, owner=_owner
+        )
         self._claims = sender("claims", self._send_claims)
         self._heart = threading.Thread(target=self._beat, name="executor-heart", daemon=True)
 
@@ -125,6 +139,7 @@ class DefaultExecutor(Executor):
                 return
             self._accepting = False
             self._window.clear()
+            self._bytes.clear()
         self._claims.stop(flush)
         self._pool.drain()
         self._give_back()
@@ -149,9 +164,10 @@ class DefaultExecutor(Executor):
         """Accept orders; their results are reported later. Returns without waiting for them."""
         calls = [ActionCall.from_dict(action) for action in actions]
         runs = self._accept([call for call in calls if not call.is_masked])
-        self._begin([run for run in runs if not run.call.needs_claim])
         with self._changed:
-            self._claim(self._window.add(run for run in runs if run.call.needs_claim))
+            admitted = self._bytes.add(runs)
+            self._claim(self._window.add(run for run in admitted if run.call.needs_claim))
+        self._begin([run for run in admitted if not run.call.needs_claim])
 
     def run_action(
         self,
@@ -233,32 +249,77 @@ class DefaultExecutor(Executor):
         ended: list[tuple[Run, Report]] = []
         for run in runs:
             prepared = None
-            if self._runner.is_instant(run.call):
+            if not run.call.input_size and self._runner.is_instant(run.call):
                 prepared = self._runner.prepare(run.call)
             if prepared is None or not prepared.is_instant():
                 self._pool.submit(run)
                 continue
-            if not self._may_begin(run):
+            if not self._has_room(run) or not self._may_begin(run):
                 continue
-            ended.append((run, self._runner.run(prepared)))
-            if len(ended) == self.options.max_batch:
+            ended.append((run, self._run(prepared, run)))
+            if len(ended) == self.options.max_batch or run.result_size >= COUNTED_FROM:
                 self._settle(ended)
                 ended = []
         self._settle(ended)
 
     def _execute(self, run: Run) -> None:
         """Run one action on a thread of the pool."""
-        if not self._may_begin(run):
+        if not self._has_room(run):
             return
-        prepared = self._runner.prepare(run.call)
+        call = self._with_input(run)
+        if call is None or not self._may_begin(run):
+            return
+        prepared = self._runner.prepare(call)
         seconds = run.call.timeout
         watch = None
         if seconds and prepared.is_sync:
             watch = self._deadlines.add(seconds, lambda: self._time_out(run, seconds))
-        report = self._runner.run(prepared)
+        report = self._run(prepared, run)
         if watch is not None:
             self._deadlines.forget(watch)
         self._settle([(run, report)])
+
+    def _run(self, prepared: Prepared, run: Run) -> Report:
+        report = self._runner.run(prepared)
+        run.result_size = 0 if run.is_direct else action_runner.size_of(report)
+        return report
+
+    def _has_room(self, run: Run) -> bool:
+        """Whether a run may begin although there are results of others; else it waits."""
+        if run.is_direct:
+            return True
+        with self._changed:
+            return self._bytes.begin(run)
+
+    def _with_input(self, run: Run) -> ActionCall | None:
+        """The order with its input, which may have to be asked for; None: it is not to be run."""
+        if not run.call.input_size:
+            return run.call
+        wanted = [{"id": run.call.id, "attempt": run.call.attempt}]
+        pause, tries = self.options.first_pause, 0
+        while self._is_kept(run):
+            try:
+                with self._loads:
+                    found = self._ask("action_inputs", wanted=wanted)
+            except exc.MistralError as error:
+                tries += not isinstance(error, exc.UnavailableException)
+                if tries >= self.options.load_tries:
+                    told = f"Its input can't be read: {error}"
+                    self._settle([(run, action_runner.failed(run.call, told))])
+                    return None
+                LOG.warning("An input is asked for again: %s", error)
+            else:
+                if found:
+                    return dataclasses.replace(run.call, input=found[0]["input"])
+                self._forget([run])
+                return None
+            self._stopped.wait(pause)
+            pause = min(self.options.longest_pause, 2 * pause)
+        return None
+
+    def _is_kept(self, run: Run) -> bool:
+        with self._changed:
+            return self._accepting and run.key in self._runs
 
     def _may_begin(self, run: Run) -> bool:
         """Whether a run is still this executor's to begin; if so, it has begun.
@@ -320,8 +381,12 @@ class DefaultExecutor(Executor):
                         self._runs.pop(run.key, None)
                         run.answered.set()
             # in one step with the stage: whoever sees nothing running may rely on the queue
-            self._results.put([run for run in new if not run.is_direct])
+            own = [run for run in new if not run.is_direct]
+            for run in own:
+                self._bytes.ended(run, run.result_size)
+            self._results.put(own)
             self._claim(self._window.let_go(new))
+            self._go_on()
             if new:
                 self._changed.notify_all()
         return len(new)
@@ -420,7 +485,17 @@ class DefaultExecutor(Executor):
         with self._changed:
             for run in runs:
                 self._runs.pop(run.key, None)
+            self._bytes.let_go(runs)
             self._claim(self._window.let_go(runs))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Let those run for which there is room now; the caller holds the lock."""
+        admitted = self._bytes.admitted()
+        self._claim(self._window.add(run for run in admitted if run.call.needs_claim))
+        released = self._bytes.released(self.options.thread_pool_size)
+        for run in [*released, *(r for r in admitted if not r.call.needs_claim)]:
+            self._pool.submit(run)
 
     def _has(self, stage: Stage) -> bool:
         return any(run.stage is stage for run in self._runs.values())

@@ -219,6 +219,14 @@ class EngineServer(MistralService):
         wanted = [(claim["id"], claim["attempt"]) for claim in claims]
         return self.engine.claim_actions(executor_id, wanted)
 
+    def action_inputs(
+        self, rpc_ctx: Mapping[str, Any], executor_id: str, wanted: Sequence[JsonDict]
+    ) -> list[JsonDict]:
+        """The inputs of actions that were ordered without them, of those that are still to run."""
+        return self.engine.action_inputs(
+            executor_id, [(order["id"], order["attempt"]) for order in wanted]
+        )
+
     def release_actions(
         self, rpc_ctx: Mapping[str, Any], executor_id: str, claims: Sequence[JsonDict]
     ) -> None:

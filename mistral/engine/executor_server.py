@@ -62,6 +62,12 @@ class ExecutorServer(MistralService):
         """Orders of an engine (a cast): results are reported to the engines later."""
         self.executor.run_actions(actions)
 
+    def run_large_actions(
+        self, rpc_ctx: Mapping[str, Any], actions: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Orders without their inputs (a cast): the executor asks for them."""
+        self.executor.run_actions(actions)
+
     def run_action(
         self,
         rpc_ctx: Mapping[str, Any],

@@ -139,7 +139,9 @@ class Knowledge:
         return self.store.command_number()
 
     def room(self) -> int:
-        """How many tasks and actions this transaction may still make."""
+        """How many tasks and actions this transaction may still make; none after many bytes."""
+        if self.limits.is_much(self.values.new_size):
+            return 0
         made = self._made + ROWS_OF_CHILD * len(self.new_executions)
         return max(0, self.limits.rows_at_once - made)
 

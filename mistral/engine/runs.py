@@ -40,6 +40,7 @@ class Run:
         self.claimed_at = 0.0
         self.thread: threading.Thread | None = None
         self.answer: Report | None = None
+        self.result_size = 0
         self.answered = threading.Event()
         self.sent = 0
 

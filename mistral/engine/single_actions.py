@@ -78,7 +78,7 @@ def prepare(
         # should the caller's process die, somebody has to end what it has begun
         patience = request.params.get("timeout") or queue.options.patience.caller
         action_ex.next_look_at = utc_now() + dt.timedelta(seconds=patience) + CALLER_MARGIN
-    call = queue.call(action_ex, unit.values, None)
+    call = queue.call(action_ex, unit.values, None, is_whole=waits)
     answer = {
         "action": views.action(action_ex, unit.values),
         "saved": save,

@@ -154,9 +154,6 @@ class WithItemsTask(RegularTask):
         }
         if redo is not None:
             fresh["redo"] = redo
-        if left > self._at_once(fresh["capacity"]):
-            # what starts later belongs to the same lists, whatever has become of their variables
-            fresh["items"] = self.means.values.pack(_sliced(items)).encode()
         commands = self._dropped(count) + self._set_counts(fresh)
         if not left:
             return commands + self.complete(states.SUCCESS)
@@ -218,12 +215,20 @@ class WithItemsTask(RegularTask):
         first, room = counts["next"], counts["capacity"]
         chosen = indexes[first : first + self._at_once(room)]
         commands: list[Command] = []
+        started = 0
         for index in chosen:
+            if started and not self.means.room():
+                # many small items or a few large ones
+                break
             commands += self._schedule(self._context(item=items[index]), index)
-        counts["next"] = first + len(chosen)
-        counts["capacity"] = room - len(chosen)
+            started += 1
+        counts["next"] = first + started
+        counts["capacity"] = room - started
         counts.pop("more", None)
-        if len(chosen) < min(room, len(indexes) - first):
+        if counts["next"] < len(indexes) and "items" not in counts:
+            # what starts later belongs to the same lists, whatever has become of their variables
+            counts["items"] = self.means.values.pack(_sliced(items)).encode()
+        if started < min(room, len(indexes) - first):
             counts["more"] = True
             commands.append(GoOnLater(self.draft.id))
         return self._set_counts(counts) + commands

@@ -26,6 +26,15 @@ class ExecutorClient:
         """Cast: run these actions; results come by ``on_actions_complete``."""
         self._rpc.cast("run_actions", None, target=target, actions=actions)
 
+    def run_large_actions(
+        self, actions: Sequence[Mapping[str, Any]], target: str | None = None
+    ) -> None:
+        """Cast: the same for actions whose inputs the executor has to ask for.
+
+        Executors of version 0.1.0 can't, and must not take them.
+        """
+        self._rpc.cast("run_large_actions", None, target=target, actions=actions)
+
     def run_action(
         self,
         ctx: RequestContext | None,

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from mistral.expressions import Expressions, Facts
 from mistral.lang import AdHocActionSpec, WorkflowSpec
-from mistral.workflow.bounds import Bounds
+from mistral.workflow.bounds import MEBIBYTE, Bounds
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Values
 from mistral.workflow.versions import ON, Versioning
@@ -27,7 +27,8 @@ class Limits:
     """Sizes in KiB (negative: none), texts' lengths, and bounds.
 
     ``rows_at_once`` is how many tasks and actions one transaction makes, ``items_at_once`` how many
-    items of one task it starts: what is beyond waits for the next one, so that others have a turn.
+    items of one task it starts, ``bytes_at_once`` how many bytes of large values it makes
+    (negative: any number): what is beyond waits for the next one, so that others have a turn.
     """
 
     field_size_kb: int = 1024
@@ -37,6 +38,11 @@ class Limits:
     bounds: Bounds = Bounds()
     rows_at_once: int = 500
     items_at_once: int = 50
+    bytes_at_once: int = 4 * MEBIBYTE
+
+    def is_much(self, size: int) -> bool:
+        """Whether a transaction has made as many bytes as one should."""
+        return 0 <= self.bytes_at_once <= size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +85,7 @@ class Means(Protocol):
         """A new identifier."""
 
     def room(self) -> int:
-        """How many tasks and actions this transaction may still make."""
+        """How many tasks and actions this transaction may still make; none after many bytes."""
 
     def execution_number(self) -> int:
         """The number of another execution below the root, the root included."""

@@ -174,6 +174,8 @@ class Values:
         self._loaded: dict[str, Any] = {}
         self._by_identity: dict[int, Ref] = {}
         self.new: dict[str, bytes] = {}
+        self.new_size = 0
+        """Bytes of all that was new."""
 
     def pack(self, values: Mapping[str, Any]) -> Bag:
         """A bag of plain values; the large ones are kept in :attr:`new` to be stored."""
@@ -201,6 +203,7 @@ class Values:
         ref = Ref(hashlib.sha256(text).hexdigest(), len(text))
         if ref.hash not in self._loaded:
             self.new[ref.hash] = text
+            self.new_size += ref.size
             self._remember(ref, value)
         return ref
 

@@ -44,7 +44,7 @@ def database(fresh_sqlite_url: str) -> Iterator[Database]:
 def engine(database: Database) -> DefaultEngine:
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
-    queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
+    queue.call.side_effect = lambda action_ex, *_, **_kept: {"id": action_ex.id}
     catalog = MagicMock(spec=Catalog)
     catalog.expressions = None
     return DefaultEngine(database, catalog, queue)

@@ -37,6 +37,23 @@ sub:
   tasks:
     x: {action: std.async_noop}
 """
+LARGE_ITEMS = """
+main:
+  vars: {big: <% 'x' * 60000 %>}
+  tasks:
+    t:
+      with-items: i in <% range(5) %>
+      action: std.echo
+      input: {output: <% $.big + str($.i) %>}
+"""
+LARGE_TASKS = """
+main:
+  vars: {big: <% 'x' * 60000 %>}
+  tasks:
+    one: {action: std.echo, input: {output: "<% $.big + '1' %>"}}
+    two: {action: std.echo, input: {output: "<% $.big + '2' %>"}}
+    three: {action: std.echo, input: {output: "<% $.big + '3' %>"}}
+"""
 
 _E = tables.execution_events
 _W = tables.workflow_executions
@@ -124,3 +141,26 @@ def test_items_whose_place_one_that_runs_again_takes(site: Any, usual: Any, smal
 
     let_end(second, "SUCCESS")
     assert len(children()) == 3
+
+
+@pytest.mark.parametrize("text", [LARGE_ITEMS, LARGE_TASKS])
+def test_few_large_inputs_are_as_much_as_many_small_ones(site: Any, text: str) -> None:
+    """The variable and one input are enough for the first transaction, two for any other."""
+    engine = site.engine(is_deaf=True, limits=Limits(bytes_at_once=100_000))
+    execution_id = site.start(engine, text)
+    made = [len(site.actions(execution_id))]
+    while news := _news(site, execution_id, "go-on"):
+        for mail in news:
+            engine._mail.handle(execution_id, [mail])
+        made.append(len(site.actions(execution_id)))
+    total = 5 if text == LARGE_ITEMS else 3
+    assert made[0] == 1 and made[-1] == total
+    assert all(after - before <= 2 for before, after in zip(made, made[1:], strict=False))
+
+
+def test_one_large_value_for_many_items_is_made_once(site: Any) -> None:
+    engine = site.engine(is_deaf=True, limits=Limits(bytes_at_once=100_000))
+    execution_id = site.start(engine, LARGE_ITEMS.replace("$.big + str($.i)", "$.big"))
+    assert len(site.actions(execution_id)) == 5
+    stored = sa.select(sa.func.count()).select_from(tables.execution_values)
+    assert site.database.read(lambda conn: conn.execute(stored).scalar()) == 1
