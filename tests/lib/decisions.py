@@ -51,7 +51,7 @@ class Login(public.Action):
         return None
 
 
-ACTIONS = {
+ACTIONS: dict[str, PythonActionDescriptor] = {
     name: PythonActionDescriptor(name, action_class)
     for name, action_class in {
         "std.echo": std_actions.EchoAction,
