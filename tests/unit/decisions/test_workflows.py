@@ -1,4 +1,4 @@
-"""An execution's start, end and operators' commands: what is decided (doc:language/operators)."""
+"""An execution's start, end and operators' commands: what is decided (doc:language/steering)."""
 
 from __future__ import annotations
 

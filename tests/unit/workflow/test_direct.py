@@ -1,4 +1,4 @@
-"""Which targets a finished task chooses, and what it publishes (doc:language/direct)."""
+"""Which targets a finished task chooses, and what it publishes (doc:language/transitions)."""
 
 from __future__ import annotations
 
