@@ -14,7 +14,7 @@ from typing import Any
 from oslo_config import cfg
 
 from mistral import config
-from mistral.api.app import WsgiApp
+from mistral.api.layers import WsgiApp
 from mistral.cmd import assembly, remarks
 from mistral.service import logs
 

@@ -13,14 +13,12 @@ import functools
 import ipaddress
 import re
 import socket
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from mistral import exceptions as exc
 from mistral.api.errors import UnsupportedMediaTypeException
-from mistral.api.responses import fault
-
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from mistral.api.layers import Environ, StartResponse, WsgiApp
 
 _PLACE: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?")
 _ORIGIN: Final = re.compile(r"(https?)://(.+)")
@@ -28,6 +26,8 @@ _PORTS: Final = {"http": 80, "https": 443}
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})
 ALL: Final = "*"
+_REMEMBERED: Final = 256
+"""Names of which it is remembered whether they are this machine's."""
 
 Place = tuple[str, int | None]
 
@@ -84,7 +84,6 @@ class Hosts:
         return any(entry == ALL or parse_place(entry) in wanted for entry in self.allowed)
 
 
-@functools.lru_cache(maxsize=256)
 def _is_address_of_this_machine(host: str) -> bool:
     try:
         address = ipaddress.ip_address(host)
@@ -103,7 +102,7 @@ def _is_address_of_this_machine(host: str) -> bool:
 
 
 class BrowserGuard:
-    """Middleware that answers 403 to what other people's pages ask, and 415 to untyped bodies.
+    """Middleware that refuses what other people's pages ask, and bodies without a type.
 
     :param origins: pages that may ask ([cors] allowed_origin).
     """
@@ -111,15 +110,13 @@ class BrowserGuard:
     def __init__(self, app: WsgiApp, hosts: Hosts, origins: Iterable[str] = ()) -> None:
         self._app = app
         self._hosts = hosts
+        # questions to the operating system, repeated by most requests; callers choose the names
+        self._has = functools.lru_cache(maxsize=_REMEMBERED)(hosts.has)
+        self._is_own = functools.lru_cache(maxsize=_REMEMBERED)(hosts.is_own)
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        try:
-            self._check(environ)
-        except exc.MistralException as error:
-            return fault(error)(environ, start_response)
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        self._check(environ)
         return self._app(environ, start_response)
 
     def _check(self, environ: Mapping[str, Any]) -> None:
@@ -145,7 +142,7 @@ class BrowserGuard:
 
     def _check_host(self, host: str) -> None:
         place = parse_place(host)
-        if place is None or not self._hosts.has(place):
+        if place is None or not self._has(place):
             raise exc.NotAllowedException(
                 f"This service is not called {host[:300]!r}. Without authentication it answers to "
                 "its own address and names only, and to those in [api] allowed_hosts."
@@ -169,7 +166,7 @@ class BrowserGuard:
         # a proxy may have ended TLS and told nothing of it
         if asked is not None and asked[1] is None and asked[0] == place[0]:
             return place[1] in _PORTS.values()
-        return self._hosts.is_own(place[0]) and place[1] == self._hosts.port
+        return self._is_own(place[0]) and place[1] == self._hosts.port
 
     def _is_welcome(self, origin: str) -> bool:
         if origin.lower() in self._origins or ALL in self._origins:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import threading
@@ -11,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.api.admission import Way
 from mistral.api.dependencies import ApiDependencies
+from mistral.api.requests import ApiRequest
 from mistral.context import RequestContext
 from mistral.db import server_clock
 from mistral.db.transaction import Database
@@ -23,7 +22,6 @@ from mistral.workflow.results import Outcome
 LOG = logging.getLogger(__name__)
 
 _SETTLE_PATIENCE = 5.0
-_STATES = ("set_action_state",)
 _AGAIN = 0.2
 """Seconds until an engine that had enough to do is asked once more."""
 
@@ -36,27 +34,27 @@ class EngineGateway:
         self._timeout = deps.options.engine_timeout
         self._admission = deps.admission
 
-    def ask(self, method: str, ctx: RequestContext, **args: Any) -> Any:
-        """Call the engine and wait for its answer.
+    def ask(self, request: ApiRequest, method: str, **args: Any) -> Any:
+        """Call the engine on behalf of a request and wait for its answer.
 
         :raises EngineUnavailableException: no engine answered in time.
         :raises UnavailableException: too many requests of this process wait for engines.
         """
-        with self._way(method), self._admission.waiting:
-            return self._ask(method, ctx, self._timeout, args)
+        with self._admission.to_wait(request.route.lane):
+            return self._ask(method, request.caller, self._timeout, args)
 
-    def start_workflow(self, ctx: RequestContext, **args: Any) -> Any:
+    def start_workflow(self, request: ApiRequest, **args: Any) -> Any:
         """Start an execution whose id is chosen; an engine that has enough to do is asked again.
 
         :raises EngineUnavailableException: no engine answered in time.
         :raises UnavailableException: no engine could do it in time.
         """
         give_up_at = time.monotonic() + self._timeout
-        with self._admission.starts, self._admission.waiting:
+        with self._admission.to_wait(request.route.lane):
             while True:
                 remaining = give_up_at - time.monotonic()
                 try:
-                    return self._ask("start_workflow", ctx, max(remaining, _AGAIN), args)
+                    return self._ask("start_workflow", request.caller, max(remaining, _AGAIN), args)
                 except exc.EngineUnavailableException:
                     raise
                 except exc.UnavailableException:
@@ -64,26 +62,24 @@ class EngineGateway:
                         raise
                 time.sleep(_AGAIN * (1 + random.random()))
 
-    def _way(self, method: str) -> Way:
-        return self._admission.from_results if method in _STATES else contextlib.nullcontext()
-
     def ask_admitted(self, method: str, ctx: RequestContext, **args: Any) -> Any:
-        """The same for a request that waits already, with the API's leave."""
+        """As :meth:`ask`, for a request that has been admitted already."""
         return self._ask(method, ctx, self._timeout, args)
 
-    def settle(self, ctx: RequestContext, action_ex_id: str, outcome: Outcome) -> None:
+    def settle(self, request: ApiRequest, action_ex_id: str, outcome: Outcome) -> None:
         """Let an engine handle a committed result, for an answer with what becomes of it.
 
         A moment is all that a caller waits: nothing depends on it, the relay finds the result.
         """
         try:
-            with self._admission.from_results, self._admission.waiting:
-                self._settle(ctx, action_ex_id, outcome, min(_SETTLE_PATIENCE, self._timeout))
+            with self._admission.to_wait(request.route.lane):
+                patience = min(_SETTLE_PATIENCE, self._timeout)
+                self._settle(request.caller, action_ex_id, outcome, patience)
         except exc.UnavailableException as error:
             LOG.info("The result of %s waits for the relay: %s", action_ex_id, error)
 
     def settle_admitted(self, ctx: RequestContext, action_ex_id: str, outcome: Outcome) -> None:
-        """The same for a request that waits already, with the API's leave, for its result."""
+        """The same for a request that has been admitted already to wait for its result."""
         self._settle(ctx, action_ex_id, outcome, self._timeout)
 
     def _settle(

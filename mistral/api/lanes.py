@@ -1,7 +1,8 @@
 """Kinds of requests, each with workers of its own in the built-in server.
 
 A start waits for an engine, a run of a single action for its end, a document for its check. None of
-them may hold up the results that third parties deliver, nor those who only look.
+them may hold up the results that third parties deliver, nor those who only look. A route tells the
+kind of its requests.
 """
 
 from __future__ import annotations

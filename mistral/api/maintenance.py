@@ -1,24 +1,20 @@
-"""What may be changed while the service is in maintenance (doc:rest/service#maintenance).
-
-The one place that decides it, by the route, so that all spellings of a path are treated alike.
-"""
+"""What waits while the service is in maintenance (doc:rest/service#maintenance): routes say it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from mistral import exceptions as exc
+from mistral.api.layers import REQUEST, Environ, StartResponse, WsgiApp
 from mistral.api.requests import ApiRequest
+from mistral.api.routes import Exemption
 from mistral.db import maintenance
 from mistral.db.transaction import Database
+from mistral.utils.clock import utc_now
 from mistral.workflow import states
 
-_MAINTENANCE: Final = "/maintenance"
-_ALWAYS: Final = frozenset({"/", "/v2", _MAINTENANCE})
-_RESULT: Final = "/v2/action_executions/{id}"
-_EXECUTION: Final = "/v2/executions/{id}"
-_READING: Final = frozenset({"GET", "OPTIONS"})
 _REMEMBERED: Final = 1.0
 """Seconds: requests come by the thousand, and what slips through is paused like all the rest."""
 _UNSETTLED: Final = 2.0
@@ -26,44 +22,64 @@ _UNSETTLED: Final = 2.0
 looks anew: what follows an answer agrees with it."""
 
 
-class MaintenanceGuard:
-    """Refuses changes while the service is paused or is being paused."""
+class MaintenanceMode:
+    """The status of the service, as this process knows it."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen = (-_REMEMBERED, maintenance.RUNNING)
-        self._asked = -_UNSETTLED
+        self._told = -_UNSETTLED
 
-    def check(self, request: ApiRequest, path: str) -> None:
-        """Let a request pass.
+    def read(self) -> str:
+        """The status, for somebody who will rely on it."""
+        status = self._database.read(maintenance.read).status
+        self._told = time.monotonic()
+        return status
 
-        :param path: that of the route.
-        :raises MaintenanceException: it has to wait.
-        """
-        method = request.method
-        if method in _READING or path in _ALWAYS:
-            if path == _MAINTENANCE:
-                self._asked = time.monotonic()
+    def change(self, wanted: str) -> str:
+        """Ask for RUNNING or PAUSED; the status that this leads to at once."""
+        status = maintenance.change(self._database, wanted, utc_now()).status
+        self._told = time.monotonic()
+        return status
+
+    def known(self) -> str:
+        """The status, perhaps that of a moment ago."""
+        now = time.monotonic()
+        moment, status = self._seen
+        if now - moment >= _REMEMBERED or now - self._told < _UNSETTLED:
+            status = self._database.read(maintenance.read).status
+            self._seen = (now, status)
+        return status
+
+
+class MaintenanceGuard:
+    """Middleware that refuses changes while the service is paused or is being paused."""
+
+    def __init__(self, app: WsgiApp, mode: MaintenanceMode) -> None:
+        self._app = app
+        self._mode = mode
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request: ApiRequest = environ[REQUEST]
+        if request.route.writes:
+            self._check(request)
+        return self._app(environ, start_response)
+
+    def _check(self, request: ApiRequest) -> None:
+        route = request.route
+        if route.exempt is Exemption.MODE:
             return
-        status = self._status()
+        status = self._mode.known()
         if status == maintenance.RUNNING:
             return
-        if status == maintenance.PAUSING and path == _RESULT and method != "DELETE":
+        if status == maintenance.PAUSING and route.callback:
             return
-        if path == _EXECUTION and method == "PUT" and _cancels(request):
+        if route.exempt is Exemption.CANCELLATIONS and _cancels(request):
             return
         raise exc.MaintenanceException(
             f"The service is in maintenance [status={status}]: nothing can be changed until an "
             "operator sets it to RUNNING again."
         )
-
-    def _status(self) -> str:
-        now = time.monotonic()
-        moment, status = self._seen
-        if now - moment >= _REMEMBERED or now - self._asked < _UNSETTLED:
-            status = self._database.read(maintenance.read).status
-            self._seen = (now, status)
-        return status
 
 
 def _cancels(request: ApiRequest) -> bool:

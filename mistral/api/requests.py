@@ -12,6 +12,7 @@ import webob
 
 from mistral import exceptions as exc
 from mistral.api.errors import NotTextException, UnsupportedMediaTypeException
+from mistral.api.routes import Route
 from mistral.context import RequestContext
 from mistral.db.filters import parse_flag
 from mistral.utils import ids, json
@@ -30,11 +31,13 @@ class _Stream(Protocol):
 class ApiRequest(webob.BaseRequest):
     """A WebOb request without its thread-shared and ad-hoc attributes.
 
-    ``caller``, ``is_text``, ``body_limit`` and ``public_url`` are set when the request is routed.
+    What it is found to be is set on its way through the layers (:mod:`mistral.api.layers`):
+    ``caller`` unless the route is open, the rest when it is routed.
     """
 
+    route: Route
+    arguments: tuple[str, ...]
     caller: RequestContext
-    is_text: bool = False
     body_limit: int = 0
     public_url: str | None = None
 

@@ -1,139 +1,169 @@
-"""From path and verb to handler: the table is in :mod:`mistral.api.controllers.root`.
+"""From path and verb to a route; the table of all routes is :mod:`mistral.api.url_map`.
 
-A path may end with a slash and spell collections with hyphens (doc:rest/conventions#paths).
-Nothing here looks at a handler's signature while a request waits.
+A path may end with a slash, and each ``_`` in its fixed segments may be a hyphen
+(doc:rest/conventions#paths). Nothing here looks at a handler's signature while a request waits.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+import enum
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final
 
 from mistral import exceptions as exc
 from mistral.api import lanes
 from mistral.api.errors import MethodNotAllowedException
-from mistral.api.responses import Response, empty
+from mistral.api.responses import Response
 
 Handler = Callable[..., Response]
 
-_ALIASES: Final = {
-    name.replace("_", "-"): name
-    for name in (
-        "action_executions",
-        "workflow_executions",
-        "cron_triggers",
-        "event_triggers",
-        "code_sources",
-        "dynamic_actions",
-    )
-}
+OPEN: Final = "open"
+"""The permission that everybody has, even without credentials."""
+AUTHENTICATED: Final = "authenticated"
+"""The permission that everybody has who has shown who they are: no rule of a policy narrows it."""
+
+
+class Exemption(enum.Enum):
+    """What passes in maintenance although its route writes."""
+
+    MODE = enum.auto()
+    """All requests: they end the maintenance."""
+    CANCELLATIONS = enum.auto()
+    """Those that cancel an execution: it will not be in the way any more."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """One path: its handlers by verb.
+    """One verb of a path, and all that is known of its requests before one comes.
 
-    ``text`` marks the endpoints that take a document and have plain faults, ``open`` those that
-    need no credentials. ``lanes`` names the kind of a verb's requests, if they are not quick.
+    :param path: its variable segments, in braces, are the handler's arguments after the request.
+    :param permission: the policy's rule that its callers have to satisfy, as ``executions:create``,
+        or :data:`OPEN` or :data:`AUTHENTICATED`.
+    :param writes: it waits while the service is in maintenance, but for what is ``exempt``.
+    :param callback: third parties deliver results here. They are taken while the service is being
+        paused, because what still runs ends by them; and the path may follow itself once more, for
+        those who have appended it to an address that contained it already.
+    :param lane: which workers serve it (:mod:`mistral.api.lanes`).
+    :param text: it takes or shows a document as it is, and its faults are plain.
     """
 
+    verb: str
     path: str
-    handlers: Mapping[str, Handler]
-    text: frozenset[str] = frozenset()
-    open: bool = False
-    lanes: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    handler: Handler
+    permission: str
+    writes: bool = False
+    exempt: Exemption | None = None
+    callback: bool = False
+    lane: str = lanes.QUICK
+    text: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether nobody has to show who they are."""
+        return self.permission == OPEN
 
 
 class _Node:
+    """One segment of paths."""
+
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.any: _Node | None = None
-        self.route: Route | None = None
+        self.routes: dict[str, Route] = {}
+
+    def below(self, segment: str) -> _Node:
+        """The next segment's node, made if there is none yet."""
+        if segment.startswith("{"):
+            self.any = self.any or _Node()
+            return self.any
+        node = self.children.setdefault(segment, _Node())
+        # only fixed segments have another spelling, never what a user has named
+        self.children[segment.replace("_", "-")] = node
+        return node
 
 
-@dataclasses.dataclass(frozen=True)
-class Match:
-    """A handler found, its route's path, and the variable segments of the one asked for."""
-
-    handler: Handler
-    path: str
-    arguments: tuple[str, ...]
-    text: bool
-    open: bool
-
-
-def _options(_request: Any, *_arguments: str) -> Response:
-    return empty(200)
+_Found = tuple[_Node, tuple[str, ...]]
 
 
 class Routes:
     """All paths of the service."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
+        self.all: Final = tuple(routes)
         self._root = _Node()
-        for route in routes:
-            node = self._root
-            for segment in route.path.strip("/").split("/"):
-                if segment.startswith("{"):
-                    node.any = node = node.any or _Node()
-                else:
-                    node = node.children.setdefault(segment, _Node())
-            node.route = route
+        self._callback_sizes: set[int] = set()
+        for route in self.all:
+            self._add(route)
 
-    def match(self, method: str, path: str) -> Match:
-        """The handler of a request.
+    def _add(self, route: Route) -> None:
+        segments = route.path.strip("/").split("/")
+        node = self._root
+        for segment in segments:
+            node = node.below(segment)
+        if route.verb in node.routes:
+            raise ValueError(f"{route.verb} {route.path} is there twice")
+        node.routes[route.verb] = route
+        if route.callback:
+            self._callback_sizes.add(len(segments))
+
+    def match(self, verb: str, path: str) -> tuple[Route, tuple[str, ...]]:
+        """The route of a request, and the variable segments of the path.
 
         :raises NotFoundException: no such path.
         :raises MethodNotAllowedException: the path doesn't have this verb.
         """
-        segments = _segments(path)
-        found = self._find(segments)
+        node, arguments = self._require(path)
+        route = node.routes.get(verb)
+        if route is None:
+            raise MethodNotAllowedException(f"Method {verb} is not allowed for {path}", node.routes)
+        return route, arguments
+
+    def verbs(self, path: str) -> Collection[str]:
+        """What may be done with a path.
+
+        :raises NotFoundException: no such path.
+        """
+        return self._require(path)[0].routes.keys()
+
+    def lane(self, verb: str, path: str) -> str:
+        """The kind of a request, whether it will be served or refused."""
+        found = self._find(path)
+        route = None if found is None else found[0].routes.get(verb)
+        return lanes.QUICK if route is None else route.lane
+
+    def _require(self, path: str) -> _Found:
+        found = self._find(path)
         if found is None:
             raise exc.NotFoundException(f"The resource could not be found: {path}")
-        route, arguments = found
-        if method == "OPTIONS":
-            return Match(_options, route.path, (), False, True)
-        handler = route.handlers.get(method)
-        if handler is None:
-            raise MethodNotAllowedException(
-                f"Method {method} is not allowed for {path}", route.handlers
-            )
-        return Match(handler, route.path, arguments, method in route.text, route.open)
+        return found
 
-    def lane(self, method: str, path: str) -> str:
-        """The kind of a request, whether it will be served or refused."""
-        found = self._find(_segments(path))
-        return lanes.QUICK if found is None else found[0].lanes.get(method, lanes.QUICK)
+    def _find(self, path: str) -> _Found | None:
+        segments = path.split("/")[1:]
+        if len(segments) > 1 and not segments[-1]:
+            segments.pop()
+        return self._walk(segments) or self._walk_doubled(segments)
 
-    def _find(self, segments: list[str]) -> tuple[Route, tuple[str, ...]] | None:
+    def _walk(self, segments: Sequence[str]) -> _Found | None:
         node, arguments = self._root, []
         for segment in segments:
-            # only names of collections have aliases, never what a user has named
-            name = _ALIASES.get(segment, segment)
-            child = node.children.get(name)
+            child = node.children.get(segment)
             if child is None:
                 child = node.any
                 if child is None:
                     return None
                 arguments.append(segment)
             node = child
-        return (node.route, tuple(arguments)) if node.route is not None else None
+        return (node, tuple(arguments)) if node.routes else None
 
-
-def _segments(path: str) -> list[str]:
-    segments = path.split("/")[1:]
-    if len(segments) > 1 and not segments[-1]:
-        segments.pop()
-    if len(segments) >= 6:
-        return _without_doubled_callback(segments)
-    return segments
-
-
-def _without_doubled_callback(segments: list[str]) -> list[str]:
-    # a callback address that contains the path already, with the path appended once more
-    names = [_ALIASES.get(segment, segment) for segment in segments[-6:]]
-    once = names[:3]
-    if once == names[3:] and once[:2] == ["v2", "action_executions"]:
-        return segments[-3:]
-    return segments
+    def _walk_doubled(self, segments: Sequence[str]) -> _Found | None:
+        """A callback's path at the end of an address that ends with the same path."""
+        for size in self._callback_sizes:
+            found = self._walk(segments[-size:])
+            if (
+                found is not None
+                and any(route.callback for route in found[0].routes.values())
+                and self._walk(segments[-2 * size : -size]) == found
+            ):
+                return found
+        return None

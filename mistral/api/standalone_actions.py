@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
+from mistral.api.requests import ApiRequest
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.resources.types import FLAG, NAME, checked
 from mistral.context import RequestContext
@@ -49,14 +50,14 @@ class StandaloneActions:
         self._size_limit_kb = deps.options.execution_field_size_limit_kb
         self._admission = deps.admission
 
-    def run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
+    def run(self, request: ApiRequest, values: Mapping[str, Any]) -> dict[str, Any]:
         """Start an action; finish it, too, unless it is only to be saved.
 
         :returns: the action execution by the names of its columns.
         :raises UnavailableException: too many callers wait already.
         """
-        with self._admission.starts, self._admission.waiting:
-            return self._run(ctx, values)
+        with self._admission.to_wait(request.route.lane):
+            return self._run(request.caller, values)
 
     def _run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
         params = _params(values)

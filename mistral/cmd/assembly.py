@@ -15,9 +15,10 @@ from oslo_config import cfg
 from mistral import config
 from mistral.api import lanes
 from mistral.api.admission import Admission
-from mistral.api.app import Api, WsgiApp, create_app
+from mistral.api.app import Api, create_app
 from mistral.api.browsers import Hosts
 from mistral.api.dependencies import ApiDependencies, ApiOptions
+from mistral.api.layers import WsgiApp
 from mistral.cmd import keys, parts, remarks
 from mistral.db import schema
 from mistral.engine.action_queue import ActionQueue, SendOptions

@@ -16,8 +16,9 @@ import pytest
 import webob
 
 from mistral import exceptions as exc
-from mistral.api.app import WsgiApp, create_app
+from mistral.api.app import create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
+from mistral.api.layers import WsgiApp
 from mistral.context import RequestContext
 from mistral.db import rows, tables
 from mistral.db.transaction import Database

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 
 from mistral import exceptions as exc
-from mistral.api.dependencies import ApiDependencies
+from mistral.api.maintenance import MaintenanceMode
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
 from mistral.db import maintenance
-from mistral.utils.clock import utc_now
 
 LOG = logging.getLogger(__name__)
 
@@ -19,13 +18,13 @@ _WANTED = (maintenance.RUNNING, maintenance.PAUSED)
 class MaintenanceController:
     """The maintenance mode; engines do what it asks for."""
 
-    def __init__(self, deps: ApiDependencies) -> None:
-        self._database = deps.database
+    def __init__(self, mode: MaintenanceMode) -> None:
+        self._mode = mode
 
     def get(self, request: ApiRequest) -> Response:
         """The present status."""
         request.allow_query()
-        return answer({"status": self._database.read(maintenance.read).status})
+        return answer({"status": self._mode.read()})
 
     def put(self, request: ApiRequest) -> Response:
         """Ask for PAUSED or RUNNING; the answer tells how far that is."""
@@ -39,6 +38,6 @@ class MaintenanceController:
         if len(body) > 1:
             unknown = ", ".join(sorted(body.keys() - {"status"}))
             raise exc.InputException(f"Unknown attribute: {unknown}.")
-        status = maintenance.change(self._database, wanted, utc_now()).status
+        status = self._mode.change(wanted)
         LOG.info("Maintenance: %s is asked for, the service is %s", wanted, status)
         return answer({"status": status})

@@ -41,7 +41,7 @@ class ActionExecutionsController:
         self._options = deps.options
         self._engine = EngineGateway(deps)
         self._doorbell = Doorbell(deps.doorbell or deps.engine, deps.database)
-        self._runner = StandaloneActions(deps, self._engine)
+        self._standalone = StandaloneActions(deps, self._engine)
         self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
 
     # reading
@@ -91,7 +91,7 @@ class ActionExecutionsController:
         values = ACTION_EXECUTION.parse(request.json_body(), _RUN)
         if not values.get("name"):
             raise exc.InputException("Please provide at least action name to run action.")
-        finished = self._runner.run(request.caller, values)
+        finished = self._standalone.run(request, values)
         return answer(ACTION_EXECUTION.render(finished, _ITEM), 201)
 
     # completing
@@ -129,7 +129,7 @@ class ActionExecutionsController:
         row = delivery.row
         if row is not None and results.is_raw(row):
             # what its definition makes of it is for an engine to say; a repetition is told the same
-            self._engine.settle(request.caller, action_id, outcome)
+            self._engine.settle(request, action_id, outcome)
             return self._database.read(
                 lambda conn: self._lists.item(conn, action_id, _ITEM, request)
             )
@@ -148,7 +148,7 @@ class ActionExecutionsController:
             raise exc.InvalidStateException(
                 f"Only asynchronous actions can be paused, {current['name']} is synchronous."
             )
-        self._engine.ask("set_action_state", request.caller, action_ex_id=action_id, state=target)
+        self._engine.ask(request, "set_action_state", action_ex_id=action_id, state=target)
 
     def _current(self, request: ApiRequest, action_id: str) -> dict[str, Any]:
         names = ("name", "state", "is_sync", "task_execution_id")

@@ -117,7 +117,7 @@ class ExecutionsController:
         description = values.get("description", "")
         _check_description(description)
         started = self._engine.start_workflow(
-            request.caller,
+            request,
             workflow_identifier=identifier,
             workflow_namespace=values.get("workflow_namespace", ""),
             wf_ex_id=chosen or ids.new_id(),
@@ -169,7 +169,7 @@ class ExecutionsController:
             self._steer(request, execution_id, current, target, env, values.get("state_info"))
         else:
             if env:
-                self._engine.ask("update_env", request.caller, wf_ex_id=execution_id, env=env)
+                self._engine.ask(request, "update_env", wf_ex_id=execution_id, env=env)
             if description:
                 self._describe(execution_id, description)
         return answer(self._stored(request, execution_id))
@@ -190,21 +190,19 @@ class ExecutionsController:
         message: str | None,
     ) -> None:
         if target == _ROLLBACK:
-            caller = request.caller
-            self._engine.ask("rollback_workflow", caller, execution_id=execution_id)
+            self._engine.ask(request, "rollback_workflow", execution_id=execution_id)
             return
         if _is_settled(current, target):
             return
         _check_transition(current, target)
-        caller = request.caller
         if target == states.RUNNING:
-            self._engine.ask("resume_workflow", caller, wf_ex_id=execution_id, env=env or None)
+            self._engine.ask(request, "resume_workflow", wf_ex_id=execution_id, env=env or None)
         elif target == states.PAUSED:
-            self._engine.ask("pause_workflow", caller, execution_id=execution_id)
+            self._engine.ask(request, "pause_workflow", execution_id=execution_id)
         else:
             self._engine.ask(
+                request,
                 "stop_workflow",
-                caller,
                 execution_id=execution_id,
                 state=target,
                 message=message,

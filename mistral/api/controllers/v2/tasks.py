@@ -86,8 +86,8 @@ class TasksController:
         # a rerun without reset is the engine's to judge, it knows which tasks have items
         if current["workflow_state"] != states.PAUSED or values.get("reset") is False:
             self._engine.ask(
+                request,
                 "rerun_workflow",
-                request.caller,
                 task_ex_id=task_id,
                 reset=values.get("reset", True),
                 env=values.get("env") or None,
