@@ -56,6 +56,23 @@ def database_url(conf: cfg.ConfigOpts) -> str:
     return url.render_as_string(hide_password=False)
 
 
+_EXPRESSION_LIMITS = (
+    "max_length",
+    "max_integer_bits",
+    "max_compared",
+    "max_pattern_length",
+    "max_pattern_steps",
+    "max_json_length",
+    "max_json_parts",
+    "max_yaml_length",
+    "max_equal_hashes",
+    "max_attribute_parts",
+    "max_filter_length",
+    "max_time_length",
+    "max_unpacked",
+)
+
+
 class Parts:
     """Builds each part when it is first needed, once. Used by one thread only."""
 
@@ -135,20 +152,21 @@ class Parts:
     @functools.cached_property
     def expressions(self) -> Expressions:
         """The languages of expressions."""
+        return Expressions.from_plugins(self.expression_options())
+
+    def expression_options(self) -> ExpressionOptions:
+        """How expressions are evaluated."""
         options = self.conf.yaql
-        return Expressions.from_plugins(
-            ExpressionOptions(
-                allowed_languages=tuple(self.conf.expressions.allowed_languages),
-                time_limit=self.conf.expressions.time_limit,
-                max_length=self.conf.expressions.max_length,
-                max_integer_bits=self.conf.expressions.max_integer_bits,
-                limit_iterators=options.limit_iterators,
-                memory_quota=options.memory_quota,
-                convert_input_data=options.convert_input_data,
-                iterable_dicts=options.iterable_dicts,
-                keyword_operator=options.keyword_operator,
-                allow_delegates=options.allow_delegates,
-            )
+        return ExpressionOptions(
+            allowed_languages=tuple(self.conf.expressions.allowed_languages),
+            time_limit=self.conf.expressions.time_limit,
+            **{name: self.conf.expressions[name] for name in _EXPRESSION_LIMITS},
+            limit_iterators=options.limit_iterators,
+            memory_quota=options.memory_quota,
+            convert_input_data=options.convert_input_data,
+            iterable_dicts=options.iterable_dicts,
+            keyword_operator=options.keyword_operator,
+            allow_delegates=options.allow_delegates,
         )
 
     @functools.cached_property

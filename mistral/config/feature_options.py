@@ -285,6 +285,23 @@ YAQL_OPTS: list[cfg.Opt] = [
     cfg.BoolOpt("allow_delegates", default=False, help="Allow delegate expressions."),
 ]
 
+
+_FILTER_LENGTHS = {
+    "pprint": 65536,
+    "striptags": 65536,
+    "title": 1_000_000,
+    "truncate": 1_000_000,
+    "urlencode": 1_000_000,
+    "urlize": 16384,
+    "wordcount": 1_000_000,
+    "wordwrap": 16384,
+}
+
+
+def _limit(name: str, default: int, what: str) -> cfg.Opt:
+    return cfg.IntOpt(name, default=default, min=-1, help=f"{what}; -1 lifts the limit.")
+
+
 EXPRESSIONS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         "allowed_languages",
@@ -310,6 +327,47 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
         min=-1,
         help="Bits of an integer that an expression computes; -1 lifts the limit.",
     ),
+    _limit(
+        "max_compared",
+        200_000_000,
+        "Characters that one search from the end of a text, or one trim, compares",
+    ),
+    _limit("max_pattern_length", 5000, "Characters of a regular expression"),
+    _limit(
+        "max_pattern_steps",
+        250_000_000,
+        "Bytes of a text times the size of the machine of the regular expression that searches it",
+    ),
+    _limit(
+        "max_json_length",
+        4 * 1024 * 1024,
+        "Characters that json_parse reads, and json_dump and tojson write",
+    ),
+    _limit("max_json_parts", 250_000, "Commas and brackets of a text that json_parse reads"),
+    _limit(
+        "max_yaml_length",
+        64 * 1024,
+        "Characters that yaml_parse reads, and of the JSON of what yaml_dump writes",
+    ),
+    _limit(
+        "max_equal_hashes",
+        1000,
+        "Elements of a set, or keys, that Python's hash does not tell apart",
+    ),
+    _limit(
+        "max_attribute_parts",
+        16,
+        "Parts of an attribute by which a filter of Jinja sorts, groups, selects, sums",
+    ),
+    cfg.Opt(
+        "max_filter_length",
+        type=cfg_types.Dict(cfg_types.Integer(min=-1)),
+        default=_FILTER_LENGTHS,
+        help="Characters that filters of Jinja take that compute long for each: filter:number,...; "
+        "those left out keep their defaults, -1 lifts a limit.",
+    ),
+    _limit("max_time_length", 200, "Characters of a time, or of its format, in YAQL"),
+    _limit("max_unpacked", 1000, "Elements that YAQL's unpack takes"),
 ]
 
 CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [

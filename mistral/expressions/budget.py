@@ -18,11 +18,7 @@ from mistral.expressions.sizes import Sizes
 
 #: all that an expression builds, one value after the other, as a multiple of one value's limit
 _BUILT_FACTOR = 4
-#: characters that one search may compare; less than half a second
-_MAX_COMPARED = 200_000_000
 _SMALL_TEXT = 200
-#: elements of a set, or keys, for which Python's tables have the same place
-_MAX_COLLISIONS = 1000
 #: how many times longer an evaluation may take when it has to wait for others
 _PATIENCE = 1.5
 _HASHED = (Set, Mapping)
@@ -47,7 +43,7 @@ class Evaluation:
         "_start",
         "_computed",
         "_deadline",
-        "_options",
+        "options",
         "_max_bytes",
         "_built",
         "_sizes",
@@ -59,7 +55,7 @@ class Evaluation:
         self._computed = time.thread_time()
         self._deadline = self._start + or_infinite(options.time_limit)
         self.max_elements = or_infinite(options.limit_iterators)
-        self._options = options
+        self.options = options
         self._max_bytes = or_infinite(options.memory_quota)
         self._built = 0
         self._sizes: Sizes | None = None
@@ -72,7 +68,7 @@ class Evaluation:
         """
         if time.monotonic() < self._deadline:
             return
-        limit = self._options.time_limit
+        limit = self.options.time_limit
         computed = time.thread_time() - self._computed
         waited = time.monotonic() - self._start
         if computed > limit or waited > limit * _PATIENCE:
@@ -98,16 +94,19 @@ class Evaluation:
 
     def check_bits(self, bits: float) -> None:
         """Raise when an integer would become too long."""
-        if bits > or_infinite(self._options.max_integer_bits):
+        if bits > or_infinite(self.options.max_integer_bits):
             raise BudgetExceededError(
                 "an integer is longer than [expressions] max_integer_bits = "
-                f"{self._options.max_integer_bits}"
+                f"{self.options.max_integer_bits}"
             )
 
     def check_compared(self, characters: int) -> None:
         """Raise when a search would compare each character with very many others."""
-        if characters > _MAX_COMPARED:
-            raise BudgetExceededError("the texts are too long for this search")
+        if characters > or_infinite(self.options.max_compared):
+            raise BudgetExceededError(
+                "the texts are too long for this search: it compares more than [expressions] "
+                f"max_compared = {self.options.max_compared} characters"
+            )
 
     def size_of(self, value: Any) -> int:
         """About the bytes of a value; raises as soon as they are too many."""
@@ -128,14 +127,18 @@ class Evaluation:
                 self.charge(self.size_of(value))
         elif kind is not bool and kind is not float and value is not None:
             self.charge(self._measures().of_built(value))
-            if isinstance(value, _HASHED) and len(value) > _MAX_COLLISIONS:
+            if isinstance(value, _HASHED):
                 self._check_collisions(value)
         return value
 
     def _check_collisions(self, value: Collection[Any]) -> None:
         """Numbers can be chosen so that each has to be compared with all others."""
-        if len(value) - len(set(map(hash, value))) > _MAX_COLLISIONS:
-            raise BudgetExceededError("too many of these numbers have the same hash")
+        limit = or_infinite(self.options.max_equal_hashes)
+        if len(value) > limit and len(value) - len(set(map(hash, value))) > limit:
+            raise BudgetExceededError(
+                "more of these numbers than [expressions] max_equal_hashes = "
+                f"{limit} have the same hash"
+            )
 
     def returned(self, value: Any) -> Any:
         """Count what a function returned; an iterator counts what it will yield."""

@@ -7,6 +7,8 @@ plain JSON data. YAQL shows parameter names in camelCase, Jinja as they are.
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import inspect
 import json as python_json
 import uuid as uuids
 from collections.abc import Callable, Mapping
@@ -16,18 +18,14 @@ from typing import Any
 from mistral.exceptions import EvaluationException
 from mistral.expressions.context import DataContext
 from mistral.expressions.facts import Facts
+from mistral.expressions.options import ExpressionOptions
 from mistral.utils import json, safe_yaml
 from mistral.utils.texts import is_storable
 
 Function = Callable[..., Any]
 
 _TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
-# What the parsers and writers of texts do in one go; a value of an execution is smaller.
-_MAX_PARSED = 4 * 1024 * 1024
-_MAX_PARTS = 250_000
-_MAX_DUMPED = 4 * 1024 * 1024
-_MAX_YAML = 64 * 1024
-_TOO_MUCH = "{}() reads at most {} characters and {} commas and brackets"
+_DEFAULT = ExpressionOptions()
 _ENCODER = python_json.JSONEncoder(indent=4)
 
 
@@ -120,12 +118,28 @@ def global_(context: DataContext, name: str) -> Any:
     return _facts(context, "global").global_(name)
 
 
-def json_parse(context: DataContext, text: str) -> Any:
+def _refuse_beyond(size: int, limit: int, function: str, what: str) -> None:
+    """What the parsers and writers of texts do in one go can't be interrupted."""
+    if 0 <= limit < size:
+        raise EvaluationException(f"{function}() {what.format(limit)}")
+
+
+def json_parse(context: DataContext, text: str, *, limits: ExpressionOptions = _DEFAULT) -> Any:
     """The value that a JSON text stands for."""
     if not isinstance(text, (str, bytes)):
         raise EvaluationException("json_parse() takes a text")
-    if len(text) > _MAX_PARSED or _parts(text) > _MAX_PARTS:
-        raise EvaluationException(_TOO_MUCH.format("json_parse", _MAX_PARSED, _MAX_PARTS))
+    _refuse_beyond(
+        len(text),
+        limits.max_json_length,
+        "json_parse",
+        "reads at most [expressions] max_json_length = {} characters",
+    )
+    _refuse_beyond(
+        _parts(text),
+        limits.max_json_parts,
+        "json_parse",
+        "reads at most [expressions] max_json_parts = {} commas and brackets",
+    )
     try:
         return json.parse(text)
     except ValueError as error:
@@ -139,12 +153,14 @@ def _parts(text: Any) -> int:
     return sum(text.count(mark) for mark in marks)
 
 
-def json_dump(context: DataContext, value: Any) -> str:
+def json_dump(context: DataContext, value: Any, *, limits: ExpressionOptions = _DEFAULT) -> str:
     """JSON text, indented by 4."""
-    return write_json(_ENCODER, value, "json_dump")
+    return write_json(_ENCODER, value, "json_dump", limits)
 
 
-def write_json(encoder: python_json.JSONEncoder, value: Any, name: str) -> str:
+def write_json(
+    encoder: python_json.JSONEncoder, value: Any, name: str, limits: ExpressionOptions
+) -> str:
     """A JSON text of limited length; indentation makes much of little."""
     if encoder.indent is None:
         return encoder.encode(value)
@@ -152,18 +168,26 @@ def write_json(encoder: python_json.JSONEncoder, value: Any, name: str) -> str:
     pieces = []
     for piece in encoder.iterencode(value):
         size += len(piece)
-        if size > _MAX_DUMPED:
-            raise EvaluationException(f"{name}() writes at most {_MAX_DUMPED} characters")
+        _refuse_beyond(
+            size,
+            limits.max_json_length,
+            name,
+            "writes at most [expressions] max_json_length = {} characters",
+        )
         pieces.append(piece)
     return "".join(pieces)
 
 
-def yaml_parse(context: DataContext, text: str) -> Any:
+def yaml_parse(context: DataContext, text: str, *, limits: ExpressionOptions = _DEFAULT) -> Any:
     """The value that a YAML text stands for; anchors are off."""
     if not isinstance(text, str):
         raise EvaluationException("yaml_parse() takes a text")
-    if len(text) > _MAX_YAML:
-        raise EvaluationException(f"yaml_parse() reads at most {_MAX_YAML} characters")
+    _refuse_beyond(
+        len(text),
+        limits.max_yaml_length,
+        "yaml_parse",
+        "reads at most [expressions] max_yaml_length = {} characters",
+    )
     try:
         return safe_yaml.load(text)
     except safe_yaml.UnreadableYaml as error:
@@ -177,10 +201,14 @@ def yaml_parse(context: DataContext, text: str) -> Any:
         raise EvaluationException(what) from None
 
 
-def yaml_dump(context: DataContext, value: Any) -> str:
+def yaml_dump(context: DataContext, value: Any, *, limits: ExpressionOptions = _DEFAULT) -> str:
     """YAML text in block style."""
-    if len(json.dump_bytes(value)) > _MAX_YAML:
-        raise EvaluationException(f"yaml_dump() takes at most {_MAX_YAML} characters as JSON")
+    _refuse_beyond(
+        len(json.dump_bytes(value)),
+        limits.max_yaml_length,
+        "yaml_dump",
+        "takes at most [expressions] max_yaml_length = {} characters as JSON",
+    )
     return safe_yaml.dump(value)
 
 
@@ -224,3 +252,29 @@ ANSWERS_JSON = frozenset(
 
 #: functions whose results are read from the database where an expression touches them
 ANSWERS_LAZILY = frozenset({task, tasks, execution, executions})
+
+_LIMITED = frozenset({json_parse, json_dump, yaml_parse, yaml_dump})
+
+
+def limited(functions: Mapping[str, Function], options: ExpressionOptions) -> dict[str, Function]:
+    """The same functions, of which ours keep to these limits; no expression can give others."""
+    return {
+        name: _with_limits(function, options) if function in _LIMITED else function
+        for name, function in functions.items()
+    }
+
+
+def _with_limits(function: Function, options: ExpressionOptions) -> Function:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs, limits=options)
+
+    signature = inspect.signature(function)
+    shown = [each for each in signature.parameters.values() if each.name != "limits"]
+    call.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
+    return call
+
+
+def answers_json(function: Function) -> bool:
+    """Whether results of a function need no conversion."""
+    return inspect.unwrap(function) in ANSWERS_JSON

@@ -13,7 +13,7 @@ from mistral.expressions.base import Compiled, Evaluator
 from mistral.expressions.budget import Evaluation
 from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through, quote
 from mistral.expressions.context import DataContext
-from mistral.expressions.functions import ANSWERS_JSON, Function
+from mistral.expressions.functions import Function, answers_json, limited
 from mistral.expressions.jinja_filters import EVALUATION
 from mistral.expressions.jinja_sandbox import Sandbox
 from mistral.expressions.options import ExpressionOptions, check_length
@@ -30,9 +30,10 @@ class JinjaEvaluator(Evaluator):
 
     def __init__(self, options: ExpressionOptions, functions: Mapping[str, Function]) -> None:
         self._options = options
+        functions = limited(functions, options)
         self._sandbox = Sandbox(functions, options)
         self._json_functions = frozenset(
-            name for name, function in functions.items() if function in ANSWERS_JSON
+            name for name, function in functions.items() if answers_json(function)
         )
 
     def is_whole(self, text: str) -> bool:

@@ -2,7 +2,8 @@
 
 Each filter is wrapped: it looks at the clock, what it yields does so, too, and what it returns is
 counted. Those that could build much or compute long within one call are measured before
-(:data:`BEFORE`), replaced (:data:`INSTEAD`), or take short texts only (:data:`SHORT`).
+(:data:`BEFORE`), replaced (:data:`INSTEAD`), or take short texts only
+(:data:`FILTER_LENGTHS`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from jinja2.utils import _PassArg
 from mistral.expressions import jinja_methods, measures
 from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.functions import write_json
+from mistral.expressions.options import FILTER_LENGTHS, ExpressionOptions
 from mistral.utils import json
 
 #: not an identifier, so that no template can name it
@@ -27,20 +29,6 @@ EVALUATION = "the evaluation"
 
 _MAX_INDENT = 16
 _ESCAPED = 6
-_MAX_PARTS = 16
-#: what takes quadratic time, or much for each character
-SHORT: Mapping[str, int] = MappingProxyType(
-    {
-        "pprint": 65536,
-        "striptags": 65536,
-        "title": 1_000_000,
-        "truncate": 1_000_000,
-        "urlencode": 1_000_000,
-        "urlize": 16384,
-        "wordcount": 1_000_000,
-        "wordwrap": 16384,
-    }
-)
 #: what only hands on a part of what it was given
 _PASSING = frozenset(
     {"attr", "d", "default", "first", "last", "length", "count", "max", "min", "random"}
@@ -58,7 +46,7 @@ def evaluation_of(context: Context) -> Evaluation:
 def guarded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
     """A filter of the library that keeps to the budget."""
     before, instead = BEFORE.get(name), INSTEAD.get(name)
-    wants, shortest = _PassArg.from_obj(original), SHORT.get(name)
+    wants, is_short = _PassArg.from_obj(original), name in FILTER_LENGTHS
 
     def lead(context: Context) -> tuple[Any, ...]:
         if wants is _PassArg.context:
@@ -73,8 +61,8 @@ def guarded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         evaluation.check_time()
         if isinstance(value, (str, bytes)) and name in _ITERATING:
             evaluation.check_elements(len(value))
-        if shortest is not None and evaluation.size_of(value) > 2 * shortest:
-            raise BudgetExceededError(f"the filter '{name}' takes at most {shortest} characters")
+        if is_short:
+            _check_length(evaluation, name, value)
         if before is not None:
             before(evaluation, value, *args, **kwargs)
         if instead is not None:
@@ -91,6 +79,15 @@ def guarded(name: str, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 # What is measured before.
+
+
+def _check_length(evaluation: Evaluation, name: str, value: Any) -> None:
+    limit = evaluation.options.max_filter_length.get(name, FILTER_LENGTHS[name])
+    if limit >= 0 and evaluation.size_of(value) > 2 * limit:
+        raise BudgetExceededError(
+            f"the filter '{name}' takes at most {limit} characters ([expressions] "
+            "max_filter_length)"
+        )
 
 
 def _batch(evaluation: Evaluation, value: Any, linecount: int, fill_with: Any = None) -> None:
@@ -178,8 +175,11 @@ def _by_attribute(place: int | None) -> Before:
         if place is not None and len(args) > place:
             path = args[place]
         parts = 1 + path.count(".") + path.count(",") if isinstance(path, str) else 1
-        if parts > _MAX_PARTS:
-            raise BudgetExceededError(f"an attribute has at most {_MAX_PARTS} parts")
+        limit = evaluation.options.max_attribute_parts
+        if 0 <= limit < parts:
+            raise BudgetExceededError(
+                f"an attribute has at most [expressions] max_attribute_parts = {limit} parts"
+            )
         if isinstance(value, Sized):
             evaluation.check_elements(len(value) * parts)
 
@@ -287,14 +287,16 @@ def _sum(
     return start
 
 
-def json_text(value: Any, sort_keys: bool = True, indent: int | str | None = None) -> str:
+def json_text(
+    options: ExpressionOptions, value: Any, sort_keys: bool = True, indent: int | str | None = None
+) -> str:
     """What ``tojson`` writes: the layout of Python's encoder, over lazy mappings, too."""
     if isinstance(indent, str):
         indent = indent[:_MAX_INDENT]
     elif indent is not None:
         indent = min(indent, _MAX_INDENT)
     encoder = python_json.JSONEncoder(sort_keys=sort_keys, indent=indent)
-    return write_json(encoder, json.loads(json.dumps(value)), "tojson")
+    return write_json(encoder, json.loads(json.dumps(value)), "tojson", options)
 
 
 INSTEAD: Mapping[str, Callable[..., Any]] = MappingProxyType(

@@ -7,6 +7,7 @@ what they build; a literal list counts what it puts together.
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ from jinja2.visitor import NodeTransformer
 
 from mistral.expressions import jinja_methods, measures
 from mistral.expressions.budget import BudgetExceededError, Evaluation, or_infinite
-from mistral.expressions.functions import ANSWERS_JSON, ANSWERS_LAZILY, Function
+from mistral.expressions.functions import ANSWERS_LAZILY, Function, answers_json
 from mistral.expressions.jinja_filters import evaluation_of, guarded, json_text
 from mistral.expressions.options import ExpressionOptions
 from mistral.expressions.plain import to_plain
@@ -67,7 +68,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=_shown,
         )
         del self.globals["lipsum"]
-        self.policies["json.dumps_function"] = json_text
+        self.policies["json.dumps_function"] = functools.partial(json_text, options)
         self.concat = _concat(or_infinite(options.memory_quota))  # type: ignore[method-assign]
         for name, original in self.filters.items():
             self.filters[name] = guarded(name, original)
@@ -218,7 +219,7 @@ def _concat(limit: float) -> Callable[[Iterable[str]], str]:
 
 def _adapt(function: Function) -> Callable[..., Any]:
     """A function as Jinja calls it, as a global or as a filter."""
-    is_json = function in ANSWERS_JSON
+    is_json = answers_json(function)
 
     @jinja2.pass_context
     def adapter(context: Context, *args: Any, **kwargs: Any) -> Any:

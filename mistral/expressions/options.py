@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from mistral.exceptions import ExpressionGrammarException
 
 LANGUAGES = ("yaql", "jinja")
+
+FILTER_LENGTHS: Mapping[str, int] = MappingProxyType(
+    {
+        "pprint": 65536,
+        "striptags": 65536,
+        "title": 1_000_000,
+        "truncate": 1_000_000,
+        "urlencode": 1_000_000,
+        "urlize": 16384,
+        "wordcount": 1_000_000,
+        "wordwrap": 16384,
+    }
+)
+"""What takes quadratic time, or much for each character."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +44,28 @@ class ExpressionOptions:
     max_length: int = 65536
     #: bits of an integer that is computed
     max_integer_bits: int = 10240
+    #: characters that one search may compare; less than half a second
+    max_compared: int = 200_000_000
+    #: characters of a regular expression
+    max_pattern_length: int = 5000
+    #: bytes of a text times the size of the machine that searches it; at the very worst two seconds
+    max_pattern_steps: int = 250_000_000
+    #: characters that ``json_parse`` reads, and ``json_dump`` and ``tojson`` write
+    max_json_length: int = 4 * 1024 * 1024
+    #: commas and brackets of a text that ``json_parse`` reads
+    max_json_parts: int = 250_000
+    #: characters that ``yaml_parse`` reads; of what ``yaml_dump`` writes, as JSON
+    max_yaml_length: int = 64 * 1024
+    #: elements of a set, or keys, that Python's hash does not tell apart
+    max_equal_hashes: int = 1000
+    #: parts of an attribute by which a filter of Jinja sorts, groups, selects, sums
+    max_attribute_parts: int = 16
+    #: characters that filters of Jinja take, by name
+    max_filter_length: Mapping[str, int] = dataclasses.field(default_factory=lambda: FILTER_LENGTHS)
+    #: characters of a time, or of its format, in YAQL
+    max_time_length: int = 200
+    #: elements that YAQL's ``unpack`` takes
+    max_unpacked: int = 1000
     convert_input_data: bool = True
     iterable_dicts: bool = False
     keyword_operator: str = "=>"

@@ -60,7 +60,7 @@ class PatternEvaluator(Evaluator):
             bool(flags & flag) for flag in (re.IGNORECASE, re.MULTILINE, re.DOTALL)
         )
         try:
-            compiled = Pattern(pattern, Flags(ignore_case, multi_line, dot_all))
+            compiled = Pattern(pattern, self._options, Flags(ignore_case, multi_line, dot_all))
             is_empty = compiled.search(self._evaluation(), "") is not None
         except PatternError as error:
             raise self._unusable(f"its search_pattern: {cause(error, pattern)}") from error

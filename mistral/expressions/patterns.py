@@ -17,11 +17,9 @@ from typing import Any
 import re2
 
 from mistral.expressions.budget import Evaluation
+from mistral.expressions.options import ExpressionOptions
 
-_MAX_PATTERN = 5000
 _MAX_MEMORY = 4 * 1024 * 1024
-#: bytes of a text times the size of the machine: two seconds at the very worst
-_MAX_STEPS = 250_000_000
 _COMPILED = 256
 
 _NEW_LINE = "\n"
@@ -63,7 +61,13 @@ class Flags:
 class Pattern:
     """A compiled pattern with the methods of Python's that expressions use."""
 
-    def __init__(self, source: str, flags: Flags = Flags()) -> None:
+    def __init__(self, source: str, options: ExpressionOptions, flags: Flags = Flags()) -> None:
+        limit = options.max_pattern_length
+        if 0 <= limit < len(source):
+            raise PatternError(
+                "a regular expression has at most [expressions] max_pattern_length = "
+                f"{limit} characters"
+            )
         self.source = source
         self._regexp, self._ends_at_line = _compiled(source, flags)
 
@@ -119,8 +123,12 @@ class Pattern:
             length = len(text.encode())
         except UnicodeEncodeError:
             raise PatternError("a text with half a character can't be searched") from None
-        if length * self._regexp.programsize > _MAX_STEPS:
-            raise PatternError("the text is too long for this regular expression")
+        limit = evaluation.options.max_pattern_steps
+        if 0 <= limit < length * self._regexp.programsize:
+            raise PatternError(
+                "the text is too long for this regular expression: its bytes times the size of "
+                f"the machine are more than [expressions] max_pattern_steps = {limit}"
+            )
         if self._ends_at_line and text.endswith(_NEW_LINE) and self._regexp.search(text[:-1]):
             return text[:-1], _NEW_LINE
         return text, ""
@@ -128,8 +136,6 @@ class Pattern:
 
 @functools.lru_cache(_COMPILED)
 def _compiled(source: str, flags: Flags) -> tuple[Any, bool]:
-    if len(source) > _MAX_PATTERN:
-        raise PatternError(f"a regular expression has at most {_MAX_PATTERN} characters")
     translated, ends_at_line = _translated(source)
     options = re2.Options()
     options.log_errors = False

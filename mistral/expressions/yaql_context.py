@@ -17,7 +17,7 @@ from yaql.standard_library import regex
 
 from mistral.expressions import yaql_regex
 from mistral.expressions.budget import Evaluation
-from mistral.expressions.functions import ANSWERS_JSON, Function
+from mistral.expressions.functions import Function, answers_json
 from mistral.expressions.plain import SCALARS, Converted, to_plain
 from mistral.expressions.yaql_guards import GuardedContext
 
@@ -120,7 +120,7 @@ def create_context(
 
 def _adapt(function: Function, convert_data: bool) -> Function:
     """Give a function the shape YAQL wants: plain arguments in, frozen results out."""
-    is_json = function in ANSWERS_JSON
+    is_json = answers_json(function)
 
     def adapter(context: EvaluationContext, *args: Any, **kwargs: Any) -> Any:
         evaluation = context.evaluation

@@ -16,7 +16,7 @@ from mistral.expressions.base import Compiled, Evaluator
 from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.causes import EXPRESSION_ERRORS, cause, passes_through, quote
 from mistral.expressions.context import DataContext
-from mistral.expressions.functions import Function
+from mistral.expressions.functions import Function, limited
 from mistral.expressions.options import ExpressionOptions, check_length
 from mistral.expressions.patterns import PatternError
 from mistral.expressions.plain import to_plain
@@ -42,7 +42,7 @@ class YaqlEvaluator(Evaluator):
         use_fast_path: bool = True,
     ) -> None:
         self._options = options
-        self._functions = functions
+        self._functions = limited(functions, options)
         self._lock = threading.Lock()
         # the closures know only the usual rules of conversion
         self._fast = use_fast_path and options.convert_input_data and not options.iterable_dicts
@@ -56,7 +56,9 @@ class YaqlEvaluator(Evaluator):
                 "yaql.iterableDicts": options.iterable_dicts,
             }
         )
-        self._base = create_context(functions, options.allow_delegates, options.convert_input_data)
+        self._base = create_context(
+            self._functions, options.allow_delegates, options.convert_input_data
+        )
 
     def is_whole(self, text: str) -> bool:
         """One expression from the first character to the last."""
@@ -67,7 +69,7 @@ class YaqlEvaluator(Evaluator):
         for start, end in self.scan(text).spans:
             source = text[start + 2 : end - 2].strip()
             try:
-                check_literals(self._parse(source).expression)
+                check_literals(self._parse(source).expression, self._options)
             except PatternError as error:
                 raise _grammar_error(source, cause(error, source)) from None
 

@@ -20,7 +20,7 @@ from yaql.language import expressions as ast
 from mistral.expressions.base import Compiled
 from mistral.expressions.budget import or_infinite
 from mistral.expressions.context import DataContext
-from mistral.expressions.functions import ANSWERS_JSON, Function
+from mistral.expressions.functions import Function, answers_json
 from mistral.expressions.options import ExpressionOptions
 from mistral.expressions.plain import JSON_TYPES, json_shallow
 from mistral.expressions.yaql_operators import (
@@ -280,7 +280,7 @@ class _Compiler:
         return lambda context: apply(argument(context))
 
     def _ours(self, function: Function, args: list[Compiled]) -> Compiled:
-        if function not in ANSWERS_JSON or self._loops:
+        if not answers_json(function) or self._loops:
             raise _UnsupportedError("a function with free results")
         parameters = list(inspect.signature(function).parameters.values())[1:]
         given, missing = parameters[: len(args)], parameters[len(args) :]

@@ -33,8 +33,6 @@ from mistral.expressions.budget import BudgetExceededError, Evaluation
 from mistral.expressions.plain import Converted
 
 _HIDDEN = "evaluation_context"
-_MAX_TIME_TEXT = 200
-_MAX_UNPACKED = 1000
 
 #: What only hands on a part of what it was given: nothing is built, nothing is counted.
 PASSING = frozenset(
@@ -157,8 +155,11 @@ def _times_list(evaluation: Evaluation, times: int, items: Any, engine: Any) -> 
 
 
 def _time_text(evaluation: Evaluation, text: Any, format__: str | None = None) -> None:
-    if len(text) > _MAX_TIME_TEXT or len(format__ or "") > _MAX_TIME_TEXT:
-        raise BudgetExceededError("the text is too long for a time")
+    limit = evaluation.options.max_time_length
+    if 0 <= limit < max(len(text), len(format__ or "")):
+        raise BudgetExceededError(
+            f"a time, or its format, has at most [expressions] max_time_length = {limit} characters"
+        )
 
 
 def _time_format(evaluation: Evaluation, time: Any, format__: str) -> None:
@@ -210,9 +211,12 @@ def _replace_all(
 
 
 def _unpack(evaluation: Evaluation, sequence: Any, context: Any, *names: str) -> Any:
-    values = tuple(itertools.islice(sequence, _MAX_UNPACKED + 1))
-    if len(values) > _MAX_UNPACKED:
-        raise BudgetExceededError(f"unpack() takes at most {_MAX_UNPACKED} elements")
+    limit = evaluation.options.max_unpacked
+    values = tuple(itertools.islice(sequence, limit + 1 if limit >= 0 else None))
+    if 0 <= limit < len(values):
+        raise BudgetExceededError(
+            f"unpack() takes at most [expressions] max_unpacked = {limit} elements"
+        )
     return system.unpack(values, context, *names)
 
 

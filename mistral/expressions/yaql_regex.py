@@ -13,6 +13,7 @@ from yaql.language import contexts, specs, yaqltypes
 from yaql.language import expressions as ast
 
 from mistral.expressions.budget import Evaluation
+from mistral.expressions.options import ExpressionOptions
 from mistral.expressions.patterns import Flags, Pattern, PatternError
 
 _GROUP = re.compile(r"\\(\d{1,2})|\\g<(\w+)>|\\(.)", re.S)
@@ -49,9 +50,14 @@ def _evaluation(context: Any) -> Evaluation:
 @specs.parameter("pattern", yaqltypes.String())
 @specs.name("regex")
 def _regex(
-    pattern: str, ignore_case: bool = False, multi_line: bool = False, dot_all: bool = False
+    context: Any,
+    pattern: str,
+    ignore_case: bool = False,
+    multi_line: bool = False,
+    dot_all: bool = False,
 ) -> Pattern:
-    return Pattern(pattern, Flags(ignore_case, multi_line, dot_all))
+    flags = Flags(ignore_case, multi_line, dot_all)
+    return Pattern(pattern, _evaluation(context).options, flags)
 
 
 @specs.parameter("regexp", Pattern)
@@ -67,15 +73,17 @@ def _matches(context: Any, regexp: Pattern, string: str) -> bool:
 @specs.method
 @specs.name("matches")
 def _text_matches(context: Any, string: str, regexp: str) -> bool:
-    return Pattern(regexp).search(_evaluation(context), string) is not None
+    evaluation = _evaluation(context)
+    return Pattern(regexp, evaluation.options).search(evaluation, string) is not None
 
 
 def _operator(wanted: bool, kind: type) -> Callable[..., bool]:
     @specs.parameter("regexp", yaqltypes.String() if kind is str else kind)
     @specs.parameter("string", yaqltypes.String())
     def match(context: Any, string: str, regexp: Any) -> bool:
-        pattern = Pattern(regexp) if isinstance(regexp, str) else regexp
-        return (pattern.search(_evaluation(context), string) is not None) is wanted
+        evaluation = _evaluation(context)
+        pattern = Pattern(regexp, evaluation.options) if isinstance(regexp, str) else regexp
+        return (pattern.search(evaluation, string) is not None) is wanted
 
     return match
 
@@ -215,7 +223,7 @@ def _filled(template: str, match: Any) -> str:
     return _GROUP.sub(part, template)
 
 
-def check_literals(expression: Any) -> None:
+def check_literals(expression: Any, options: ExpressionOptions) -> None:
     """Raise for a pattern that stands in an expression and can't be used."""
     pending = [expression]
     while pending:
@@ -228,7 +236,7 @@ def check_literals(expression: Any) -> None:
             pending += node.args
             pattern = _literal(node)
             if pattern is not None:
-                Pattern(pattern)
+                Pattern(pattern, options)
 
 
 def _literal(node: ast.Function) -> str | None:

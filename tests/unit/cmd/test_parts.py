@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mistral.actions.services import SshOptions
 from mistral.cmd.parts import Parts
 from mistral.db import schema
 from mistral.exceptions import ConfigurationError
+from mistral.expressions import ExpressionOptions
 
 
 def _parts(tmp_path: Path, text: str = "") -> Parts:
@@ -75,3 +77,14 @@ def test_networks_as_the_operator_denies_them(tmp_path: Path) -> None:
     for wrong in ("denied_cidrs = 10.0.0.1/8", "allowed_cidrs = somewhere"):
         with pytest.raises(ConfigurationError, match="denied_cidrs, allowed_cidrs: "):
             _ = _parts(tmp_path, f"[action_std_http]\n{wrong}\n").action_services
+
+
+def test_each_limit_of_expressions_is_an_option(tmp_path: Path) -> None:
+    assert _parts(tmp_path).expression_options() == ExpressionOptions()
+    limits = [f.name for f in dataclasses.fields(ExpressionOptions) if f.name.startswith("max_")]
+    numbers = {name: 1000 + i for i, name in enumerate(limits) if name != "max_filter_length"}
+    lines = [f"{name} = {number}" for name, number in numbers.items()]
+    text = "\n".join(["[expressions]", *lines, "max_filter_length = pprint:7,urlize:-1", ""])
+    found = _parts(tmp_path, text).expression_options()
+    assert {name: getattr(found, name) for name in numbers} == numbers
+    assert found.max_filter_length == {"pprint": 7, "urlize": -1}
