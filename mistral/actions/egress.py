@@ -49,6 +49,7 @@ class EgressOptions:
     max_response_size: int = 5 * 1024 * 1024
     max_header_size: int = 256 * 1024
     max_redirects: int = 10
+    max_json_containers: int = 1_000_000
 
 
 class AddressPolicy:

@@ -71,7 +71,7 @@ class HTTPAction(ServicedAction):
                 verify=self._certificates(),
             )
         )
-        answer = answer_of(response)
+        answer = answer_of(response, self.services.http.guard.options.max_json_containers)
         if response.status_code in SUCCESS_STATUSES:
             return Result(data=answer)
         return Result(error=answer)
@@ -108,7 +108,7 @@ class MistralHTTPAction(HTTPAction):
         return False
 
 
-def answer_of(response: requests.Response) -> dict[str, Any]:
+def answer_of(response: requests.Response, containers: int) -> dict[str, Any]:
     """The action's result: the answer as plain data.
 
     Its URLs hide what that of the input does: they repeat it.
@@ -116,7 +116,9 @@ def answer_of(response: requests.Response) -> dict[str, Any]:
     asked = (response.history or [response])[0].url
     shown = by_name if by_name(asked) is not asked else str
     return {
-        "content": http_content.decoded(response.content, response.headers.get("Content-Type", "")),
+        "content": http_content.decoded(
+            response.content, response.headers.get("Content-Type", ""), containers
+        ),
         "status": response.status_code,
         "headers": dict(response.headers.items()),
         "url": shown(response.url),

@@ -22,7 +22,7 @@ _UTF8 = ("utf-8", "utf8", "us-ascii", "ascii")
 _NOT_CHARSETS = frozenset(("idna", "punycode", "undefined"))
 
 
-def decoded(body: bytes, content_type: str) -> Any:
+def decoded(body: bytes, content_type: str, containers: int = 1_000_000) -> Any:
     """The body as data. Its charset is never guessed from its bytes: that takes seconds."""
     declared = _declared(content_type)
     # what HTTP says of texts without a charset
@@ -30,7 +30,7 @@ def decoded(body: bytes, content_type: str) -> Any:
     for text in _texts(body, declared, usual):
         try:
             # only what can be kept as it is: no NaN, and nothing nested too deeply
-            return json.parse(text)
+            return json.parse(text, json.ContainerLimit(containers))
         except ValueError:
             continue
     return body.decode(declared or usual, "replace")

@@ -26,6 +26,7 @@ class ScriptLimits:
     max_memory: int = 128 * 1024 * 1024
     max_result_size: int = 5 * 1024 * 1024
     max_processes: int = 4
+    max_json_containers: int = 1_000_000
 
 
 class JavaScriptEngine(Protocol):
@@ -62,6 +63,9 @@ class MiniRacerEngine:
 
     def __init__(self, limits: ScriptLimits | None = None) -> None:
         self._limits = limits or ScriptLimits()
+        self._containers = json.ContainerLimit(
+            self._limits.max_json_containers, f"{_SECTION} max_json_containers"
+        )
         self._pool = js_pool.ScriptPool(self._limits.max_processes, self._limits.max_memory)
 
     def evaluate(self, script: str, context: Any) -> Any:
@@ -77,7 +81,7 @@ class MiniRacerEngine:
         if kind != js_worker.VALUE:
             raise ActionException(f"JavaScriptAction failed: {self._words(kind, content)}")
         try:
-            return json.parse(content) if content else None
+            return json.parse(content, self._containers) if content else None
         except ValueError as error:
             raise ActionException(f"JavaScriptAction failed: the result: {error}") from None
 

@@ -27,6 +27,7 @@ from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response
 from mistral.api.routes import Routes
 from mistral.api.url_map import all_routes
+from mistral.utils import json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,9 @@ def browser_guard(app: WsgiApp, parts: Parts) -> WsgiApp:
 
 def routing(app: WsgiApp, parts: Parts) -> WsgiApp:
     """The route by path and verb."""
-    return Routing(app, parts.routes, parts.options.max_request_body_size, parts.options.public_url)
+    options = parts.options
+    containers = json.ContainerLimit(options.max_json_containers, "[api] max_json_containers")
+    return Routing(app, parts.routes, options.max_request_body_size, containers, options.public_url)
 
 
 def identity(app: WsgiApp, parts: Parts) -> WsgiApp:

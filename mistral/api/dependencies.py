@@ -22,6 +22,7 @@ class ApiOptions:
 
     max_limit: int = 1000
     max_request_body_size: int = 16 * 1024 * 1024
+    max_json_containers: int = 1_000_000
     engine_timeout: float = 30.0
     action_timeout: float = 60.0
     """How long a request waits for an action that it runs itself."""

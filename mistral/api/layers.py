@@ -12,6 +12,7 @@ from mistral.api.requests import ApiRequest
 from mistral.api.responses import empty, fault
 from mistral.api.routes import Routes
 from mistral.context import RequestContext
+from mistral.utils import json
 
 LOG = logging.getLogger(__name__)
 
@@ -65,11 +66,17 @@ class Routing:
     """Finds the route of a request; answers OPTIONS for all of them."""
 
     def __init__(
-        self, app: WsgiApp, routes: Routes, body_limit: int, public_url: str | None
+        self,
+        app: WsgiApp,
+        routes: Routes,
+        body_limit: int,
+        containers: json.ContainerLimit,
+        public_url: str | None,
     ) -> None:
         self._app = app
         self._routes = routes
         self._body_limit = body_limit
+        self._containers = containers
         self._public_url = public_url
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -81,6 +88,7 @@ class Routing:
         request = ApiRequest(environ)
         request.route, request.arguments = route, arguments
         request.body_limit = self._body_limit
+        request.containers = self._containers
         request.public_url = self._public_url
         environ[REQUEST] = request
         return self._app(environ, start_response)

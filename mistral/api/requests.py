@@ -39,6 +39,7 @@ class ApiRequest(webob.BaseRequest):
     arguments: tuple[str, ...]
     caller: RequestContext
     body_limit: int = 0
+    containers: json.ContainerLimit = json.USUAL_CONTAINERS
     public_url: str | None = None
 
     @property
@@ -138,7 +139,7 @@ class ApiRequest(webob.BaseRequest):
                 f"Unsupported content type: {kind}; application/json is expected."
             )
         try:
-            body = json.parse(raw)
+            body = json.parse(raw, self.containers)
         except ValueError as error:
             raise exc.InputException(f"Request is not in valid JSON format: {error}.") from error
         if not isinstance(body, dict):

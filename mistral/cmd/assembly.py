@@ -140,7 +140,10 @@ class Components:
             field_size_kb=conf.engine.execution_field_size_limit_kb,
             merge_strategy=conf.engine.merge_strategy,
             versioning=Versioning(
-                conf.context_versioning.enabled, conf.context_versioning.hash_version_keys
+                conf.context_versioning.enabled,
+                conf.context_versioning.hash_version_keys,
+                conf.context_versioning.max_known_publications,
+                conf.context_versioning.max_merged_publications,
             ),
             bounds=bounds.Bounds(
                 items=conf.engine.items_limit,
@@ -257,6 +260,7 @@ class Components:
         options = ApiOptions(
             max_limit=conf.api.max_limit,
             max_request_body_size=conf.api.max_request_body_size,
+            max_json_containers=conf.api.max_json_containers,
             engine_timeout=conf.api.engine_timeout,
             action_timeout=conf.rpc_response_timeout,
             allow_action_execution_deletion=conf.api.allow_action_execution_deletion,
@@ -279,7 +283,10 @@ class Components:
                     conf.executor.topic, calls_once=True
                 ),
                 definitions=Definitions(
-                    self._parts.database, self._parts.expressions, self._parts.registry
+                    self._parts.database,
+                    self._parts.expressions,
+                    self._parts.registry,
+                    limits=self._parts.document_limits(),
                 ),
                 system_actions=self._parts.registry.find_all,
                 options=options,

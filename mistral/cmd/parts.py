@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import logging
@@ -24,6 +25,7 @@ from mistral.db.transaction import Database
 from mistral.engine.in_flight import InFlight
 from mistral.exceptions import ConfigurationError
 from mistral.expressions import ExpressionOptions, Expressions
+from mistral.lang import DocumentLimits
 from mistral.rpc.base import Transport
 from mistral.rpc.plugins import create_transport, load_transport
 
@@ -201,6 +203,11 @@ class Parts:
                 f"[action_std_http] denied_cidrs, allowed_cidrs: {error}"
             ) from error
 
+    def document_limits(self) -> DocumentLimits:
+        """How large definitions may be, and how much is told of them."""
+        names = [field.name for field in dataclasses.fields(DocumentLimits)]
+        return DocumentLimits(**{name: self.conf.definitions[name] for name in names})
+
     def _egress_options(self) -> EgressOptions:
         options = self.conf.action_std_http
         return EgressOptions(
@@ -213,6 +220,7 @@ class Parts:
             max_response_size=options.max_response_size_bytes,
             max_header_size=options.max_response_header_size_bytes,
             max_redirects=options.max_redirects,
+            max_json_containers=options.max_json_containers,
         )
 
     def _script_limits(self) -> ScriptLimits:
@@ -222,6 +230,7 @@ class Parts:
             max_memory=options.max_memory_mb * 1024 * 1024,
             max_result_size=options.max_result_size_bytes,
             max_processes=options.max_processes,
+            max_json_containers=options.max_json_containers,
         )
 
     def _mail_limits(self) -> MailLimits:

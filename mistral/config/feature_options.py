@@ -13,6 +13,11 @@ IGNORED = "Accepted for compatibility; it has no effect."
 _TERMINAL = cfg_types.String(choices=["SUCCESS", "ERROR", "CANCELLED"])
 
 
+def limit(name: str, default: int, what: str) -> cfg.Opt:
+    """An option that bounds what comes from outside."""
+    return cfg.IntOpt(name, default=default, min=-1, help=f"{what}; -1 lifts the limit.")
+
+
 def ignored(
     option: type[cfg.Opt], name: str, default: object = None, why: str = "", **checks: Any
 ) -> cfg.Opt:
@@ -174,6 +179,11 @@ STD_HTTP_OPTS: list[cfg.Opt] = [
         help="Most bytes of the headers of an answer and of the redirects that led to it; 0 = off.",
     ),
     cfg.IntOpt("max_redirects", default=10, min=0, help="Most redirects of a request."),
+    limit(
+        "max_json_containers",
+        1_000_000,
+        "Lists and mappings of an answer that is read as JSON; one with more stays text",
+    ),
     cfg.StrOpt(
         "ca_dir",
         help="Directory of the files of certificates that the parameter verify may name; unset: "
@@ -239,6 +249,7 @@ STD_JS_OPTS: list[cfg.Opt] = [
         min=1,
         help="Most bytes of what a script returns, as JSON.",
     ),
+    limit("max_json_containers", 1_000_000, "Lists and mappings of what a script returns"),
     cfg.IntOpt(
         "max_processes",
         default=4,
@@ -298,10 +309,6 @@ _FILTER_LENGTHS = {
 }
 
 
-def _limit(name: str, default: int, what: str) -> cfg.Opt:
-    return cfg.IntOpt(name, default=default, min=-1, help=f"{what}; -1 lifts the limit.")
-
-
 EXPRESSIONS_OPTS: list[cfg.Opt] = [
     cfg.ListOpt(
         "allowed_languages",
@@ -327,34 +334,34 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
         min=-1,
         help="Bits of an integer that an expression computes; -1 lifts the limit.",
     ),
-    _limit(
+    limit(
         "max_compared",
         200_000_000,
         "Characters that one search from the end of a text, or one trim, compares",
     ),
-    _limit("max_pattern_length", 5000, "Characters of a regular expression"),
-    _limit(
+    limit("max_pattern_length", 5000, "Characters of a regular expression"),
+    limit(
         "max_pattern_steps",
         250_000_000,
         "Bytes of a text times the size of the machine of the regular expression that searches it",
     ),
-    _limit(
+    limit(
         "max_json_length",
         4 * 1024 * 1024,
         "Characters that json_parse reads, and json_dump and tojson write",
     ),
-    _limit("max_json_parts", 250_000, "Commas and brackets of a text that json_parse reads"),
-    _limit(
+    limit("max_json_parts", 250_000, "Commas and brackets of a text that json_parse reads"),
+    limit(
         "max_yaml_length",
         64 * 1024,
         "Characters that yaml_parse reads, and of the JSON of what yaml_dump writes",
     ),
-    _limit(
+    limit(
         "max_equal_hashes",
         1000,
         "Elements of a set, or keys, that Python's hash does not tell apart",
     ),
-    _limit(
+    limit(
         "max_attribute_parts",
         16,
         "Parts of an attribute by which a filter of Jinja sorts, groups, selects, sums",
@@ -366,8 +373,8 @@ EXPRESSIONS_OPTS: list[cfg.Opt] = [
         help="Characters that filters of Jinja take that compute long for each: filter:number,...; "
         "those left out keep their defaults, -1 lifts a limit.",
     ),
-    _limit("max_time_length", 200, "Characters of a time, or of its format, in YAQL"),
-    _limit("max_unpacked", 1000, "Elements that YAQL's unpack takes"),
+    limit("max_time_length", 200, "Characters of a time, or of its format, in YAQL"),
+    limit("max_unpacked", 1000, "Elements that YAQL's unpack takes"),
 ]
 
 CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [
@@ -380,6 +387,20 @@ CONTEXT_VERSIONING_OPTS: list[cfg.Opt] = [
         "hash_version_keys",
         default=True,
         help="Count under hashes of the variables' names; false shows the names in the database.",
+    ),
+    cfg.IntOpt(
+        "max_known_publications",
+        default=32,
+        min=0,
+        help="Older publications of a variable that a branch remembers; values of still older "
+        "ones merge as if they were unrelated.",
+    ),
+    cfg.IntOpt(
+        "max_merged_publications",
+        default=8,
+        min=1,
+        help="Publications of a merged value that are told apart; of more, all or none is "
+        "replaced.",
     ),
 ]
 
@@ -400,6 +421,28 @@ KEYCLOAK_OPTS: list[cfg.Opt] = [
         help="Where the signing keys are.",
     ),
     cfg.StrOpt("keycloak_iss", help="Issuer that tokens must name; %s is the realm."),
+]
+
+DEFINITIONS_OPTS: list[cfg.Opt] = [
+    limit("max_length", 4 * 1024 * 1024, "Characters of a document"),
+    limit(
+        "max_length_of_odd_yaml",
+        1024 * 1024,
+        "Characters of a document that only the slow parser reads: one with '&', '*', '@' or tabs",
+    ),
+    limit("max_long_keys", 1000, "Keys of one mapping that are long numbers"),
+    limit(
+        "max_copied_length",
+        32 * 1024 * 1024,
+        "Characters of a document with several ad-hoc actions, times their number: each is stored "
+        "with the whole",
+    ),
+    limit("max_warnings", 50, "Warnings that are told of one document"),
+    limit(
+        "max_suggestions",
+        20,
+        "Warnings of one document beyond which they don't ask 'did you mean' any more",
+    ),
 ]
 
 COORDINATION_OPTS: list[cfg.Opt] = [
@@ -447,6 +490,7 @@ GROUPS: dict[str, list[cfg.Opt]] = {
     "legacy_action_provider": LEGACY_PROVIDER_OPTS,
     "yaql": YAQL_OPTS,
     "expressions": EXPRESSIONS_OPTS,
+    "definitions": DEFINITIONS_OPTS,
     "context_versioning": CONTEXT_VERSIONING_OPTS,
     "keycloak_oidc": KEYCLOAK_OPTS,
     "coordination": COORDINATION_OPTS,

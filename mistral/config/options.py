@@ -9,7 +9,7 @@ from __future__ import annotations
 from oslo_config import cfg
 
 from mistral.config import feature_options
-from mistral.config.feature_options import IGNORED, ignored
+from mistral.config.feature_options import IGNORED, ignored, limit
 
 COMPONENTS = ("api", "engine", "executor", "event-engine", "notifier", "periodic")
 
@@ -206,6 +206,7 @@ API_OPTS: list[cfg.Opt] = [
     ),
     cfg.BoolOpt("enable_info_endpoint", default=False, help="Serve /info."),
     cfg.StrOpt("info_json_file_path", default="info.json", help="What /info answers."),
+    limit("max_json_containers", 1_000_000, "Lists and mappings of a request's body"),
     cfg.IntOpt(
         "max_request_body_size",
         default=20 * 1024 * 1024,

@@ -141,7 +141,7 @@ def json_parse(context: DataContext, text: str, *, limits: ExpressionOptions = _
         "reads at most [expressions] max_json_parts = {} commas and brackets",
     )
     try:
-        return json.parse(text)
+        return json.parse(text, json.NO_CONTAINER_LIMIT)
     except ValueError as error:
         # other words than the decoder's may quote the text
         reason = getattr(error, "msg", "a value can't be kept as JSON")
@@ -189,7 +189,7 @@ def yaml_parse(context: DataContext, text: str, *, limits: ExpressionOptions = _
         "reads at most [expressions] max_yaml_length = {} characters",
     )
     try:
-        return safe_yaml.load(text)
+        return safe_yaml.load(text, safe_yaml.YamlLimits(-1, -1, limits.max_equal_hashes))
     except safe_yaml.UnreadableYaml as error:
         # the problem's own words may quote the text
         if error.place is None:

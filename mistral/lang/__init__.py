@@ -13,6 +13,7 @@ from mistral.lang.documents import (
     parse_workflow_list,
     spec_from_raw,
 )
+from mistral.lang.limits import USUAL_LIMITS, DocumentLimits
 from mistral.lang.render import interface, render_input
 from mistral.lang.specs import (
     ENGINE_COMMANDS,
@@ -32,10 +33,12 @@ from mistral.lang.specs import (
 __all__ = [
     "ENGINE_COMMANDS",
     "LONGEST_SECONDS",
+    "USUAL_LIMITS",
     "AdHocActionSpec",
     "Callee",
     "Callees",
     "Clause",
+    "DocumentLimits",
     "InputParam",
     "PoliciesSpec",
     "PublishSpec",

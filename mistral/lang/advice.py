@@ -16,7 +16,6 @@ from mistral.lang.violations import Path
 
 DEFAULT_ACTION = "std.noop"
 #: pieces of advice that ask what was meant; a document may have very many mistakes
-_MOST_QUESTIONS = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +68,12 @@ def of_all(
     actions: Sequence[AdHocActionSpec],
     workbook: str,
     look_up: LookUp,
+    questions: int,
 ) -> list[Advice]:
     """What is doubtful in the workflows and actions of a document.
 
     :param workbook: the name of their workbook, whose members come first; empty without one.
+    :param questions: so many ask whether something else was meant; a negative number: all.
     """
     found: list[Advice] = []
     calls: list[_Call] = []
@@ -96,7 +97,7 @@ def of_all(
         },
     }
     for call in calls:
-        found += _of_call(call, known[call.kind], len(found) < _MOST_QUESTIONS)
+        found += _of_call(call, known[call.kind], questions < 0 or len(found) < questions)
     return found
 
 

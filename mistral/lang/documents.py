@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from mistral import exceptions as exc
 from mistral.lang import advice, builder, checks, schema, semantics, slices, yaml_loader
 from mistral.lang.checks import ExpressionSyntax, Rules
+from mistral.lang.limits import USUAL_LIMITS, DocumentLimits
 from mistral.lang.specs import AdHocActionSpec, WorkbookSpec, WorkflowSpec
 from mistral.lang.violations import Violation, describe
 
@@ -15,7 +16,10 @@ T = TypeVar("T")
 
 
 def parse_workflow_list(
-    text: str, expressions: ExpressionSyntax, validate: bool = True
+    text: str,
+    expressions: ExpressionSyntax,
+    validate: bool = True,
+    limits: DocumentLimits = USUAL_LIMITS,
 ) -> list[WorkflowSpec]:
     """The workflows of a document.
 
@@ -23,19 +27,31 @@ def parse_workflow_list(
         whether the tasks fit together.
     :raises InvalidModelException: says what is wrong and where.
     """
-    return _parsed(text, "workflow", lambda data: _workflows(data, text, expressions, validate))
+    return _parsed(
+        text, "workflow", limits, lambda data: _workflows(data, text, expressions, validate)
+    )
 
 
 def parse_action_list(
-    text: str, expressions: ExpressionSyntax, validate: bool = True
+    text: str,
+    expressions: ExpressionSyntax,
+    validate: bool = True,
+    limits: DocumentLimits = USUAL_LIMITS,
 ) -> list[AdHocActionSpec]:
     """The ad-hoc actions of a document; each carries the whole text (doc:rest/actions)."""
-    return _parsed(text, "action", lambda data: _actions(data, text, expressions, validate))
+    return _parsed(text, "action", limits, lambda data: _actions(data, text, expressions, validate))
 
 
-def parse_workbook(text: str, expressions: ExpressionSyntax, validate: bool = True) -> WorkbookSpec:
+def parse_workbook(
+    text: str,
+    expressions: ExpressionSyntax,
+    validate: bool = True,
+    limits: DocumentLimits = USUAL_LIMITS,
+) -> WorkbookSpec:
     """A workbook with its members."""
-    return _parsed(text, "workbook", lambda data: _workbook(data, text, expressions, validate))
+    return _parsed(
+        text, "workbook", limits, lambda data: _workbook(data, text, expressions, validate)
+    )
 
 
 def spec_from_raw(
@@ -51,7 +67,11 @@ def action_spec_from_raw(name: str, raw: dict[str, Any]) -> AdHocActionSpec:
 
 
 def advise(
-    kind: str, text: str, expressions: ExpressionSyntax, look_up: advice.LookUp
+    kind: str,
+    text: str,
+    expressions: ExpressionSyntax,
+    look_up: advice.LookUp,
+    limits: DocumentLimits = USUAL_LIMITS,
 ) -> list[str]:
     """What is doubtful in a document that may be stored, each with its place.
 
@@ -62,13 +82,13 @@ def advise(
     workflows: Sequence[WorkflowSpec] = ()
     actions: Sequence[AdHocActionSpec] = ()
     if kind == "workflow":
-        workflows = parse_workflow_list(text, expressions, False)
+        workflows = parse_workflow_list(text, expressions, False, limits)
     elif kind == "action":
-        actions = parse_action_list(text, expressions, False)
+        actions = parse_action_list(text, expressions, False, limits)
     else:
-        whole = parse_workbook(text, expressions, False)
+        whole = parse_workbook(text, expressions, False, limits)
         book, workflows, actions = whole.name, whole.workflows, whole.actions
-    found = advice.of_all(workflows, actions, book, look_up)
+    found = advice.of_all(workflows, actions, book, look_up, limits.max_suggestions)
     lines = yaml_loader.lines_of(text, [each.path for each in found]) if found else []
     ordered = sorted(zip(lines, found, strict=True), key=lambda pair: pair[0] or 0)
     return [
@@ -77,8 +97,10 @@ def advise(
     ]
 
 
-def _parsed(text: str, kind: str, build: Callable[[dict[Any, Any]], T]) -> T:
-    data = yaml_loader.load(text)
+def _parsed(
+    text: str, kind: str, limits: DocumentLimits, build: Callable[[dict[Any, Any]], T]
+) -> T:
+    data = yaml_loader.load(text, limits.yaml)
     try:
         if data is None or data == {}:
             raise Violation("the document is empty")

@@ -12,19 +12,19 @@ from mistral.lang import spelling
 from mistral.utils import safe_yaml
 
 
-def load(text: str) -> Any:
+def load(text: str, limits: safe_yaml.YamlLimits) -> Any:
     """The data of one document; the keys of its mappings may be numbers and the like.
 
     :raises DSLParsingException: when the text is no well-formed YAML, too large or too deep.
     """
     try:
-        return safe_yaml.load(text)
+        return safe_yaml.load(text, limits)
     except safe_yaml.UnreadableYaml as error:
         raise _refusal(error) from error
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The nodes of one document: they know their places in the text.
+    """The nodes of a document that could be loaded: they know their places in the text.
 
     :raises DSLParsingException: as :func:`load`.
     """

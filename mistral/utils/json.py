@@ -5,15 +5,32 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import orjson
 
 MAX_DEPTH = 200
 """How deep a text of a caller may be nested; what walks over values is recursive."""
 
-MAX_CONTAINERS = 1_000_000
-"""How many lists and mappings a text of a caller may have: each takes many times its text."""
+
+class ContainerLimit(NamedTuple):
+    """How many lists and mappings a text of a caller may have: each takes many times its text.
+
+    ``option`` is told whose text has more; a negative number lifts the limit.
+    """
+
+    number: int = 1_000_000
+    option: str = ""
+
+    def check(self, count: int) -> None:
+        """Raise ValueError when there are more."""
+        if 0 <= self.number < count:
+            limit = f"{self.option} = {self.number}" if self.option else str(self.number)
+            raise ValueError(f"it has more than {limit} lists and mappings")
+
+
+NO_CONTAINER_LIMIT = ContainerLimit(-1)
+USUAL_CONTAINERS = ContainerLimit()
 
 #: orjson writes 254 containers within each other
 _SPARE_DEPTH = 254 - MAX_DEPTH
@@ -113,15 +130,15 @@ def loads(text: str | bytes) -> Any:
         return json.loads(text)
 
 
-def parse(text: str | bytes) -> Any:
+def parse(text: str | bytes, limit: ContainerLimit = USUAL_CONTAINERS) -> Any:
     """Parse the JSON text of a caller, who may send anything; raises ValueError.
 
     Unlike :func:`loads` it takes only what can be kept as it is: no ``NaN``, no number too large
-    for a float, nothing nested deeper than ``MAX_DEPTH``; and no more than ``MAX_CONTAINERS``.
+    for a float, nothing nested deeper than ``MAX_DEPTH``; and no more lists and mappings than
+    the limit.
     """
     brackets = _brackets(text)
-    if brackets > MAX_CONTAINERS:
-        raise ValueError(f"it has more than {MAX_CONTAINERS} lists and mappings")
+    limit.check(brackets)
     try:
         value = _parse(text)
     except RecursionError:

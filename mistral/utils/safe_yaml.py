@@ -14,16 +14,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import yaml
 
 MAX_DEPTH = 100
-MAX_CHARACTERS = 4 * 1024 * 1024
-#: the pure Python parser takes some five seconds for that
-MAX_CHARACTERS_OF_PYTHON = 1024 * 1024
 MAX_DIGITS = 400
-MAX_LONG_KEYS = 1000
 _LONG_KEY = 16
 _NO_FOLDING = 1_000_000
 
@@ -35,6 +31,22 @@ _NOT_IMPLICIT = (_TAG + "timestamp", _TAG + "value")
 _DIFFERENT = re.compile("[\t\ufeff]|!(?=[\\s\x85\u2028\u2029]|$)|[|>][-+0-9]*#")
 _STARTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _ENDS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+
+
+class YamlLimits(NamedTuple):
+    """How much is read; a negative number lifts a limit. The names are those of the options.
+
+    ``max_length_of_odd_yaml`` is for what only the pure Python parser can read: of as many
+    characters as there are by default in some five seconds.
+    """
+
+    max_length: int = 4 * 1024 * 1024
+    max_length_of_odd_yaml: int = 1024 * 1024
+    max_long_keys: int = 1000
+
+
+_USUAL = YamlLimits()
+_ALL = YamlLimits(-1, -1, -1)
 
 
 def _scalar(name: str) -> Any:
@@ -66,11 +78,13 @@ def _mapping(loader: Any, node: yaml.Node) -> Any:
     """Long numbers can be chosen so that each has to be compared with all the others."""
     if isinstance(node, yaml.MappingNode):
         long = sum(key.tag == _TAG + "int" and len(key.value) >= _LONG_KEY for key, _ in node.value)
-        if long > MAX_LONG_KEYS:
+        limit = loader.limits.max_long_keys
+        if 0 <= limit < long:
             raise yaml.constructor.ConstructorError(
                 None,
                 None,
-                f"more than {MAX_LONG_KEYS} keys of a mapping are long numbers",
+                f"more than [definitions] max_long_keys = {limit} keys of a mapping are long "
+                "numbers",
                 node.start_mark,
             )
     return yaml.SafeLoader.yaml_constructors[_TAG + "map"](loader, node)
@@ -171,20 +185,20 @@ class UnreadableYaml(ValueError):
         self.place = place
 
 
-def load(text: str) -> Any:
+def load(text: str, limits: YamlLimits = _USUAL) -> Any:
     """The data of one document; the keys of its mappings may be numbers and the like.
 
     :raises UnreadableYaml:
     """
-    return _read(text, "get_single_data")
+    return _read(text, "get_single_data", limits)
 
 
 def compose(text: str) -> yaml.Node | None:
-    """The nodes of one document: they know their places in the text.
+    """The nodes of a document that could be loaded: they know their places in the text.
 
     :raises UnreadableYaml:
     """
-    node: yaml.Node | None = _read(text, "get_single_node")
+    node: yaml.Node | None = _read(text, "get_single_node", _ALL)
     return node
 
 
@@ -199,29 +213,33 @@ def dump(value: Any, *, as_written: bool = False) -> str:
     return str(yaml.dump(value, Dumper=_Dumper, default_flow_style=False, **options))
 
 
-def _read(text: str, what: str) -> Any:
-    if len(text) > MAX_CHARACTERS:
-        raise UnreadableYaml(f"it is longer than {MAX_CHARACTERS} characters")
+def _read(text: str, what: str, limits: YamlLimits) -> Any:
+    if 0 <= limits.max_length < len(text):
+        raise UnreadableYaml(
+            f"it is longer than [definitions] max_length = {limits.max_length} characters"
+        )
     if reads_alike(text):
         try:
-            return _ask(_FastLoader, text, what)
+            return _ask(_FastLoader, text, what, limits)
         except yaml.YAMLError:
             pass  # the Python parser says it in its own words
-    if len(text) > MAX_CHARACTERS_OF_PYTHON:
+    if 0 <= limits.max_length_of_odd_yaml < len(text):
         raise UnreadableYaml(
             "it is not well-formed, or it contains '&', '*', '@' or tabs in places where "
-            f"only texts of up to {MAX_CHARACTERS_OF_PYTHON} characters may have them"
+            f"only texts of up to [definitions] max_length_of_odd_yaml = "
+            f"{limits.max_length_of_odd_yaml} characters may have them"
         )
     try:
-        return _ask(_PythonLoader, text, what)
+        return _ask(_PythonLoader, text, what, limits)
     except yaml.MarkedYAMLError as error:
         raise _unreadable(error) from error
     except yaml.YAMLError as error:
         raise UnreadableYaml(str(error).strip()) from error
 
 
-def _ask(loader_class: Any, text: str, what: str) -> Any:
+def _ask(loader_class: Any, text: str, what: str, limits: YamlLimits) -> Any:
     loader = loader_class(text)
+    loader.limits = limits
     try:
         return getattr(loader, what)()
     finally:

@@ -124,7 +124,10 @@ def merge(tasks: Iterable[TaskExecution], values: Values, versioning: Versioning
     result = _folded({name: meeting.order for name, meeting in meetings.items()}, values)
     return result.versioned(
         {versioning.key(name): meeting.count for name, meeting in meetings.items()},
-        {versioning.key(name): meeting.line.encode() for name, meeting in meetings.items()},
+        {
+            versioning.key(name): meeting.line.encode(versioning.known)
+            for name, meeting in meetings.items()
+        },
     )
 
 

@@ -24,11 +24,6 @@ from mistral.workflow.values import Bag
 
 _KEY_LENGTH: Final = 16
 _MARK_BYTES: Final = 6
-_KEPT: Final = 32
-"""So many older publications a line remembers; what is older still merges as if unrelated."""
-
-_TOGETHER: Final = 8
-"""So many publications of a merged value are told apart; of more, all or none is replaced."""
 
 
 class Line(NamedTuple):
@@ -45,9 +40,12 @@ class Line(NamedTuple):
         own, _, older = text.partition("|")
         return cls(own.split(), older.split())
 
-    def encode(self) -> str:
-        """A short text, for contexts have one for each variable."""
-        older = self.older[:_KEPT]
+    def encode(self, kept: int) -> str:
+        """A short text, for contexts have one for each variable.
+
+        :param kept: so many older publications are remembered.
+        """
+        older = self.older[:kept]
         return f"{' '.join(self.own)}|{' '.join(older)}" if older else " ".join(self.own)
 
     def handed_on(self) -> Line:
@@ -74,10 +72,17 @@ class Meeting:
 
 @dataclasses.dataclass(frozen=True)
 class Versioning:
-    """Whether publications are counted, and whether under hashes of the variables' names."""
+    """Whether publications are counted, and whether under hashes of the variables' names.
+
+    ``known`` is how many older publications a line remembers: what is older still merges as if it
+    were unrelated. Of ``merged`` publications of a merged value each is told apart; of more, all or
+    none is replaced.
+    """
 
     enabled: bool = False
     hashed: bool = True
+    known: int = 32
+    merged: int = 8
 
     def outbound(self, task_ex: TaskExecution, context: Bag) -> Bag:
         """The variables that a finished task hands on, with what is known of their values."""
@@ -89,9 +94,11 @@ class Versioning:
             key = self.key(name)
             counts[key] = task_ex.in_context.versions.get(key, 0) + 1
             mark = _mark(task_ex.id, str(task_ex.attempt), str(counts[key]))
-            lines[key] = Line((mark,), Line.decode(lines.get(key)).older).encode()
+            lines[key] = Line((mark,), Line.decode(lines.get(key)).older).encode(self.known)
         if is_fork:
-            lines = {key: Line.decode(line).handed_on().encode() for key, line in lines.items()}
+            lines = {
+                key: Line.decode(line).handed_on().encode(self.known) for key, line in lines.items()
+            }
         return context.versioned(counts, lines)
 
     def meeting(self, name: str, held: Sequence[Held]) -> Meeting:
@@ -103,7 +110,7 @@ class Versioning:
         left = [i for i, line in enumerate(lines) if not line.own or not gone.issuperset(line.own)]
         left.sort(key=lambda i: (counts[i], held[i].is_own))
         marks = sorted({mark for i in left for mark in lines[i].own})
-        own = marks if len(marks) <= _TOGETHER else [_mark(*marks)]
+        own = marks if len(marks) <= self.merged else [_mark(*marks)]
         older = dict.fromkeys(mark for line in lines for mark in line.older)
         return Meeting([held[i].context for i in left], max(counts), Line(own, [*older]))
 

@@ -93,6 +93,23 @@ def test_nesting_has_a_limit(api: Any, stored: Any) -> None:
     assert json.loads(api.get(path)["output"])["result"] == json.loads(_nested(json.MAX_DEPTH - 1))
 
 
+def test_lists_and_mappings_have_a_bound(make_api: Any, stored: Any) -> None:
+    """Those of JSON texts within the body, too: escapes hide them from the first look."""
+    path = f"/v2/action_executions/{stored.action().id}"
+    output = [[], [], {}]
+    hidden = json.dumps(output).replace("[", "\\u005b").replace("{", "\\u007b")
+    bodies = (
+        json.dumps({"state": "SUCCESS", "output": output}),
+        json.dumps({"workflow_name": "w", "input": '{"a": HIDDEN}'}).replace("HIDDEN", hidden),
+    )
+    for method, where, body in zip(("PUT", "POST"), (path, "/v2/executions"), bodies, strict=True):
+        response = make_api(max_json_containers=4)(method, where, body)
+        assert response.status_int == 400
+        assert "[api] max_json_containers = 4 lists and" in response.json["faultstring"]
+    for most in (5, -1):
+        assert make_api(max_json_containers=most)("PUT", path, bodies[0]).status_int == 200
+
+
 def test_brackets_within_texts_do_not_count(api: Any, stored: Any) -> None:
     path = f"/v2/action_executions/{stored.action().id}"
     output = ["[" * 5000, "{" * 5000]

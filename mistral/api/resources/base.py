@@ -13,6 +13,7 @@ from wsme import types as wtypes
 from mistral import exceptions as exc
 from mistral.api.resources.types import MOMENT, TEXT, AttributeType, checked
 from mistral.db.queries import Listing, Reader
+from mistral.utils import json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +101,17 @@ class Resource:
         asked = tuple(name for name in names if not self.attributes[name].request_only)
         return asked if "id" in asked else ("id", *asked)
 
-    def parse(self, body: Mapping[str, Any], wanted: Collection[str]) -> dict[str, Any]:
+    def parse(
+        self,
+        body: Mapping[str, Any],
+        wanted: Collection[str],
+        containers: json.ContainerLimit = json.USUAL_CONTAINERS,
+    ) -> dict[str, Any]:
         """The wanted attributes of a request's body, checked; others only have to exist.
 
         Nulls are left out: they mean "not given".
+
+        :param containers: bounds the JSON texts within the body.
 
         :raises InputException: naming the attribute.
         """
@@ -115,7 +123,7 @@ class Resource:
             if attribute.read_only:
                 raise exc.InputException(f"Cannot set read only attribute: {name}.")
             if value is not None and name in wanted:
-                values[name] = checked(attribute.type, name, value)
+                values[name] = checked(attribute.type.within(containers), name, value)
         return values
 
     def wsme_type(self) -> type:

@@ -25,6 +25,10 @@ class AttributeType(wtypes.UserType):
     basetype = wtypes.text
     name = "text"
 
+    def within(self, containers: json.ContainerLimit) -> AttributeType:
+        """The same type for a request of which no JSON text may have more lists and mappings."""
+        return self
+
     def validate(self, value: Any) -> Any:
         """The value of a request, or ValueError with a text that says what is wrong.
 
@@ -161,6 +165,13 @@ class JsonText(AttributeType):
 
     name = "jsonstr"
 
+    def __init__(self, containers: json.ContainerLimit = json.USUAL_CONTAINERS) -> None:
+        self._containers = containers
+
+    def within(self, containers: json.ContainerLimit) -> AttributeType:
+        """One that decodes no more."""
+        return type(self)(containers)
+
     def validate(self, value: Any) -> dict[str, Any]:
         """An object or a string with the JSON text of one."""
         if isinstance(value, str):
@@ -176,7 +187,7 @@ class JsonText(AttributeType):
 
     def _decoded(self, text: str) -> Any:
         try:
-            return json.parse(text)
+            return json.parse(text, self._containers)
         except ValueError as error:
             raise ValueError(f"a JSON object is expected, this is not JSON: {error}") from None
 
@@ -195,7 +206,7 @@ class AnyJson(JsonText):
         if not isinstance(value, str):
             return value
         try:
-            return json.parse(value)
+            return json.parse(value, self._containers)
         except ValueError:
             return value
 

@@ -24,7 +24,6 @@ from mistral.services.definitions.common import (
 )
 
 #: characters that are stored of one document: each of its actions keeps the whole text
-_MAX_STORED = 32 * 1024 * 1024
 
 
 class ActionDefinitions(DefinitionService):
@@ -107,12 +106,13 @@ class ActionDefinitions(DefinitionService):
         self._delete(store.actions, lambda conn: _find_for_change(conn, identifier, namespace, ctx))
 
     def _parse_actions(self, text: str, validate: bool) -> list[AdHocActionSpec]:
-        specs = parse_action_list(text, self._expressions, validate)
-        if len(specs) * len(text) > _MAX_STORED:
+        specs = parse_action_list(text, self._expressions, validate, self._limits)
+        limit = self._limits.max_copied_length
+        if 0 <= limit < len(specs) * len(text):
             raise exc.InvalidModelException(
                 f"A document of {len(text)} characters with {len(specs)} actions is too large, for "
-                f"each of them is stored with the whole: at most {_MAX_STORED} characters in all. "
-                "Divide it into several documents"
+                f"each of them is stored with the whole: at most [definitions] max_copied_length = "
+                f"{limit} characters in all. Divide it into several documents"
             )
         return specs
 

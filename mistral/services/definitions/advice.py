@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from typing import Final
 
 import sqlalchemy as sa
 
@@ -21,9 +20,6 @@ from mistral.lang import (
 )
 from mistral.services.definitions.common import DefinitionService
 
-MOST: Final = 50
-"""So many are told of one document."""
-
 
 class DefinitionAdvice(DefinitionService):
     """Looks at documents before they are stored."""
@@ -35,11 +31,14 @@ class DefinitionAdvice(DefinitionService):
         """
         look_up = functools.partial(self._look_up, ctx, namespace)
         try:
-            found = advise(kind, text, self._expressions, look_up)
+            found = advise(kind, text, self._expressions, look_up, self._limits)
         except exc.InvalidModelException:
             return []
-        more = len(found) - MOST
-        return [*found[:MOST], f"{more} more of this kind"] if more > 0 else found
+        most = self._limits.max_warnings
+        if most < 0 or len(found) <= most:
+            return found
+        more = f"{len(found) - most} more of this kind ([definitions] max_warnings = {most})"
+        return [*found[:most], more]
 
     def _look_up(
         self, ctx: RequestContext, namespace: str, actions: set[str], workflows: set[str]

@@ -15,6 +15,7 @@ from mistral.db import receipts
 from mistral.db.base import Repository, Row
 from mistral.db.transaction import Database
 from mistral.expressions import Expressions
+from mistral.lang import USUAL_LIMITS, DocumentLimits
 from mistral.utils import clock, ids
 
 T = TypeVar("T")
@@ -46,11 +47,13 @@ class DefinitionService:
         expressions: Expressions,
         action_registry: ActionFinder,
         now: Callable[[], dt.datetime] = clock.utc_now,
+        limits: DocumentLimits = USUAL_LIMITS,
     ) -> None:
         self._database = database
         self._expressions = expressions
         self._action_registry = action_registry
         self._now = now
+        self._limits = limits
 
     def _create(
         self,

@@ -93,7 +93,7 @@ class WorkbookDefinitions(DefinitionService):
         self._delete(store.workbooks, find)
 
     def _parse_workbook(self, text: str, validate: bool) -> WorkbookSpec:
-        return parse_workbook(text, self._expressions, validate)
+        return parse_workbook(text, self._expressions, validate, self._limits)
 
 
 def _action_names(book: WorkbookSpec) -> list[str]:

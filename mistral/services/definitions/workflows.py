@@ -102,7 +102,7 @@ class WorkflowDefinitions(DefinitionService):
         self._delete(store.workflows, find)
 
     def _parse_workflows(self, text: str, validate: bool) -> list[WorkflowSpec]:
-        return parse_workflow_list(text, self._expressions, validate)
+        return parse_workflow_list(text, self._expressions, validate, self._limits)
 
 
 def _replace(

@@ -138,6 +138,13 @@ def test_results_are_bounded(make_engine: Any) -> None:
     assert engine.evaluate("return 'x'.repeat(900)", None) == "x" * 900
 
 
+def test_lists_and_mappings_of_results_are_bounded(make_engine: Any) -> None:
+    engine = make_engine(max_json_containers=3, max_processes=1)
+    with pytest.raises(ActionException, match=r"\[action_std_js\] max_json_containers = 3 lists"):
+        engine.evaluate("return [[], [], {}]", None)
+    assert engine.evaluate("return [[], {}]", None) == [[], {}]
+
+
 def test_deep_things_are_errors(run: Any) -> None:
     with pytest.raises(ActionException, match="Maximum call stack size exceeded"):
         run("function f() { return f() } return f()")

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from mistral import config
+from mistral.actions import http_content
 from mistral.actions.services import SshOptions
 from mistral.cmd.parts import Parts
 from mistral.db import schema
 from mistral.exceptions import ConfigurationError
 from mistral.expressions import ExpressionOptions
+from mistral.lang import DocumentLimits
 
 
 def _parts(tmp_path: Path, text: str = "") -> Parts:
@@ -88,3 +90,20 @@ def test_each_limit_of_expressions_is_an_option(tmp_path: Path) -> None:
     found = _parts(tmp_path, text).expression_options()
     assert {name: getattr(found, name) for name in numbers} == numbers
     assert found.max_filter_length == {"pprint": 7, "urlize": -1}
+
+
+def test_each_limit_of_definitions_is_an_option(tmp_path: Path) -> None:
+    assert _parts(tmp_path).document_limits() == DocumentLimits()
+    names = [field.name for field in dataclasses.fields(DocumentLimits)]
+    numbers = {name: 1000 + i for i, name in enumerate(names)}
+    text = "\n".join(["[definitions]", *(f"{n} = {v}" for n, v in numbers.items()), ""])
+    assert dataclasses.asdict(_parts(tmp_path, text).document_limits()) == numbers
+
+
+def test_answers_of_http_have_the_containers_that_the_operator_allows(tmp_path: Path) -> None:
+    assert _parts(tmp_path).action_services.http.guard.options.max_json_containers == 1_000_000
+    text = "[action_std_http]\nmax_json_containers = 3\n"
+    guard = _parts(tmp_path, text).action_services.http.guard
+    assert guard.options.max_json_containers == 3
+    assert http_content.decoded(b"[[], {}]", "application/json", 3) == [[], {}]
+    assert http_content.decoded(b"[[], {}]", "application/json", 2) == "[[], {}]"

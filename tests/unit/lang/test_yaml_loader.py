@@ -6,6 +6,7 @@ import pytest
 
 from mistral.exceptions import DSLParsingException
 from mistral.lang import yaml_loader
+from mistral.utils.safe_yaml import YamlLimits
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from mistral.lang import yaml_loader
 )
 def test_refuses(text: str, problem: str) -> None:
     with pytest.raises(DSLParsingException, match="Invalid DSL") as caught:
-        yaml_loader.load(text)
+        yaml_loader.load(text, YamlLimits())
     assert problem in str(caught.value)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 
@@ -11,6 +12,7 @@ from mistral.db.transaction import Database
 from mistral.expressions import (
     Expressions,
 )
+from mistral.lang import DocumentLimits
 from mistral.services.definitions import Definitions
 from mistral_lib.actions import Action
 
@@ -57,3 +59,13 @@ class Registry:
 @pytest.fixture
 def definitions(database: Database, expressions: Expressions) -> Definitions:
     return Definitions(database, expressions, Registry(), Clock())
+
+
+@pytest.fixture
+def make_definitions(database: Database, expressions: Expressions) -> Callable[..., Definitions]:
+    """The same with other limits."""
+
+    def make(**limits: int) -> Definitions:
+        return Definitions(database, expressions, Registry(), Clock(), DocumentLimits(**limits))
+
+    return make

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from mistral import exceptions as exc
@@ -156,3 +158,14 @@ def test_each_action_keeps_the_whole_text(definitions: Definitions) -> None:
     many = "".join(f"act{n}: {{base: std.noop}}\n" for n in range(2000))
     with pytest.raises(exc.InvalidModelException, match="several documents"):
         definitions.create_actions(f"version: '2.0'\n{many}", ME)
+
+
+def test_limits_of_documents_are_options(make_definitions: Callable[..., Definitions]) -> None:
+    for limit, number in (("max_length", 50), ("max_copied_length", 2 * len(TEXT) - 1)):
+        definitions = make_definitions(**{limit: number})
+        with pytest.raises(exc.InvalidModelException, match=rf"\[definitions\] {limit} = {number}"):
+            definitions.create_actions(TEXT, ME)
+        definitions.create_actions(ONE, ME)
+        definitions.delete_action("act1", "", ME)
+    rows = make_definitions(max_copied_length=2 * len(TEXT)).create_actions(TEXT, ME)
+    assert len(rows) == 2

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
 
 import pytest
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.services.definitions import Definitions
-from mistral.services.definitions.advice import MOST
 
 ME = RequestContext(project_id="mine")
 HEAD = "version: '2.0'\n"
@@ -131,10 +131,28 @@ def test_what_can_not_be_stored_is_not_advised_on(definitions: Definitions) -> N
 
 
 def test_there_is_a_bound(definitions: Definitions) -> None:
-    tasks = "\n".join(f"t{n}: {{action: nothing{n}}}" for n in range(MOST + 3))
+    tasks = "\n".join(f"t{n}: {{action: nothing{n}}}" for n in range(53))
     found = advised(definitions, tasks)
-    assert len(found) == MOST + 1
-    assert found[-1].startswith("3 more")
+    assert len(found) == 51
+    assert found[-1] == "3 more of this kind ([definitions] max_warnings = 50)"
+
+
+@pytest.mark.parametrize(("most", "count"), [(2, 3), (0, 1), (4, 4), (-1, 4)])
+def test_the_bound_is_an_option(
+    make_definitions: Callable[..., Definitions], most: int, count: int
+) -> None:
+    tasks = "\n".join(f"t{n}: {{action: nothing{n}}}" for n in range(4))
+    found = advised(make_definitions(max_warnings=most), tasks)
+    assert len(found) == count
+
+
+@pytest.mark.parametrize(("most", "count"), [(2, 2), (0, 0), (9, 4), (-1, 4)])
+def test_so_is_how_often_it_asks_what_was_meant(
+    make_definitions: Callable[..., Definitions], most: int, count: int
+) -> None:
+    tasks = "\n".join(f"t{n}: {{action: std.ehco}}" for n in range(4))
+    found = advised(make_definitions(max_suggestions=most), tasks)
+    assert sum("did you mean" in each for each in found) == count
 
 
 @pytest.mark.parametrize(

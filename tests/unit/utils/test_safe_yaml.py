@@ -66,14 +66,30 @@ def test_reads(text: str, data: object) -> None:
         ("[" * 5000, "nested deeper"),
         ("\n".join(" " * n + "a:" for n in range(120)), "nested deeper"),
         ("- " * 500 + "a", "nested deeper"),
-        ("a" * (safe_yaml.MAX_CHARACTERS + 1), "longer than"),
-        ("*" + "a" * safe_yaml.MAX_CHARACTERS_OF_PYTHON, "only texts of up to"),
+        ("a" * (4 * 1024 * 1024 + 1), "longer than"),
+        ("*" + "a" * 1024 * 1024, "only texts of up to"),
     ],
 )
 def test_refuses(text: str, problem: str) -> None:
     with pytest.raises(safe_yaml.UnreadableYaml) as caught:
         safe_yaml.load(text)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ("max_length", "a: 1234567"),
+        ("max_length_of_odd_yaml", "a: *234567"),
+        ("max_long_keys", "".join(f"{10**17 + n}: 1\n" for n in range(9))),
+    ],
+)
+def test_its_limits_are_options(limit: str, text: str) -> None:
+    refusing = safe_yaml.YamlLimits()._replace(**{limit: 8})
+    with pytest.raises(safe_yaml.UnreadableYaml, match=rf"\[definitions\] {limit} = 8"):
+        safe_yaml.load(text, refusing)
+    for number in (9 + len(text), -1):
+        assert safe_yaml.load(text, safe_yaml.YamlLimits()._replace(**{limit: number}))
 
 
 def test_nothing_expands() -> None:
@@ -115,7 +131,7 @@ PIECES = [
 
 def _read(loader: object, text: str) -> object:
     try:
-        return repr(safe_yaml._ask(loader, text, "get_single_data"))
+        return repr(safe_yaml._ask(loader, text, "get_single_data", safe_yaml.YamlLimits()))
     except yaml.YAMLError:
         return "error"
 
@@ -136,7 +152,10 @@ def test_both_readers_give_the_same(seed: int) -> None:
 
 @pytest.mark.parametrize(("text", "data"), SAMPLES)
 def test_samples_are_the_same_for_the_python_reader(text: str, data: object) -> None:
-    assert safe_yaml._ask(safe_yaml._PythonLoader, text, "get_single_data") == data
+    assert (
+        safe_yaml._ask(safe_yaml._PythonLoader, text, "get_single_data", safe_yaml.YamlLimits())
+        == data
+    )
 
 
 def test_hostile_texts_take_no_time() -> None:

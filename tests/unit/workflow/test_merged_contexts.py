@@ -15,7 +15,7 @@ import pytest
 from mistral.workflow import data_flow
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.values import EMPTY, Bag, Values
-from mistral.workflow.versions import OFF, ON, Versioning
+from mistral.workflow.versions import OFF, ON, Held, Versioning
 
 RUNS = 400
 NAMES = ("x", "y", "m", "n")
@@ -274,3 +274,19 @@ def test_nothing_is_told_of_what_nobody_published() -> None:
 def test_what_was_counted_is_forgotten_where_nobody_counts() -> None:
     start = ended("start", a=1)
     assert data_flow.outbound(ended("next", [start]), OFF).encode() == '{"a":1}'
+
+
+def test_how_much_a_line_knows_is_an_option() -> None:
+    many, few = Versioning(True, known=9, merged=9), Versioning(True, known=2, merged=1)
+    held = [
+        Held(
+            Bag({"x": n}, versions={many.key("x"): 1}, lines={many.key("x"): f"own{n}|a{n} b{n}"}),
+            True,
+        )
+        for n in range(3)
+    ]
+    assert len(many.meeting("x", held).line.own) == 3
+    assert len(few.meeting("x", held).line.own) == 1
+    line = many.meeting("x", held).line
+    assert line.encode(many.known).partition("|")[2].split() == ["a0", "b0", "a1", "b1", "a2", "b2"]
+    assert line.encode(few.known).partition("|")[2].split() == ["a0", "b0"]

@@ -88,7 +88,7 @@ class ActionExecutionsController:
     def post(self, request: ApiRequest) -> Response:
         """Run an action by itself."""
         request.allow_query()
-        values = ACTION_EXECUTION.parse(request.json_body(), _RUN)
+        values = ACTION_EXECUTION.parse(request.json_body(), _RUN, request.containers)
         if not values.get("name"):
             raise exc.InputException("Please provide at least action name to run action.")
         finished = self._standalone.run(request, values)
@@ -100,7 +100,7 @@ class ActionExecutionsController:
         """Deliver a result, or pause and resume an asynchronous action."""
         request.allow_query()
         try:
-            values = ACTION_EXECUTION.parse(request.json_body(), _CHANGE)
+            values = ACTION_EXECUTION.parse(request.json_body(), _CHANGE, request.containers)
             target = _target(values)
             outcome = _outcome(target, values.get("output"))
             if outcome is not None:

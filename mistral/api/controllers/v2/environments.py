@@ -57,7 +57,7 @@ class EnvironmentsController:
 def _values(request: ApiRequest) -> dict[str, Any]:
     request.allow_query()
     body = request.json_body()
-    values = ENVIRONMENT.parse(body, _KEYS)
+    values = ENVIRONMENT.parse(body, _KEYS, request.containers)
     extra = sorted(set(body).difference(_KEYS))
     if extra:
         raise exc.InputException(

@@ -17,7 +17,7 @@ from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
 from mistral.db import deletion, descriptions, receipts, results
 from mistral.engine import news
-from mistral.utils import clock, ids
+from mistral.utils import clock, ids, json
 from mistral.workflow import states
 from mistral.workflow.data_flow import merge_mappings
 from mistral.workflow.entities import ExecutionEvent, WorkflowExecution
@@ -101,7 +101,7 @@ class ExecutionsController:
     def post(self, request: ApiRequest) -> Response:
         """Start a workflow; an id that exists already starts nothing."""
         request.allow_query()
-        values = EXECUTION.parse(request.json_body(), _START)
+        values = EXECUTION.parse(request.json_body(), _START, request.containers)
         chosen = values.get("id")
         if chosen:
             existing = self._existing(request, chosen)
@@ -137,7 +137,9 @@ class ExecutionsController:
         source_id = values["source_execution_id"]
         source = self._stored(request, source_id)
         as_sent = EXECUTION.parse(
-            {name: source[name] for name in ("workflow_namespace", "input", "params")}, _START
+            {name: source[name] for name in ("workflow_namespace", "input", "params")},
+            _START,
+            json.NO_CONTAINER_LIMIT,
         )
         params = {k: v for k, v in as_sent.get("params", {}).items() if k not in _OF_POSITION}
         given = {name: value for name, value in values.items() if value != ""}
@@ -161,7 +163,7 @@ class ExecutionsController:
         """Change the state, the description or the environment."""
         request.allow_query()
         current = self._show(request, execution_id, ("id", "state"))["state"]
-        values = EXECUTION.parse(request.json_body(), _CHANGE)
+        values = EXECUTION.parse(request.json_body(), _CHANGE, request.containers)
         env = _env_of(values)
         target, description = values.get("state"), values.get("description")
         _check_change(target, description, env, current)

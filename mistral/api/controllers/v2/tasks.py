@@ -81,7 +81,7 @@ class TasksController:
         """Run a failed task again, or skip it."""
         request.allow_query()
         current = self._current(request, task_id)
-        values = TASK.parse(request.json_body(), _CHANGE)
+        values = TASK.parse(request.json_body(), _CHANGE, request.containers)
         _check_change(values, current)
         # a rerun without reset is the engine's to judge, it knows which tasks have items
         if current["workflow_state"] != states.PAUSED or values.get("reset") is False:
