@@ -16,6 +16,28 @@ LOG = logging.getLogger(__name__)
 _LIMITS = (
     ("yaql", "limit_iterators"),
     ("yaql", "memory_quota"),
+    ("expressions", "time_limit"),
+    ("expressions", "max_length"),
+    ("expressions", "max_integer_bits"),
+    ("expressions", "max_compared"),
+    ("expressions", "max_pattern_length"),
+    ("expressions", "max_pattern_steps"),
+    ("expressions", "max_json_length"),
+    ("expressions", "max_json_parts"),
+    ("expressions", "max_yaml_length"),
+    ("expressions", "max_equal_hashes"),
+    ("expressions", "max_attribute_parts"),
+    ("expressions", "max_time_length"),
+    ("expressions", "max_unpacked"),
+    ("definitions", "max_length"),
+    ("definitions", "max_length_of_odd_yaml"),
+    ("definitions", "max_long_keys"),
+    ("definitions", "max_copied_length"),
+    ("definitions", "max_warnings"),
+    ("definitions", "max_suggestions"),
+    ("api", "max_json_containers"),
+    ("action_std_http", "max_json_containers"),
+    ("action_std_js", "max_json_containers"),
     ("engine", "execution_field_size_limit_kb"),
     ("engine", "items_limit"),
     ("engine", "depth_limit"),
@@ -57,6 +79,12 @@ def make(conf: cfg.ConfigOpts) -> None:
     for group, name in _LIMITS:
         if conf[group][name] < 0:
             LOG.warning("[%s] %s = -1 lifts a limit that protects the service", group, name)
+    for name, length in conf.expressions.max_filter_length.items():
+        if length < 0:
+            LOG.warning(
+                "[expressions] max_filter_length = %s:-1 lifts a limit that protects the service",
+                name,
+            )
     for group, name in _ACTION_LIMITS:
         if conf[group][name] == 0:
             LOG.warning("[%s] %s = 0 lifts a limit that protects the service", group, name)

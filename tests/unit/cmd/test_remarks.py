@@ -8,6 +8,7 @@ import pytest
 
 from mistral import config
 from mistral.cmd import assembly, launch, remarks
+from mistral.config.options import GROUPS
 
 
 def test_unknown_settings_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -89,3 +90,22 @@ def test_lifted_limits_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         "[action_std_ssh] command_timeout = 0",
     ]
     assert any("denied_cidrs is empty" in text for text in said)
+
+
+def test_whoever_lifts_limits_is_told_of_each(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lifted = [
+        (group, option.name)
+        for group, options in GROUPS.items()
+        for option in options
+        if (option.help or "").endswith("-1 lifts the limit.")
+    ]
+    assert ("definitions", "max_length") in lifted
+    text = "\n".join(f"[{group}]\n{name} = -1" for group, name in lifted)
+    file = tmp_path / "mistral.conf"
+    file.write_text(f"{text}\n[expressions]\nmax_filter_length = pprint:-1\n")
+    remarks.make(config.load(["--config-file", str(file)]))
+    for group, name in lifted:
+        assert f"[{group}] {name} = -1 lifts a limit" in caplog.text
+    assert "[expressions] max_filter_length = pprint:-1 lifts a limit" in caplog.text
