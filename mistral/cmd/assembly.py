@@ -154,6 +154,7 @@ class Components:
                 values_mb=conf.engine.values_limit_mb,
             ),
             bytes_at_once=conf.engine.values_at_once_mb * MEBIBYTE,
+            bytes_loaded=conf.engine.values_loaded_mb * MEBIBYTE,
         )
         engine = DefaultEngine(
             self._parts.database,

@@ -46,6 +46,7 @@ _LIMITS = (
     ("engine", "actions_limit"),
     ("engine", "values_limit_mb"),
     ("engine", "values_at_once_mb"),
+    ("engine", "values_loaded_mb"),
     ("executor", "values_in_memory_mb"),
 )
 #: Limits of actions that 0 lifts.

@@ -431,6 +431,13 @@ ENGINE_OPTS: list[cfg.Opt] = [
         help="MiB of large values that one transaction makes, and one value more; what is beyond "
         "waits for the next one, behind what others have to do. -1 lifts the limit.",
     ),
+    cfg.IntOpt(
+        "values_loaded_mb",
+        default=256,
+        min=-1,
+        help="MiB of large values that an expression may ask for together, as in the result of a "
+        "task with many items; -1 lifts the limit.",
+    ),
     cfg.IntOpt("threads", default=4, min=1, help="Worker threads of one engine process."),
     cfg.FloatOpt(
         "relay_interval",

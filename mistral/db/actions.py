@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from mistral.db import rows, tables
 from mistral.db import values as value_store
 from mistral.workflow import results
-from mistral.workflow.entities import ActionExecution
+from mistral.workflow.bounds import COUNTED_BYTES
+from mistral.workflow.entities import STORED_BYTES, ActionExecution
 
 _A = tables.action_executions
 
@@ -55,6 +56,7 @@ def deliver(
     if verdict is results.Verdict.ACCEPTED:
         if action_ex.workflow_execution_id is None and action_ex.base_name is None:
             finish_alone(action_ex)
+        _note_stored(conn, action_ex, root_id, values.new)
         rows.update(conn, [action_ex])
         value_store.store(conn, root_id, values.new)
     return Delivery(
@@ -62,6 +64,20 @@ def deliver(
         accepted=verdict is results.Verdict.ACCEPTED,
         repeated=verdict is results.Verdict.REPEATED,
     )
+
+
+def _note_stored(
+    conn: sa.Connection, action_ex: ActionExecution, root_id: str, new: dict[str, bytes]
+) -> None:
+    """Let the engine that takes a large result count what is stored for the root execution."""
+    large = {key: len(text) for key, text in new.items() if len(text) >= COUNTED_BYTES}
+    if not large or action_ex.workflow_execution_id is None:
+        return
+    for key in value_store.known(conn, root_id, large):
+        del new[key], large[key]
+    if large:
+        noted = {STORED_BYTES: sum(large.values())}
+        action_ex.runtime_context = {**(action_ex.runtime_context or {}), **noted}
 
 
 def finish_alone(action_ex: ActionExecution) -> None:

@@ -30,6 +30,7 @@ def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
     """Let a task take a stored result, unless it belongs to an earlier attempt."""
     if action_ex.result_at is None or action_ex.processed:
         return []
+    unit.count_stored(action_ex)
     found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
     if not found or found[0].attempt != action_ex.attempt:
         return [UpdateAction(action_ex.id, {"processed": True, "next_look_at": None})]
@@ -38,7 +39,10 @@ def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
 
 def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
     """The changes of the action's own row; a result may be too large (doc:language/limits)."""
-    outcome = results.outcome_of(action_ex, unit.values)
+    outcome = results.Outcome(action_ex.state)
+    if action_ex.base_name is not None:
+        # nobody else looks at the value
+        outcome = results.outcome_of(action_ex, unit.values)
     try:
         return _domain_object(unit, action_ex).complete(outcome)
     except exc.MistralException as error:

@@ -191,6 +191,7 @@ class TransactionFacts:
         task_spec = source.spec.tasks[task_ex.name]
         if task_ex.type == "WORKFLOW":
             children = source.children(task_ex)
+            values.prefetch([child.output for child in children if child.output])
             return result_of(task_spec, [values.unpack(child.output) for child in children])
         accepted = source.accepted_actions(task_ex)
         if task_ex.runtime_context.get(RESULT_ERASED):

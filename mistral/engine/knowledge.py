@@ -48,6 +48,7 @@ class Knowledge:
         self.wf_ex = wf_ex
         self.new_id = new_id
         self.values: Values = store.values(root_id)
+        self.values.most_at_once = limits.bytes_loaded
         self.expressions: Expressions = catalog.expressions
         self.elsewhere = Elsewhere(store, catalog)
         self.usage = Usage(store, limits.bounds, root_id)

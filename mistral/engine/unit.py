@@ -19,6 +19,7 @@ from mistral.utils import ids
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import (
+    STORED_BYTES,
     ActionExecution,
     ExecutionEvent,
     TaskExecution,
@@ -123,6 +124,13 @@ class Unit(Knowledge):
         self.new_actions[action_ex.id] = self._actions[action_ex.id] = action_ex
         self.wf_ex.used_actions = (self.wf_ex.used_actions or 0) + 1
         self._made += 1
+
+    def count_stored(self, action_ex: ActionExecution) -> None:
+        """Count the bytes of a result that was stored by somebody else."""
+        context = action_ex.runtime_context or {}
+        if STORED_BYTES in context:
+            self.wf_ex.used_bytes = (self.wf_ex.used_bytes or 0) + context[STORED_BYTES]
+            action_ex.runtime_context = {k: v for k, v in context.items() if k != STORED_BYTES}
 
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""

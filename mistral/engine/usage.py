@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mistral.db.store import Store
 from mistral.workflow import states
-from mistral.workflow.bounds import MEBIBYTE, Bounds, Used
+from mistral.workflow.bounds import COUNTED_BYTES, MEBIBYTE, Bounds, Used
 from mistral.workflow.entities import WorkflowExecution
 from mistral.workflow.values import Values
 
@@ -18,9 +18,6 @@ STEP = 100
 """So many tasks or actions of an execution are added up together."""
 
 STEP_OF_BYTES = 16 * MEBIBYTE
-
-LARGE = 4096
-"""Values with at least so many bytes are counted; smaller ones the bound of tasks holds."""
 
 
 class Usage:
@@ -65,7 +62,7 @@ class Usage:
 
     def close(self, wf_ex: WorkflowExecution, children: int, values: Values) -> None:
         """Everything is decided: count what is stored, and what is to be added up."""
-        large = {key: len(text) for key, text in values.new.items() if len(text) >= LARGE}
+        large = {key: len(text) for key, text in values.new.items() if len(text) >= COUNTED_BYTES}
         if large:
             known = self._store.known_values(self._root_id, large)
             for key in known:

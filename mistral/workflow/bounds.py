@@ -14,6 +14,9 @@ from mistral import exceptions as exc
 
 MEBIBYTE = 1024 * 1024
 
+COUNTED_BYTES = 4096
+"""Values with at least so many bytes are counted; smaller ones the bound of tasks holds."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:

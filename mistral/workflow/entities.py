@@ -19,6 +19,9 @@ DELAY_OVER = "delay_over"
 POSTPONED = "postponed"
 """Key in a task's ``runtime_context``: it is started by the next transaction but for a pause."""
 
+STORED_BYTES = "stored_bytes"
+"""Key in an action's ``runtime_context``: what its result takes and no engine has counted yet."""
+
 
 class Entity:
     """Base of the entities: attributes changed since loading are listed in ``changed``.

@@ -29,6 +29,7 @@ class Limits:
     ``rows_at_once`` is how many tasks and actions one transaction makes, ``items_at_once`` how many
     items of one task it starts, ``bytes_at_once`` how many bytes of large values it makes
     (negative: any number): what is beyond waits for the next one, so that others have a turn.
+    ``bytes_loaded`` is how many an expression may ask for together (negative: any number).
     """
 
     field_size_kb: int = 1024
@@ -39,6 +40,7 @@ class Limits:
     rows_at_once: int = 500
     items_at_once: int = 50
     bytes_at_once: int = 4 * MEBIBYTE
+    bytes_loaded: int = 256 * MEBIBYTE
 
     def is_much(self, size: int) -> bool:
         """Whether a transaction has made as many bytes as one should."""

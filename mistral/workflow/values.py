@@ -166,11 +166,13 @@ def _kept(value: Any) -> bytes:
 class Values:
     """The large values of one root execution, as one transaction sees them.
 
-    ``load`` gets hashes and answers with the JSON texts found for them.
+    ``load`` gets hashes and answers with the JSON texts found for them; ``most_at_once`` is how
+    many bytes may be asked for together (negative: any number).
     """
 
     def __init__(self, load: Callable[[Iterable[str]], Mapping[str, str | bytes]]) -> None:
         self._load = load
+        self.most_at_once = -1
         self._loaded: dict[str, Any] = {}
         self._by_identity: dict[int, Ref] = {}
         self.new: dict[str, bytes] = {}
@@ -212,13 +214,22 @@ class Values:
         self._by_identity[id(value)] = ref
 
     def prefetch(self, bags: Iterable[Bag]) -> None:
-        """Load what several bags refer to with one look."""
+        """Load what several bags refer to with one look.
+
+        :raises BoundExceededException: that is too much.
+        """
         missing = {
             ref.hash: ref
             for bag in bags
             for ref in bag.refs.values()
             if ref.hash not in self._loaded
         }
+        size = sum(ref.size for ref in missing.values())
+        if 0 <= self.most_at_once < size:
+            raise exc.BoundExceededException(
+                f"Values of {size >> 20} MiB are asked for together, [engine] values_loaded_mb "
+                f"allows {self.most_at_once >> 20}"
+            )
         if missing:
             for digest, text in self._load(sorted(missing)).items():
                 self._remember(missing[digest], json.loads(text))

@@ -197,6 +197,20 @@ def test_the_bound_of_values(bounded: Flows, text: str, ends: str) -> None:
         )
 
 
+@pytest.mark.parametrize("are_same", [True, False])
+def test_the_bound_counts_what_is_delivered(bounded: Flows, are_same: bool) -> None:
+    run = bounded.launch(
+        "main: {tasks: {t: {with-items: 'i in <% range(5) %>', action: std.async_noop}}}"
+    )
+    for number, action_id in enumerate(run.wait_actions("t", 5)):
+        bounded.complete(action_id, f"{0 if are_same else number}" * 300_000)
+    run.wait("SUCCESS" if are_same else "ERROR")
+    if not are_same:
+        assert (
+            "more than 1 MiB of large values, [engine] values_limit_mb allows no more" in run.info
+        )
+
+
 def test_an_execution_goes_on_when_it_is_allowed_more(bounded: Flows) -> None:
     """Nothing of it is lost: what failed can be run again. Beyond the bound it fails again."""
     run = bounded.run("main: {tasks: {again: {workflow: main}}}", ends="ERROR")

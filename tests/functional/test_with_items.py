@@ -287,3 +287,21 @@ def test_others_have_their_turn_meanwhile(flows: Flows) -> None:
     assert len(seconds) > 2
     assert statistics.median(seconds) < 1.0
     assert run.put(state="CANCELLED")[0] == 200
+
+
+def test_many_large_items(flows: Flows) -> None:
+    """More than one transaction makes; no message brings an input, and each action gets its own."""
+    run = flows.run(
+        """
+    main:
+      input: [big]
+      tasks:
+        t:
+          with-items: i in <% range(40) %>
+          action: std.echo
+          input: {output: <% $.big + str($.i) %>}
+    """,
+        {"big": "x" * 200_000},
+    )
+    results = [row["output"]["result"] for row in run.actions("t", "SUCCESS")]
+    assert sorted(results) == sorted(f"{'x' * 200_000}{number}" for number in range(40))
