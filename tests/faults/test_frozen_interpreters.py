@@ -45,7 +45,6 @@ def _deaths(site: cluster.Cluster) -> int:
     return _log(site).count(DEATH)
 
 
-@pytest.mark.timeout(120)
 def test_it_comes_back_by_itself(site: cluster.Cluster) -> None:
     flows = Flows(site.url)
     flows.define("""
@@ -61,9 +60,10 @@ def test_it_comes_back_by_itself(site: cluster.Cluster) -> None:
     first = site.processes["mistral"].service_pid
     began = time.monotonic()
     flows.start("killing")
-    processes.wait_until(lambda: _deaths(site) == 1, "the death", 20)
+    processes.wait_until(lambda: _deaths(site) == 1, "the death", 60)
     site.wait_working()
-    assert time.monotonic() - began < 20
+    # the action would hold it for a quarter of an hour
+    assert time.monotonic() - began < 180
     assert site.processes["mistral"].service_pid != first
     assert re.search(r'File ".*mistral_test_plugin.*in hold', _log(site))
     assert flows.complete(waiting)[0] == 200
@@ -95,7 +95,7 @@ quick:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_what_a_process_dies_of_ends_in_error(site: cluster.Cluster) -> None:
     """Although the action runs again after each death, and its result is a new one."""
     flows = Flows(site.url)
@@ -103,10 +103,10 @@ def test_what_a_process_dies_of_ends_in_error(site: cluster.Cluster) -> None:
     began = time.monotonic()
     killing = flows.start("publishing")
     processes.wait_until(lambda: _deaths(site) == DEATHS, "five deaths", 180)
-    site.wait_working(60)
+    site.wait_working()
     flows.start("quick").wait()
     killing.wait("ERROR", 60)
-    assert time.monotonic() - began < 120
+    assert time.monotonic() - began < 240
     assert _deaths(site) == DEATHS
     assert killing.task("go")["state"] == "ERROR"
     assert "begun 5 times and never handled" in killing.task("go")["state_info"]
@@ -119,14 +119,14 @@ def test_an_action_that_kills_is_not_repeated_for_ever(site: cluster.Cluster) ->
     flows.define(KILLING)
     killing = flows.start("running")
     processes.wait_until(lambda: _deaths(site) == DEATHS, "five deaths", 240)
-    site.wait_working(60)
+    site.wait_working()
     killing.wait("ERROR", 60)
     assert _deaths(site) == DEATHS
     assert "Executors were lost again and again" in killing.task("go")["state_info"]
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_start_that_kills_is_not_tried_for_ever(site: cluster.Cluster) -> None:
     """By a client that asks again and again, with the same id."""
     flows = Flows(site.url)

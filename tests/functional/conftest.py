@@ -102,7 +102,7 @@ class FakeRpc(RPCClient):
             batches = [args["deliveries"] for name, args in self.sent if name in _RINGS]
             return [delivery for batch in batches for delivery in batch]
 
-        processes.wait_until(lambda: len(told()) >= count, "the doorbell", 5)
+        processes.wait_until(lambda: len(told()) >= count, "the doorbell", 30)
         return told()
 
 

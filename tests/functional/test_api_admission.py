@@ -17,7 +17,7 @@ from mistral.exceptions import UnavailableException
 from mistral.utils import ids
 from mistral.workflow import states
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 THREADS = 8
 STARTS = 5
 START = {"workflow_name": "w"}

@@ -109,7 +109,7 @@ def test_a_scheduled_result_has_a_limit(flows: Flows) -> None:
         shown = flows.ok("GET", path)
         return shown["state"] == "ERROR" and json.loads(shown["output"])["result"]
 
-    text = processes.wait_until(ended, "the result is refused", 10)
+    text = processes.wait_until(ended, "the result is refused", 60)
     assert text.startswith("Field size limit exceeded [class=ActionExecution, field=output, ")
 
 

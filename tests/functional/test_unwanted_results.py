@@ -65,7 +65,7 @@ def test_a_retry_after_a_timeout(flows: Flows) -> None:
 def test_a_timeout_between_the_result_and_the_end(flows: Flows) -> None:
     run = flows.launch(
         "main: {tasks: {t: {action: std.noop, wait-after: 3, timeout: 1, on-error: noop}}}"
-    ).wait(timeout=10)
+    ).wait()
     assert run.task("t")["state_info"] == TIMED_OUT
     assert [row["state"] for row in run.actions("t")] == ["SUCCESS"]
 

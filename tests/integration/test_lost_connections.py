@@ -25,7 +25,7 @@ def database(fresh_postgresql_url: str) -> Iterator[Database]:
     together = threading.Barrier(CONNECTIONS)
 
     def use() -> None:
-        found.read(lambda conn: (conn.exec_driver_sql("SELECT 1"), together.wait(10)))
+        found.read(lambda conn: (conn.exec_driver_sql("SELECT 1"), together.wait(60)))
 
     threads = [threading.Thread(target=use) for _ in range(CONNECTIONS)]
     for thread in threads:

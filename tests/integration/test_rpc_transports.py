@@ -20,7 +20,7 @@ from mistral.context import RequestContext
 from mistral.rpc.base import RPCClient, RPCServer, Transport
 from mistral.rpc.plugins import create_transport
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Endpoint:

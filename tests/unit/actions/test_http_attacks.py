@@ -222,7 +222,7 @@ def test_redirects_share_the_time(serve: Any) -> None:
     begun = time.monotonic()
     with pytest.raises(ActionException, match="timed out"):
         run(server.url)
-    assert time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun < 3
 
 
 def test_a_slow_name_service_ends_in_time() -> None:
