@@ -27,7 +27,7 @@ def jumping_site(site: Site) -> Iterator[Site]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_clocks_of_some_hosts_jump(
     jumping_site: Site, under_load: Round, nothing_lost: Callable[[Round], None], sign: int

@@ -37,7 +37,7 @@ def status(site: Site, path: str, method: str = "GET", body: object | None = Non
     return int(processes.http(method, f"{site.urls[0]}{path}", body, timeout=30)[0])
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("broken", "crashes"),
     [

@@ -95,7 +95,7 @@ quick:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_what_a_process_dies_of_ends_in_error(site: cluster.Cluster) -> None:
     """Although the action runs again after each death, and its result is a new one."""
     flows = Flows(site.url)
@@ -113,7 +113,7 @@ def test_what_a_process_dies_of_ends_in_error(site: cluster.Cluster) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(360)
+@pytest.mark.timeout(600)
 def test_an_action_that_kills_is_not_repeated_for_ever(site: cluster.Cluster) -> None:
     flows = Flows(site.url)
     flows.define(KILLING)
@@ -126,7 +126,7 @@ def test_an_action_that_kills_is_not_repeated_for_ever(site: cluster.Cluster) ->
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_start_that_kills_is_not_tried_for_ever(site: cluster.Cluster) -> None:
     """By a client that asks again and again, with the same id."""
     flows = Flows(site.url)
@@ -172,7 +172,7 @@ def behind_a_broker(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_same_behind_a_broker(behind_a_broker: cluster.Cluster, tmp_path: Path) -> None:
     """The executor lives on and sends its result again and again."""
     flows = Flows(behind_a_broker.url)

@@ -95,7 +95,7 @@ class Api:
         return names
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_full_database(small: cluster.Cluster) -> None:
     api = Api(small.url)
     assert api.ask("POST", "/workflows", WORKFLOW)[0] == 201

@@ -14,7 +14,7 @@ def _errors(ended: Round) -> set[str]:
     return {row["id"] for row in client.all("/tasks?fields=id&state=ERROR")}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_restart_one_by_one(under_load: Round, nothing_lost: Callable[[Round], None]) -> None:
     """A client that repeats what was refused or answered 503 sees nothing else.
 

@@ -36,7 +36,7 @@ def test_a_plan_spreads_the_kills_and_is_repeated_by_its_seed() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_short_soak_loses_nothing(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     options = ["--minutes", "0.7", "--kills", "8", "--stops", "1", "--heartbeat", "2x3"]

@@ -39,7 +39,7 @@ def old_site(
             yield running
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_one_process_after_the_other(
     old_site: UpgradedSite, seed: int, nothing_lost: Callable[[Round], None]
 ) -> None:
