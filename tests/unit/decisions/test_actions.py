@@ -1,4 +1,4 @@
-"""Actions as tasks see them: the rows that a run means (doc:language/actions)."""
+"""Actions as tasks see them: the rows that a run means (doc:rest/action_executions)."""
 
 from __future__ import annotations
 

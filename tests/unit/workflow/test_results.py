@@ -1,4 +1,4 @@
-"""Delivered results: what is stored, what counts (doc:language/accepted_results)."""
+"""Delivered results: what is stored, what counts (doc:rest/action_executions#deliver)."""
 
 from __future__ import annotations
 
