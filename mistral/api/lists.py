@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -12,12 +13,16 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.api.requests import ApiRequest, parse_number, refuse_unknown, require_uuid, word_list
 from mistral.api.resources.base import Resource
+from mistral.context import RequestContext
 from mistral.db.filters import Condition, Kind, parse, parse_flag
-from mistral.db.queries import PageQuery, is_sortable
+from mistral.db.queries import PageQuery, Reader, is_sortable, not_found
 from mistral.db.transaction import Database
 from mistral.utils.ids import looks_like_uuid
 
-COMMON = ("limit", "marker", "sort_keys", "sort_dirs", "fields", "all_projects")
+_PLANS: Final = 128
+"""Combinations of attributes of which it is remembered how they are shown."""
+
+COMMON: Final = ("limit", "marker", "sort_keys", "sort_dirs", "fields", "all_projects")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,7 +159,9 @@ class Lists:
         self._database = database
         self._max_limit = max_limit
         self.resource = resource
-        columns = resource.reader.listing.columns
+        self.reader = Reader(resource.listing)
+        self._plan = functools.lru_cache(maxsize=_PLANS)(resource.plan)
+        columns = resource.listing.columns
         self._kinds = {name: columns[name].kind for name in resource.attributes if name in columns}
         self._nullable = {name for name, column in columns.items() if column.nullable}
 
@@ -176,7 +183,7 @@ class Lists:
         self._check_columns(wanted)
         if request.flag("all_projects") or "project_id" in query:
             require_admin(request, f"{self.resource.collection}:list:all_projects")
-        plan = self.resource.plan(wanted.names)
+        plan = self._plan(wanted.names)
         page_query = dataclasses.replace(wanted.page_query, names=plan.columns)
         rows = self._database.read(lambda conn: self._page(conn, page_query, request, within))
         items = [plan.render(row) for row in rows]
@@ -191,14 +198,14 @@ class Lists:
     ) -> list[list[Any]]:
         column = None if within is None else (within.name, within.identifier)
         try:
-            return self.resource.reader.page(conn, page_query, request.caller, column)
+            return self.reader.page(conn, page_query, request.caller, column)
         except exc.NotFoundException:
             # there are ids that clients have chosen; what is neither is no marker at all
             require_uuid(page_query.marker or "")
             raise
 
     def _check_columns(self, wanted: ListRequest) -> None:
-        columns = self.resource.reader.listing.columns
+        columns = self.resource.listing.columns
         for name, _ in wanted.sort:
             if not is_sortable(columns[name]):
                 raise exc.InputException(f"A list can't be sorted by {name!r}.")
@@ -215,9 +222,31 @@ class Lists:
 
         :raises NotFoundException: it does not exist or is invisible.
         """
-        plan = self.resource.plan(names)
-        values = self.resource.reader.item(conn, identifier, plan.columns, request.caller)
+        plan = self._plan(names)
+        values = self.reader.item(conn, identifier, plan.columns, request.caller)
         return plan.render(values)
+
+    def items(
+        self, conn: sa.Connection, ids: Sequence[str], names: tuple[str, ...], request: ApiRequest
+    ) -> list[dict[str, Any]]:
+        """The visible ones of several objects, in the order of their ids."""
+        plan = self._plan(names)
+        rows = self.reader.items(conn, ids, plan.columns, request.caller)
+        return [plan.render(row) for row in rows]
+
+    def values(
+        self, conn: sa.Connection, identifier: str, names: tuple[str, ...], ctx: RequestContext
+    ) -> dict[str, Any]:
+        """Some columns of one object as they are stored, also such that nobody is shown.
+
+        :raises NotFoundException: it does not exist or is invisible.
+        """
+        row = self.reader.item(conn, identifier, names, ctx)
+        return dict(zip(names, row, strict=True))
+
+    def not_found(self, identifier: str) -> exc.NotFoundException:
+        """The error for an identifier that names nothing visible."""
+        return not_found(self.resource.listing, identifier)
 
     def require(self, conn: sa.Connection, identifier: str, request: ApiRequest) -> None:
         """Refuse an identifier that names nothing, and tell what can't name anything.

@@ -10,11 +10,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
+from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.resources.types import FLAG, NAME, checked
@@ -42,8 +41,9 @@ class _Refused(exc.UnavailableException):
 class StandaloneActions:
     """Runs actions for a caller who may wait for them."""
 
-    def __init__(self, deps: ApiDependencies, engine: EngineGateway) -> None:
+    def __init__(self, deps: ApiDependencies, engine: EngineGateway, lists: Lists) -> None:
         self._engine = engine
+        self._lists = lists
         self._executor = ExecutorClient(deps.executor)
         self._database = deps.database
         self._timeout = deps.options.action_timeout
@@ -139,10 +139,7 @@ class StandaloneActions:
     def _stored(self, ctx: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
         names = ACTION_EXECUTION.plan(ACTION_EXECUTION.shown).columns
 
-        def read(conn: sa.Connection) -> list[Any]:
-            return ACTION_EXECUTION.reader.item(conn, row["id"], names, ctx)
-
-        return dict(zip(names, self._database.read(read), strict=True))
+        return self._database.read(lambda conn: self._lists.values(conn, row["id"], names, ctx))
 
 
 def _outcome(report: Mapping[str, Any]) -> Outcome:

@@ -159,7 +159,7 @@ def stop(unit: Unit, state: str, message: str | None) -> list[Command]:
 
 def update_env(unit: Unit, env: Mapping[str, Any]) -> list[Command]:
     """Change the environment of an execution that does not run."""
-    allowed = (states.IDLE, states.PAUSED, states.ERROR)
+    allowed = states.ENV_CHANGEABLE
     if unit.wf_ex.state not in allowed:
         raise exc.NotAllowedException(
             f"The environment can only be updated when the workflow execution is in one of "

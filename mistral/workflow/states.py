@@ -17,6 +17,8 @@ SKIPPED: Final = "SKIPPED"
 
 COMPLETED: Final = frozenset({SUCCESS, ERROR, CANCELLED, SKIPPED})
 UNFINISHED: Final = frozenset({IDLE, WAITING, RUNNING, DELAYED, PAUSED})
+ENV_CHANGEABLE: Final = (IDLE, PAUSED, ERROR)
+"""Of a workflow execution: nothing runs that has read the environment already."""
 
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
     IDLE: frozenset({RUNNING, ERROR, CANCELLED}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from wsme import types as wtypes
 
 from mistral import exceptions as exc
 from mistral.api.resources.types import MOMENT, TEXT, AttributeType, checked
-from mistral.db.queries import Listing, Reader
+from mistral.db.queries import Listing
 from mistral.utils import json
 
 
@@ -65,14 +64,14 @@ class Resource:
     ) -> None:
         self.name = name
         self.collection = collection
-        self.reader = Reader(listing)
+        self.listing = listing
         self.default_sort = default_sort
         self.attributes: Mapping[str, Attribute] = {a.name: a for a in attributes}
         self.shown = tuple(a.name for a in attributes if not a.request_only)
         self.listed = tuple(a.name for a in attributes if a.listed and not a.request_only)
-        self.plan: Callable[[tuple[str, ...]], Plan] = functools.lru_cache(maxsize=128)(self._plan)
 
-    def _plan(self, names: tuple[str, ...]) -> Plan:
+    def plan(self, names: tuple[str, ...]) -> Plan:
+        """How to show some attributes."""
         columns = tuple(name for name in names if self.attributes[name].stored)
         renderers = tuple(self.attributes[name].type.render for name in columns)
         return Plan(names, columns, renderers)

@@ -20,7 +20,6 @@ from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
 from mistral.api.standalone_actions import StandaloneActions
 from mistral.db import actions, receipts
-from mistral.db.queries import not_found
 from mistral.utils import clock
 from mistral.workflow import results, states
 from mistral.workflow.entities import ActionExecution
@@ -41,8 +40,8 @@ class ActionExecutionsController:
         self._options = deps.options
         self._engine = EngineGateway(deps)
         self._doorbell = Doorbell(deps.doorbell or deps.engine, deps.database)
-        self._standalone = StandaloneActions(deps, self._engine)
         self._lists = Lists(deps.database, ACTION_EXECUTION, deps.options.max_limit)
+        self._standalone = StandaloneActions(deps, self._engine, self._lists)
 
     # reading
 
@@ -78,7 +77,7 @@ class ActionExecutionsController:
         def read(conn: sa.Connection) -> dict[str, Any]:
             owner = self._lists.item(conn, action_id, ("id", "task_execution_id"), request)
             if owner["task_execution_id"] != task_id:
-                raise not_found(ACTION_EXECUTION.reader.listing, action_id)
+                raise self._lists.not_found(action_id)
             return self._lists.item(conn, action_id, names, request)
 
         return answer(self._database.read(read))
@@ -120,7 +119,7 @@ class ActionExecutionsController:
                 self._lists.item(conn, action_id, ("id",), request)
             delivery = actions.deliver(conn, action_id, outcome, clock.utc_now())
             if delivery.row is None:
-                raise not_found(ACTION_EXECUTION.reader.listing, action_id)
+                raise self._lists.not_found(action_id)
             if not (delivery.accepted or delivery.repeated):
                 raise exc.ResultConflictException(_refusal(delivery.row))
             return delivery, self._lists.item(conn, action_id, _ITEM, request)
@@ -152,10 +151,9 @@ class ActionExecutionsController:
 
     def _current(self, request: ApiRequest, action_id: str) -> dict[str, Any]:
         names = ("name", "state", "is_sync", "task_execution_id")
-        row = self._database.read(
-            lambda conn: ACTION_EXECUTION.reader.item(conn, action_id, names, request.caller)
+        return self._database.read(
+            lambda conn: self._lists.values(conn, action_id, names, request.caller)
         )
-        return dict(zip(names, row, strict=True))
 
     def delete(self, request: ApiRequest, action_id: str) -> Response:
         """Delete a finished action execution that belongs to no task."""
@@ -169,7 +167,7 @@ class ActionExecutionsController:
             raise exc.NotAllowedException("Only completed action execution can be deleted.")
         if not self._database.write(receipts.once(lambda conn: actions.delete(conn, action_id))):
             # somebody else was faster
-            raise not_found(ACTION_EXECUTION.reader.listing, action_id)
+            raise self._lists.not_found(action_id)
         return empty()
 
 

@@ -25,7 +25,7 @@ from mistral.db.queries import PageQuery
 from mistral.utils import json
 
 _KINDS: Mapping[str, Kind] = {
-    **{name: column.kind for name, column in ACTION.reader.listing.columns.items()},
+    **{name: column.kind for name, column in ACTION.listing.columns.items()},
     "is_system": Kind.FLAG,
 }
 """Kinds of what this list sorts and filters in memory."""
@@ -65,7 +65,7 @@ class ActionsController:
 
     def _adhoc(self, request: ApiRequest) -> list[dict[str, Any]]:
         query = PageQuery(_STORED, (("id", False),), _UNLIMITED)
-        reader = ACTION.reader
+        reader = self._lists.reader
         rows = self._database.read(lambda conn: reader.page(conn, query, request.caller))
         return [_decoded(dict(zip(_STORED, row, strict=True))) for row in rows]
 

@@ -13,7 +13,7 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.responses import Response, answer
 from mistral.api.waiting import Waiting
-from mistral.db import queries, trees
+from mistral.db import trees
 from mistral.utils import clock
 from mistral.workflow import states
 
@@ -43,7 +43,7 @@ class ExecutionTreesController:
         def read(conn: sa.Connection) -> list[dict[str, Any]]:
             self._executions.require(conn, execution_id, request)
             found = trees.flat_tree(conn, [execution_id], depth, errors_only)
-            return self._shown(conn, request, found, names)
+            return self._executions.items(conn, found, names, request)
 
         return answer({"executions": self._database.read(read)})
 
@@ -58,7 +58,7 @@ class ExecutionTreesController:
                 return []
             tops = trees.children_of_task(conn, task_id)
             found = trees.flat_tree(conn, tops, depth, errors_only)
-            return self._shown(conn, request, found, names)
+            return self._executions.items(conn, found, names, request)
 
         return answer({"executions": self._database.read(read)})
 
@@ -68,13 +68,6 @@ class ExecutionTreesController:
         if request.flag("include_output"):
             names = tuple(n for n in EXECUTION.shown if n == "output" or n in names)
         return names, request.number("max_depth", -1), request.flag("errors_only")
-
-    def _shown(
-        self, conn: sa.Connection, request: ApiRequest, ids: list[str], names: tuple[str, ...]
-    ) -> list[dict[str, Any]]:
-        plan = EXECUTION.plan(names)
-        rows = EXECUTION.reader.items(conn, ids, plan.columns, request.caller)
-        return [plan.render(row) for row in rows]
 
     def report(self, request: ApiRequest, execution_id: str) -> Response:
         """Statistics of an execution and the tree of what ran."""
@@ -89,7 +82,7 @@ class ExecutionTreesController:
             self._executions.require(conn, execution_id, request)
             rows = trees.report_rows(conn, execution_id, depth, errors_only, not statistics_only)
             if rows is None:
-                raise queries.not_found(EXECUTION.reader.listing, execution_id)
+                raise self._executions.not_found(execution_id)
             document: dict[str, Any] = {"statistics": _statistics(conn, rows)}
             if not statistics_only:
                 shown = _Shown(rows, errors_only)

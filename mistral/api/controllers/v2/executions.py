@@ -44,7 +44,6 @@ _TARGETS: Final = (
 _ROLLBACK: Final = "ROLLBACK"
 """Not a state but a command: run the compensations of what was done."""
 _FINISHED: Final = frozenset({states.SUCCESS, states.ERROR, states.CANCELLED})
-_ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
 _DESCRIPTION_LIMIT: Final = 255
 _OF_POSITION: Final = frozenset({"root_execution_id", "task_execution_id", "index", "namespace"})
 """Parameters that the engine sets by itself."""
@@ -251,10 +250,10 @@ def _check_change(
             "The property 'env' can only be updated when the workflow execution is not running "
             "or is being resumed."
         )
-    if env and not target and current not in _ENV_STATES:
+    if env and not target and current not in states.ENV_CHANGEABLE:
         raise exc.NotAllowedException(
             f"The environment can't be updated while the workflow execution is in {current} "
-            f"state; it has to be in one of {', '.join(sorted(_ENV_STATES))}."
+            f"state; it has to be in one of {', '.join(sorted(states.ENV_CHANGEABLE))}."
         )
     if target and target not in (*_TARGETS, _ROLLBACK):
         allowed = ", ".join((*_TARGETS, _ROLLBACK))

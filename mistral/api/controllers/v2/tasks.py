@@ -21,7 +21,6 @@ from mistral.workflow import states
 
 _CHANGE: Final = ("state", "id", "name", "workflow_name", "reset", "env")
 _CURRENT: Final = ("id", "name", "workflow_name", "state", "workflow_state")
-_ENV_STATES: Final = frozenset({states.IDLE, states.PAUSED, states.ERROR})
 _COMPUTED: Final = frozenset({"result", "published_global"})
 
 
@@ -96,10 +95,9 @@ class TasksController:
         return answer(self._show(request, task_id, TASK.shown))
 
     def _current(self, request: ApiRequest, task_id: str) -> dict[str, Any]:
-        row = self._database.read(
-            lambda conn: TASK.reader.item(conn, task_id, _CURRENT, request.caller)
+        return self._database.read(
+            lambda conn: self._lists.values(conn, task_id, _CURRENT, request.caller)
         )
-        return dict(zip(_CURRENT, row, strict=True))
 
 
 def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None:
@@ -120,10 +118,11 @@ def _check_change(values: Mapping[str, Any], current: Mapping[str, Any]) -> None
     if target == states.RUNNING:
         _check_rerun(values)
     workflow_state = current["workflow_state"]
-    if values.get("env") and workflow_state not in _ENV_STATES:
+    if values.get("env") and workflow_state not in states.ENV_CHANGEABLE:
         raise exc.NotAllowedException(
-            f"The environment can't be updated while the workflow execution is in "
-            f"{workflow_state} state; it has to be in one of {', '.join(sorted(_ENV_STATES))}."
+            "The environment can't be updated while the workflow execution is in "
+            f"{workflow_state} state; it has to be in one of "
+            f"{', '.join(sorted(states.ENV_CHANGEABLE))}."
         )
     if not states.is_valid_transition(workflow_state, states.RUNNING):
         raise exc.WorkflowException(
