@@ -23,8 +23,8 @@ import services
 import third_party as third_party_service
 from needed import needed
 
-from mistral.db import invariants
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import invariants
 from mistral.utils import clock
 
 

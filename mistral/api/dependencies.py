@@ -11,9 +11,9 @@ from mistral.actions.descriptors import ActionDescriptor
 from mistral.api.admission import Admission
 from mistral.api.browsers import Hosts
 from mistral.context import RequestContext
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.definitions import Definitions
 from mistral.rpc.base import RPCClient
-from mistral.services.definitions import Definitions
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,10 +13,10 @@ from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.requests import ApiRequest
 from mistral.context import RequestContext
-from mistral.db import server_clock
-from mistral.db.transaction import Database
-from mistral.engine.batch_sender import BatchSender
+from mistral.db.core import server_clock
+from mistral.db.core.database import Database
 from mistral.rpc.base import RPCClient
+from mistral.rpc.batch_sender import BatchSender
 from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)

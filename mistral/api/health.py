@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from mistral import context
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
-from mistral.db import members, server_clock
+from mistral.db.core import server_clock
+from mistral.db.execution import heartbeats
 from mistral.rpc.base import RPCClient
 from mistral.utils import clock
 
@@ -79,7 +80,7 @@ class Health:
         """After which nobody counts as alive who was not heard of."""
         return self._silence
 
-    def living(self) -> members.Living:
+    def living(self) -> heartbeats.Living:
         """The engines and executors that are alive.
 
         :raises UnavailableException: the database is away.
@@ -90,10 +91,10 @@ class Health:
         """Each part by name: ``OK``, or what is wrong with it."""
         return self._checks.get()
 
-    def _ask_living(self) -> members.Living:
-        def read(conn: sa.Connection) -> members.Living:
+    def _ask_living(self) -> heartbeats.Living:
+        def read(conn: sa.Connection) -> heartbeats.Living:
             server_clock.ask(conn, self._database.dialect_name)
-            return members.living(conn, clock.utc_now() - self._silence)
+            return heartbeats.living(conn, clock.utc_now() - self._silence)
 
         return self._database.read(read)
 
@@ -110,7 +111,7 @@ class Health:
             "executor": self._executor(living),
         }
 
-    def _engine(self, living: members.Living) -> str:
+    def _engine(self, living: heartbeats.Living) -> str:
         if not living.engine:
             return f"no engine has shown a sign of life for {self._seconds()}"
         try:
@@ -119,7 +120,7 @@ class Health:
             return f"an engine lives but does not answer: {error}"
         return OK
 
-    def _executor(self, living: members.Living) -> str:
+    def _executor(self, living: heartbeats.Living) -> str:
         if living.hosts:
             return OK
         if not living.engine:

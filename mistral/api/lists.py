@@ -14,9 +14,9 @@ from mistral import exceptions as exc
 from mistral.api.requests import ApiRequest, parse_number, refuse_unknown, require_uuid, word_list
 from mistral.api.resources.base import Resource
 from mistral.context import RequestContext
-from mistral.db.filters import Condition, Kind, parse, parse_flag
-from mistral.db.queries import PageQuery, Reader, is_sortable, not_found
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.reading.filters import Condition, Kind, parse, parse_flag
+from mistral.db.reading.queries import PageQuery, Reader, is_sortable, not_found
 from mistral.utils.ids import looks_like_uuid
 
 _PLANS: Final = 128

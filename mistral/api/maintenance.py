@@ -10,8 +10,8 @@ from mistral import exceptions as exc
 from mistral.api.layers import REQUEST, Environ, StartResponse, WsgiApp
 from mistral.api.requests import ApiRequest
 from mistral.api.routes import Exemption
-from mistral.db import maintenance
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import maintenance
 from mistral.utils.clock import utc_now
 from mistral.workflow import states
 

@@ -14,7 +14,7 @@ from mistral import exceptions as exc
 from mistral.api.errors import NotTextException, UnsupportedMediaTypeException
 from mistral.api.routes import Route
 from mistral.context import RequestContext
-from mistral.db.filters import parse_flag
+from mistral.db.reading.filters import parse_flag
 from mistral.utils import ids, json
 
 _CHUNK = 65536

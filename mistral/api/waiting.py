@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from mistral.api.health import Health
-from mistral.db import unclaimed
-from mistral.db.members import Living
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.execution import unclaimed_actions
+from mistral.db.execution.heartbeats import Living
 from mistral.utils import clock
 from mistral.workflow import states
 
@@ -40,7 +40,7 @@ class Waiting:
             return
         before = clock.utc_now() - self._health.silence
         found = self._database.read(
-            lambda conn: unclaimed.targets(conn, sorted(silent), living.hosts, before)
+            lambda conn: unclaimed_actions.targets(conn, sorted(silent), living.hosts, before)
         )
         for task_id, target in found.items():
             silent[task_id]["state_info"] = _text(target, living)

@@ -20,17 +20,19 @@ from mistral.api.browsers import Hosts
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.api.layers import WsgiApp
 from mistral.cmd import keys, parts, remarks
-from mistral.db import schema
+from mistral.db.core import schema_version
+from mistral.definitions import Definitions
+from mistral.definitions.catalog import Catalog
 from mistral.engine.action_queue import ActionQueue, SendOptions
-from mistral.engine.claim_window import confirmed_for
+from mistral.engine.background.executor_watch import ExecutorWatch
+from mistral.engine.background.housekeeping import Housekeeping
+from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
+from mistral.engine.executor.claim_window import confirmed_for
 from mistral.engine.executor_server import ExecutorServer
-from mistral.engine.executor_watch import ExecutorWatch
-from mistral.engine.housekeeping import Housekeeping
-from mistral.engine.liveness import Patience
-from mistral.engine.maintenance_job import MaintenanceJob
+from mistral.engine.liveness import HeartbeatOptions
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.clients import ExecutorClient
 from mistral.rpc.preferred import PreferredClient
@@ -40,12 +42,10 @@ from mistral.service.engine_clock import EngineClock
 from mistral.service.http.lanes import Lanes
 from mistral.service.http.options import MEBIBYTE, Bounds, HttpOptions, TlsFiles
 from mistral.service.http.server import HttpServer
-from mistral.services.catalog import Catalog
-from mistral.services.definitions import Definitions
 from mistral.utils import hosts
 from mistral.utils.faults import Faults
 from mistral.workflow import bounds
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 from mistral.workflow.versions import Versioning
 
 LOG = logging.getLogger(__name__)
@@ -101,8 +101,8 @@ def prepare_embedded_database(conf: cfg.ConfigOpts) -> None:
     """Make the data directory and bring the schema up to date."""
     parts.make_data_directory(conf)
     url = parts.database_url(conf)
-    if not schema.is_usable(url):
-        schema.upgrade(url)
+    if not schema_version.is_usable(url):
+        schema_version.upgrade(url)
 
 
 class Components:
@@ -121,7 +121,7 @@ class Components:
             vault=keys.vault(conf, self._parts.database),
         )
         heartbeat = conf.action_heartbeat
-        patience = Patience(
+        patience = HeartbeatOptions(
             silence=heartbeat.check_interval * heartbeat.max_missed_heartbeats,
             refresh=heartbeat.check_interval,
             first=heartbeat.first_heartbeat_timeout,

@@ -14,7 +14,7 @@ from oslo_config import cfg
 
 from mistral import config
 from mistral.cmd import parts
-from mistral.db import schema
+from mistral.db.core import schema_version
 from mistral.exceptions import ConfigurationError, MistralError
 from mistral.service import logs
 
@@ -92,7 +92,7 @@ def _alembic(function: Callable[..., Any]) -> Handler:
 
 
 def _alembic_config(conf: cfg.ConfigOpts) -> Any:
-    alembic = schema.alembic_config(parts.database_url(conf))
+    alembic = schema_version.alembic_config(parts.database_url(conf))
     # alembic keeps the one that it found when it was imported
     alembic.stdout = sys.stdout
     return alembic

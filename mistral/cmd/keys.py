@@ -13,8 +13,8 @@ from oslo_config import cfg
 
 from mistral.actions.vault import Vault, new_key
 from mistral.cmd.parts import database_url
-from mistral.db import secret_keys
-from mistral.db.transaction import Database
+from mistral.db.core import secret_keys
+from mistral.db.core.database import Database
 from mistral.exceptions import ConfigurationError
 
 LOG = logging.getLogger(__name__)

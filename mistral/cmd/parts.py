@@ -19,10 +19,10 @@ from mistral.actions.js_engines import ScriptLimits, load_engine
 from mistral.actions.providers import LegacyOptions, ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry, ProviderOptions
 from mistral.actions.services import ActionServices, MailLimits, SshOptions
-from mistral.db import schema, server_clock
-from mistral.db.hotpath import SQL_LOG
-from mistral.db.transaction import Database
-from mistral.engine.in_flight import InFlight
+from mistral.db.core import schema_version, server_clock
+from mistral.db.core.database import Database
+from mistral.db.core.fast_statements import SQL_LOG
+from mistral.engine.inbox.in_flight import InFlight
 from mistral.exceptions import ConfigurationError
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.lang import DocumentLimits
@@ -103,7 +103,7 @@ class Parts:
         options = self.conf.database
         self.database.wait_for_server(options.max_retries, options.retry_interval)
         self.database.check()
-        if not schema.is_usable(database_url(self.conf)):
+        if not schema_version.is_usable(database_url(self.conf)):
             raise ConfigurationError(self._unusable())
         server_clock.synchronise(self.database)
 
@@ -118,7 +118,7 @@ class Parts:
         files += [f"--config-dir {name}" for name in self.conf.config_dir or ()]
         command = " ".join(["mistral-db-manage", *files, "upgrade head"])
         what = f"The database {self.shown_database()}"
-        if schema.current(database_url(self.conf)) is None:
+        if schema_version.current(database_url(self.conf)) is None:
             return f"{what} is empty: run '{command}'."
         return (
             f"{what} has a schema that this version can't work with: run '{command}' of the newest "

@@ -12,8 +12,8 @@ from oslo_config import cfg
 
 from mistral import config
 from mistral.cmd import parts
-from mistral.db import set_aside
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import dead_letters
 from mistral.exceptions import ConfigurationError, MistralError
 from mistral.utils import clock
 
@@ -61,7 +61,7 @@ def _add(parsers: Any, name: str, handler: Handler, text: str) -> argparse.Argum
 
 
 def _list(_conf: cfg.ConfigOpts, database: Database) -> None:
-    found = database.read(lambda conn: list(set_aside.find(conn)))
+    found = database.read(lambda conn: list(dead_letters.find(conn)))
     for row in found:
         since = clock.render(row.since)
         print(f"{row.kind} {row.id}: {row.what}, since {since} [execution={row.execution_id}]")
@@ -70,13 +70,13 @@ def _list(_conf: cfg.ConfigOpts, database: Database) -> None:
 
 def _retry(conf: cfg.ConfigOpts, database: Database) -> None:
     ids = _wanted(conf)
-    count = database.write(lambda conn: set_aside.retry(conn, ids, clock.utc_now()))
+    count = database.write(lambda conn: dead_letters.retry(conn, ids, clock.utc_now()))
     print(f"{count} will be looked at again")
 
 
 def _delete(conf: cfg.ConfigOpts, database: Database) -> None:
     ids = _wanted(conf)
-    print(f"{database.write(lambda conn: set_aside.forget(conn, ids))} deleted")
+    print(f"{database.write(lambda conn: dead_letters.forget(conn, ids))} deleted")
 
 
 def _wanted(conf: cfg.ConfigOpts) -> list[str] | None:

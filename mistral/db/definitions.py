@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db import hotpath, tables, visibility
-from mistral.db.base import Repository, Row, insert_absent
+from mistral.db.core import fast_statements, tables, visibility
+from mistral.db.core.named_objects import Repository, Row, insert_absent
 from mistral.utils import json
 from mistral.utils.ids import looks_like_uuid
 from mistral.utils.texts import is_storable
@@ -177,7 +177,8 @@ def _look_up(
     params = {"names": list(names), "namespaces": list(namespaces), "project_id": project_id}
     columns = statement.selected_columns.keys()
     found = [
-        dict(zip(columns, row, strict=True)) for row in hotpath.select(conn, statement, params)
+        dict(zip(columns, row, strict=True))
+        for row in fast_statements.select(conn, statement, params)
     ]
     # min keeps the first of equals, which is the nearest one
     return min(

@@ -6,7 +6,7 @@ from mistral import exceptions as exc
 from mistral.engine import workflow_handler
 from mistral.engine.actions import AdHocAction, PythonAction
 from mistral.engine.base import Scope
-from mistral.engine.unit import Unit
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.workflow import results, states
 from mistral.workflow.commands import (
     ActionCompleted,
@@ -15,18 +15,18 @@ from mistral.workflow.commands import (
     UpdateAction,
     UpdateTask,
 )
+from mistral.workflow.definitions import ActionDefinition
 from mistral.workflow.entities import ActionExecution
-from mistral.workflow.means import ActionDefinition
 
 
-def signalled(unit: Unit, action_ex: ActionExecution) -> None:
+def signalled(unit: UnitOfWork, action_ex: ActionExecution) -> None:
     """A third party was told: from now on nothing dispatches the action again."""
     if action_ex.signalled_at is None and results.is_live(action_ex):
         action_ex.signalled_at = unit.now
         action_ex.next_look_at = action_ex.secrets = None
 
 
-def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+def take_result(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
     """Let a task take a stored result, unless it belongs to an earlier attempt."""
     if action_ex.result_at is None or action_ex.processed:
         return []
@@ -37,7 +37,7 @@ def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
     return [*_completed(unit, action_ex), ActionCompleted(found[0].id, action_ex)]
 
 
-def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+def _completed(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
     """The changes of the action's own row; a result may be too large (doc:language/limits)."""
     outcome = results.Outcome(action_ex.state)
     if action_ex.base_name is not None:
@@ -76,7 +76,7 @@ def _completed(unit: Unit, action_ex: ActionExecution) -> list[Command]:
         ]
 
 
-def _domain_object(unit: Unit, action_ex: ActionExecution) -> PythonAction:
+def _domain_object(unit: UnitOfWork, action_ex: ActionExecution) -> PythonAction:
     task_ex = unit.task(action_ex.task_execution_id or "")
     scope = Scope(unit, unit.wf_ex, lambda value, _attribute: value)
     if action_ex.base_name is None:
@@ -88,7 +88,7 @@ def _domain_object(unit: Unit, action_ex: ActionExecution) -> PythonAction:
     )
 
 
-def _short_name(unit: Unit, action_ex: ActionExecution) -> str:
+def _short_name(unit: UnitOfWork, action_ex: ActionExecution) -> str:
     """The name as a task of the same workbook would write it."""
     workbook = unit.wf_ex.workbook_name
     prefix = f"{workbook}." if workbook else ""
@@ -111,7 +111,7 @@ def check_change(action_ex: ActionExecution, state: str) -> None:
         )
 
 
-def set_state(unit: Unit, action_ex: ActionExecution, state: str) -> list[Command]:
+def set_state(unit: UnitOfWork, action_ex: ActionExecution, state: str) -> list[Command]:
     """PAUSED or RUNNING by an operator: task and workflow follow (doc:language/steering)."""
     check_change(action_ex, state)
     if action_ex.state == state:

@@ -7,7 +7,6 @@ changes that a result means.
 from __future__ import annotations
 
 import abc
-import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,18 +24,16 @@ from mistral.workflow.commands import (
     CreateExecution,
     UpdateAction,
 )
+from mistral.workflow.definitions import ActionDefinition, WorkflowDefinition
 from mistral.workflow.entities import (
     CALLER,
     ActionExecution,
     TaskExecution,
     WorkflowExecution,
 )
-from mistral.workflow.means import ActionDefinition, WorkflowDefinition
+from mistral.workflow.look_times import DISPATCH_LOOK_AFTER
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import EMPTY, Bag
-
-DISPATCH_LOOK_AFTER = dt.timedelta(seconds=5)
-"""When the relay looks at an action that was sent to an executor, and at a child to start."""
 
 
 class SubWorkflowError(exc.WorkflowException):

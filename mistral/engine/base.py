@@ -11,7 +11,7 @@ from mistral.context import RequestContext, system_context
 from mistral.lang import TaskSpec
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
-from mistral.workflow.means import Means
+from mistral.workflow.ports import DecisionPorts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ class EventEngine(abc.ABC):
 class Scope:
     """What a policy needs to judge: the surroundings and a way to evaluate its parameters."""
 
-    means: Means
+    means: DecisionPorts
     wf_ex: WorkflowExecution
     evaluate: Callable[[Any, str], Any]
 

@@ -17,34 +17,30 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext, system_context
-from mistral.db import actions as action_store
-from mistral.db import receipts
-from mistral.db.transaction import Database
-from mistral.engine import (
-    incoming,
-    rollback_handler,
-    single_actions,
-    trace,
-    utils,
-    workflow_handler,
-)
-from mistral.engine.action_queue import ActionQueue, Relay
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions, idempotency_keys
+from mistral.definitions.catalog import Catalog
+from mistral.engine import standalone_actions, state_log, utils, workflow_handler
+from mistral.engine.action_queue import ActionQueue
+from mistral.engine.background.relay import Relay
 from mistral.engine.base import Engine, Start
-from mistral.engine.in_flight import InFlight
-from mistral.engine.liveness import PROCESS_SILENCE
-from mistral.engine.mail_handler import MailHandler
+from mistral.engine.inbox import messages
+from mistral.engine.inbox.in_flight import InFlight
+from mistral.engine.inbox.processor import MailHandler
+from mistral.engine.inbox.suspects import Suspects
 from mistral.engine.mailbox import Mail, Mailboxes
+from mistral.engine.rollback import handler as rollback_handler
+from mistral.engine.signs_of_life import note_executor
 from mistral.engine.starts import Starts
-from mistral.engine.suspects import Suspects
 from mistral.engine.transactions import Decide, Transactions
 from mistral.scheduler.timer_queue import TimerQueue
-from mistral.services.catalog import Catalog
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
 from mistral.utils.faults import Faults
 from mistral.utils.gate import Gate
 from mistral.workflow.entities import Timer
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
+from mistral.workflow.look_times import PROCESS_SILENCE
 from mistral.workflow.results import Outcome
 
 BUSY_WITH, FULL_WITH = 2_000, 20_000
@@ -66,7 +62,7 @@ class EngineOptions:
     start_patience: float = 10.0
     relay_interval: float = 2.0
     trace_log_name: str = "workflow_trace"
-    trace_style: str = trace.SHORT
+    trace_style: str = state_log.SHORT
     limits: Limits = Limits()
 
 
@@ -92,7 +88,7 @@ class DefaultEngine(Engine):
         post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
         limits = self._options.limits
-        traced = trace.Trace(self._options.trace_log_name, self._options.trace_style)
+        traced = state_log.StateLog(self._options.trace_log_name, self._options.trace_style)
         self._transactions = Transactions(
             database, catalog, queue, limits, post, self._timers.add, faults, traced
         )
@@ -183,7 +179,7 @@ class DefaultEngine(Engine):
         :raises InvalidActionException: unknown action.
         :raises InputException: wrong parameters.
         """
-        request = single_actions.Request(
+        request = standalone_actions.Request(
             action_name,
             action_input,
             description,
@@ -197,9 +193,9 @@ class DefaultEngine(Engine):
         self, action_name: str, outcome: Outcome, namespace: str, ctx: RequestContext
     ) -> Outcome:
         """What an ad-hoc action's definition makes of a result that nobody stores."""
-        request = single_actions.Request(action_name, {}, None, ctx, {"namespace": namespace})
+        request = standalone_actions.Request(action_name, {}, None, ctx, {"namespace": namespace})
         transform = functools.partial(
-            single_actions.transform, self._catalog, self._options.limits, request, outcome
+            standalone_actions.transform, self._catalog, self._options.limits, request, outcome
         )
         return self._db.read(transform)
 
@@ -248,7 +244,7 @@ class DefaultEngine(Engine):
         if alone:
             limit_kb = self._options.limits.field_size_kb
             self._db.write(
-                lambda conn: single_actions.store_reports(conn, alone, utc_now(), limit_kb)
+                lambda conn: standalone_actions.store_reports(conn, alone, utc_now(), limit_kb)
             )
             for report in alone:
                 self.action_delivered(report["id"], None)
@@ -272,7 +268,7 @@ class DefaultEngine(Engine):
         now = utc_now()
         look_at = now + self._queue.options.patience.claimed_look
         return self._db.write(
-            lambda conn: action_store.claim(
+            lambda conn: action_executions.claim(
                 conn, executor_id, claims, now, look_at, min(look_at, now + PROCESS_SILENCE)
             )
         )
@@ -289,16 +285,15 @@ class DefaultEngine(Engine):
     def release_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> None:
         """An executor that stops has not begun these: another one may run them."""
         now = utc_now()
-        self._db.write(lambda conn: action_store.release(conn, executor_id, claims, now))
+        self._db.write(lambda conn: action_executions.release(conn, executor_id, claims, now))
 
     def executor_alive(self, executor_id: str, host: str, running: Sequence[str]) -> None:
         """A sign of life with what is being run."""
         now, patience = utc_now(), self._queue.options.patience
-        self._db.write(
-            lambda conn: incoming.note_executor(conn, executor_id, host, running, now, patience)
-        )
+        self._db.write(lambda conn: note_executor(conn, executor_id, host, running, now, patience))
 
-    # operators: ``call_id`` names the request, which may come again (``mistral.db.receipts``)
+    # operators: ``call_id`` names the request, which may come again
+    # (``mistral.db.execution.idempotency_keys``)
 
     def pause_workflow(self, wf_ex_id: str, *, call_id: str | None = None) -> JsonDict:
         """Start nothing new in an execution."""
@@ -355,15 +350,15 @@ class DefaultEngine(Engine):
         execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, False))
         if execution_id == action_ex_id:
             self._db.write(
-                receipts.once_for(
+                idempotency_keys.once_for(
                     call_id or ids.new_id(),
-                    lambda conn: single_actions.set_state(conn, action_ex_id, state),
+                    lambda conn: standalone_actions.set_state(conn, action_ex_id, state),
                 )
             )
         else:
             self._command(
                 execution_id,
-                lambda unit: incoming.set_action_state(unit, action_ex_id, state),
+                lambda unit: messages.set_action_state(unit, action_ex_id, state),
                 call_id,
             )
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, False))

@@ -18,14 +18,14 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.actions.services import ActionServices
-from mistral.engine import action_runner
-from mistral.engine.action_runner import ActionCall, ActionRunner, Prepared, Report
 from mistral.engine.base import Executor
-from mistral.engine.batch_sender import BatchSender, Patience
-from mistral.engine.byte_window import COUNTED_FROM, ByteWindow
-from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
-from mistral.engine.runs import NOT_BEGUN, Run, Stage
+from mistral.engine.executor import action_runner
+from mistral.engine.executor.action_runner import ActionCall, ActionRunner, Prepared, Report
+from mistral.engine.executor.byte_window import COUNTED_FROM, ByteWindow
+from mistral.engine.executor.claim_window import CONFIRMED_FOR, ClaimWindow
+from mistral.engine.executor.run import NOT_BEGUN, Run, Stage
 from mistral.rpc.base import RPCClient
+from mistral.rpc.batch_sender import BatchSender, CallTimeout
 from mistral.utils import clock, hosts, ids
 from mistral.utils.worker_pool import DeadlineWatch, WorkerPool
 from mistral.workflow.bounds import MEBIBYTE
@@ -110,7 +110,7 @@ class DefaultExecutor(Executor):
             first_pause=self.options.first_pause,
             longest_pause=self.options.longest_pause,
         )
-        self._patience = Patience(self.options.call_timeout, self.options.longest_call_timeout)
+        self._patience = CallTimeout(self.options.call_timeout, self.options.longest_call_timeout)
         self._results = sender(
             "results", self._send_results, size=lambda run: run.result_size, owner=_owner
         )

@@ -11,14 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from mistral.engine import join_handler, news, rollback_handler, task_handler, workflow_handler
-from mistral.engine.unit import Unit
+from mistral.engine import execution_events, task_handler, workflow_handler
+from mistral.engine.joins import handler as join_handler
+from mistral.engine.rollback import handler as rollback_handler
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.workflow import commands as c
 from mistral.workflow import states
 from mistral.workflow.entities import TaskExecution
 
 
-def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
+def dispatch(unit: UnitOfWork, commands: Iterable[c.Command]) -> None:
     """Handle commands and all that they lead to.
 
     Whether the workflow has ended is asked last: what still waits here may start something. An end
@@ -31,12 +33,12 @@ def dispatch(unit: Unit, commands: Iterable[c.Command]) -> None:
         _answer(unit, todo)
 
 
-def _has_begun(unit: Unit) -> bool:
+def _has_begun(unit: UnitOfWork) -> bool:
     """Whether the execution may go on, or is paused, by itself."""
     return unit.wf_ex.state in (states.RUNNING, states.PAUSED) and unit.wf_ex.rollback is None
 
 
-def _answer(unit: Unit, todo: collections.deque[c.Command]) -> None:
+def _answer(unit: UnitOfWork, todo: collections.deque[c.Command]) -> None:
     while todo:
         command = todo.popleft()
         if isinstance(command, c.CheckWorkflow) and todo:
@@ -71,12 +73,12 @@ def _behind_choices(todo: Sequence[c.Command]) -> int:
     return max((i for i, other in enumerate(todo, 1) if isinstance(other, choices)), default=0)
 
 
-def _lock(unit: Unit, command: Any) -> None:
+def _lock(unit: UnitOfWork, command: Any) -> None:
     if unit.wf_ex.id != command.execution_id:
         raise AssertionError("One transaction handles one execution.")
 
 
-def _create_execution(unit: Unit, command: Any) -> None:
+def _create_execution(unit: UnitOfWork, command: Any) -> None:
     execution = command.execution
     if execution.parent_execution_id is None or execution.id == unit.wf_ex.id:
         unit.begin_new(execution)
@@ -84,21 +86,21 @@ def _create_execution(unit: Unit, command: Any) -> None:
         unit.new_executions.append(execution)
 
 
-def _begin_workflow(unit: Unit, command: Any) -> list[c.Command]:
+def _begin_workflow(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return workflow_handler.begin(unit)
 
 
-def _update_execution(unit: Unit, command: Any) -> None:
+def _update_execution(unit: UnitOfWork, command: Any) -> None:
     unit.wf_ex.apply(command.changes)
     if "params" in command.changes:
         unit.forget_env()
 
 
-def _create_task(unit: Unit, command: Any) -> None:
+def _create_task(unit: UnitOfWork, command: Any) -> None:
     unit.add_task(command.task)
 
 
-def _update_task(unit: Unit, command: Any) -> None:
+def _update_task(unit: UnitOfWork, command: Any) -> None:
     """Change a task; what it has been running ends with it, or with its attempt."""
     task_ex = unit.task(command.task_id)
     before = task_ex.draft()
@@ -128,11 +130,11 @@ def _cause(task_ex: TaskExecution) -> str:
     return "The task runs again."
 
 
-def _create_action(unit: Unit, command: Any) -> None:
+def _create_action(unit: UnitOfWork, command: Any) -> None:
     unit.add_action(command.action)
 
 
-def _update_action(unit: Unit, command: Any) -> None:
+def _update_action(unit: UnitOfWork, command: Any) -> None:
     action_ex = unit.action(command.action_id)
     if action_ex is not None:
         action_ex.apply(command.changes)
@@ -140,23 +142,23 @@ def _update_action(unit: Unit, command: Any) -> None:
             action_ex.updated_at = unit.now
 
 
-def _discard(unit: Unit, command: Any) -> None:
+def _discard(unit: UnitOfWork, command: Any) -> None:
     unit.discard_results(command.task_id, command.failed_only)
 
 
-def _set_inbound(unit: Unit, command: Any) -> None:
+def _set_inbound(unit: UnitOfWork, command: Any) -> None:
     join_handler.record(unit, command.inbound)
 
 
-def _create_timer(unit: Unit, command: Any) -> None:
+def _create_timer(unit: UnitOfWork, command: Any) -> None:
     unit.notices.add_timer(command.timer)
 
 
-def _send_event(unit: Unit, command: Any) -> None:
+def _send_event(unit: UnitOfWork, command: Any) -> None:
     unit.notices.add_event(command.event)
 
 
-def _run_task(unit: Unit, command: Any) -> list[c.Command] | None:
+def _run_task(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
     if _held_back(unit, command):
         return None
     if unit.spec.tasks[command.name].join is not None:
@@ -164,7 +166,7 @@ def _run_task(unit: Unit, command: Any) -> list[c.Command] | None:
     return task_handler.run_task(unit, command)
 
 
-def _held_back(unit: Unit, command: c.Command) -> bool:
+def _held_back(unit: UnitOfWork, command: c.Command) -> bool:
     """After the end nothing starts; in a pause it is kept (doc:language/transitions#commands)."""
     if states.is_completed(unit.wf_ex.state) or unit.wf_ex.rollback is not None:
         return True
@@ -174,7 +176,7 @@ def _held_back(unit: Unit, command: c.Command) -> bool:
     return False
 
 
-def _set_workflow_state(unit: Unit, command: Any) -> list[c.Command] | None:
+def _set_workflow_state(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
     if command.forced:
         if states.is_completed(unit.wf_ex.state):
             return None
@@ -183,7 +185,7 @@ def _set_workflow_state(unit: Unit, command: Any) -> list[c.Command] | None:
     return workflow_handler.set_state(unit, command)
 
 
-def _task_completed(unit: Unit, command: Any) -> list[c.Command] | None:
+def _task_completed(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
     if states.is_completed(unit.wf_ex.state):
         return None
     if unit.spec.type == "reverse":
@@ -191,19 +193,19 @@ def _task_completed(unit: Unit, command: Any) -> list[c.Command] | None:
     return join_handler.edges_not_taken(unit, command)
 
 
-def _evaluate_join(unit: Unit, command: Any) -> list[c.Command]:
+def _evaluate_join(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return join_handler.evaluate(unit, command.task_id)
 
 
-def _review_joins(unit: Unit, command: Any) -> list[c.Command]:
+def _review_joins(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return join_handler.review(unit)
 
 
-def _next_compensation(unit: Unit, command: Any) -> list[c.Command]:
+def _next_compensation(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return rollback_handler.proceed(unit)
 
 
-def _action_completed(unit: Unit, command: Any) -> list[c.Command]:
+def _action_completed(unit: UnitOfWork, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     if not task_ex.runtime_context.get("with_items"):
         unit.settled.add((task_ex.id, task_ex.attempt))
@@ -212,13 +214,13 @@ def _action_completed(unit: Unit, command: Any) -> list[c.Command]:
     return task_handler.on_action_complete(unit, command.task_id, command.action)
 
 
-def _start_task(unit: Unit, command: Any) -> list[c.Command] | None:
+def _start_task(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
     if unit.wf_ex.state != states.RUNNING or unit.wf_ex.rollback is not None:
         return None
     return task_handler.start_task(unit, command.task_id)
 
 
-def _rerun_task(unit: Unit, command: Any) -> list[c.Command]:
+def _rerun_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     open_again = join_handler.not_yet(unit, task_ex)
     if unit.spec.tasks[task_ex.name].join is not None:
@@ -226,35 +228,35 @@ def _rerun_task(unit: Unit, command: Any) -> list[c.Command]:
     return [*open_again, *task_handler.rerun_task(unit, command)]
 
 
-def _skip_task(unit: Unit, command: Any) -> list[c.Command]:
+def _skip_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     if unit.spec.tasks[task_ex.name].join is not None:
         return join_handler.skip(unit, task_ex.id)
     return task_handler.skip_task(unit, task_ex)
 
 
-def _start_items(unit: Unit, command: Any) -> list[c.Command]:
+def _start_items(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return task_handler.continue_items(unit, unit.task(command.task_id))
 
 
-def _go_on_later(unit: Unit, command: Any) -> list[c.Command]:
+def _go_on_later(unit: UnitOfWork, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     place = task_ex.id, (task_ex.runtime_context.get("with_items") or {}).get("next")
     if place in unit.postponed:
         return []
     unit.postponed.add(place)
-    return [news.go_on(unit, unit.wf_ex, *place, task_ex.attempt)]
+    return [execution_events.go_on(unit, unit.wf_ex, *place, task_ex.attempt)]
 
 
-def _continue_task(unit: Unit, command: Any) -> list[c.Command]:
+def _continue_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return task_handler.continue_task(unit, command.task_id)
 
 
-def _check_workflow(unit: Unit, command: Any) -> list[c.Command]:
+def _check_workflow(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return workflow_handler.check_and_complete(unit)
 
 
-_ANSWERS: Final[Mapping[type[c.Command], Callable[[Unit, Any], list[c.Command] | None]]] = (
+_ANSWERS: Final[Mapping[type[c.Command], Callable[[UnitOfWork, Any], list[c.Command] | None]]] = (
     MappingProxyType(
         {
             c.LockExecution: _lock,

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mistral.engine.action_runner import Report
 from mistral.engine.default_executor import DefaultExecutor
+from mistral.engine.executor.action_runner import Report
 from mistral.rpc.base import RPCServer, Transport
 from mistral.service.base import MistralService
 from mistral.utils import clock

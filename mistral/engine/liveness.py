@@ -12,6 +12,7 @@ import dataclasses
 import datetime as dt
 
 from mistral.workflow.entities import CALLER, ActionExecution
+from mistral.workflow.look_times import LONGEST_WAIT, LOOK_AGAIN, PROCESS_SILENCE, pause_after
 
 HEARTBEAT_LOST = "Heartbeat wasn't received."
 UNCERTAIN_SIGNAL = (
@@ -23,9 +24,6 @@ CALLER_GONE = "The caller that ran the action and waited for its result is gone.
 TAKEN_BACK = "lost:"
 """What stands before the executor's name once its claim was taken back: it gets it no more."""
 
-PROCESS_SILENCE = dt.timedelta(seconds=6)
-"""After it what a silent executor had not started, or what is safe, is dispatched again."""
-
 MAX_LOSSES = 4
 """So many claims of an action that is safe to repeat may be lost with their executors. It was run
 before without a claim, so five processes may have died of it."""
@@ -33,15 +31,13 @@ before without a claim, so five processes may have died of it."""
 LOSSES = "losses"
 """Key in an action's ``runtime_context``: how many were."""
 
-LOOK_AGAIN = dt.timedelta(seconds=5)
-LONGEST_WAIT = dt.timedelta(seconds=60)
 _REMEMBERED = dt.timedelta(days=1)
 _SOONEST = dt.timedelta(seconds=1)
 _NAME_SIZE = 255
 
 
 @dataclasses.dataclass(frozen=True)
-class Patience:
+class HeartbeatOptions:
     """The operator's heartbeat options, in seconds.
 
     :param silence: a claimed action of which nothing is heard for so long is lost; 0 = never.
@@ -105,13 +101,8 @@ def listening_since(
     return since or now - _REMEMBERED
 
 
-def pause_after(tries: int) -> dt.timedelta:
-    """How long the relay leaves a row alone after so many looks."""
-    return min(LOOK_AGAIN * tries, LONGEST_WAIT)
-
-
 def judge(
-    action_ex: ActionExecution, heard: Heard, patience: Patience, now: dt.datetime
+    action_ex: ActionExecution, heard: Heard, patience: HeartbeatOptions, now: dt.datetime
 ) -> Wait | Send | Lost:
     """What is to become of a due action without result whose third party was not told."""
     if action_ex.started_by is None:
@@ -162,7 +153,7 @@ def _reason(action_ex: ActionExecution) -> str:
     return HEARTBEAT_LOST if action_ex.is_sync else UNCERTAIN_SIGNAL
 
 
-def _never_noticed(action_ex: ActionExecution, patience: Patience) -> bool:
+def _never_noticed(action_ex: ActionExecution, patience: HeartbeatOptions) -> bool:
     """Whether a synchronous action was dispatched again and again and no executor named it.
 
     Counted by the looks of relays, not by the age of the row: what was nobody's business for an

@@ -18,7 +18,7 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import RESULT_ERASED, TaskExecution, Timer, WorkflowExecution
-from mistral.workflow.means import Means
+from mistral.workflow.ports import DecisionPorts
 
 WAIT_BEFORE = "wait-before"
 WAIT_AFTER = "wait-after"
@@ -181,7 +181,9 @@ def note_timeout(task_ex: TaskExecution) -> list[Command]:
     return [UpdateTask(task_ex.id, {"runtime_context": _with(task_ex, timed_out=task_ex.run)})]
 
 
-def noted_timeouts(means: Means, wf_ex: WorkflowExecution, task_ex: TaskExecution) -> list[Command]:
+def noted_timeouts(
+    means: DecisionPorts, wf_ex: WorkflowExecution, task_ex: TaskExecution
+) -> list[Command]:
     """The timer of a task whose time was up meanwhile, once more: it is due at once."""
     noted = dict(task_ex.runtime_context)
     if noted.pop("timed_out", None) != task_ex.run:

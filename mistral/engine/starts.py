@@ -15,24 +15,24 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions
-from mistral.db import values as value_store
-from mistral.db.decisions import Decision, decide
-from mistral.db.failures import is_duplicate
-from mistral.db.store import Store
-from mistral.db.transaction import Database
-from mistral.engine import single_actions, utils, views
+from mistral.db.core.database import Database
+from mistral.db.core.decisions import Decision, decide
+from mistral.db.core.errors import is_duplicate
+from mistral.db.execution import large_values
+from mistral.db.execution.store import Store
+from mistral.definitions.catalog import Catalog, unknown_workflow
+from mistral.engine import snapshots, standalone_actions, utils
 from mistral.engine import workflows as wf
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.base import Start
 from mistral.engine.dispatcher import dispatch
-from mistral.engine.suspects import Suspects
+from mistral.engine.inbox.suspects import Suspects
 from mistral.engine.transactions import Ready, Transactions
-from mistral.services.catalog import Catalog, unknown_workflow
 from mistral.utils import ids
 from mistral.utils.faults import Faults
 from mistral.utils.gate import Gate
 from mistral.workflow.entities import WorkflowExecution
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 
 JsonDict = dict[str, Any]
 
@@ -126,10 +126,10 @@ class Starts:
         workflow = wf.Workflow(definition, None, unit)
         dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
         decision = self._transactions.decided(unit)
-        view = views.execution(unit.wf_ex, unit.values)
+        view = snapshots.execution(unit.wf_ex, unit.values)
         return Decision(lambda conn: (view, decision.write(conn)), decision.premises)
 
-    def action(self, request: single_actions.Request) -> JsonDict:
+    def action(self, request: standalone_actions.Request) -> JsonDict:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
 
         :raises InvalidActionException: unknown action.
@@ -137,12 +137,12 @@ class Starts:
         :raises UnavailableException: more starts than this process can do are waiting.
         """
         prepare = functools.partial(
-            single_actions.prepare, self._catalog, self._queue, self._limits, request
+            standalone_actions.prepare, self._catalog, self._queue, self._limits, request
         )
 
-        def think(conn: sa.Connection) -> Decision[single_actions.Prepared]:
+        def think(conn: sa.Connection) -> Decision[standalone_actions.Prepared]:
             prepared = prepare(conn)
-            return Decision(lambda conn: single_actions.save(conn, prepared))
+            return Decision(lambda conn: standalone_actions.save(conn, prepared))
 
         try:
             action_id = request.action_id
@@ -167,4 +167,4 @@ def existing(conn: sa.Connection, execution_id: str, ctx: RequestContext) -> Jso
     wf_ex = store.execution(execution_id)
     if wf_ex is None or wf_ex.project_id != ctx.project_id or store.is_being_deleted(execution_id):
         raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
-    return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
+    return snapshots.execution(wf_ex, large_values.loader(conn, wf_ex.root_id))

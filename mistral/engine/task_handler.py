@@ -7,7 +7,7 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.engine.tasks import RegularTask, WithItemsTask, build_task
-from mistral.engine.unit import Unit
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.workflow import data_flow, results, reverse, states
 from mistral.workflow.commands import (
     Command,
@@ -28,14 +28,14 @@ def reverse_key(name: str) -> str:
     return f"reverse-task-{name}"
 
 
-def existing(unit: Unit, task_ex: TaskExecution) -> RegularTask:
+def existing(unit: UnitOfWork, task_ex: TaskExecution) -> RegularTask:
     """The domain object of a task execution."""
     return build_task(
         unit.wf_ex, unit.spec, task_ex.name, task_ex.in_context, unit, task_ex=task_ex
     )
 
 
-def run_task(unit: Unit, command: RunTask) -> list[Command]:
+def run_task(unit: UnitOfWork, command: RunTask) -> list[Command]:
     """Start a new task execution."""
     key, ctx, triggers = None, command.in_context, _triggers(command)
     if unit.spec.type == "reverse":
@@ -60,7 +60,7 @@ def _triggers(command: RunTask) -> Sequence[tuple[str, str]]:
     return [command.triggered_by] if command.triggered_by else []
 
 
-def start_task(unit: Unit, task_id: str) -> list[Command]:
+def start_task(unit: UnitOfWork, task_id: str) -> list[Command]:
     """Go on with a task that was held back by a delay or a pause."""
     task_ex = unit.task(task_id)
     if task_ex.state not in (states.IDLE, states.DELAYED, states.WAITING):
@@ -72,13 +72,13 @@ def start_task(unit: Unit, task_id: str) -> list[Command]:
     return guarded(task, task.run if is_new else task.resume, BEFORE)
 
 
-def rerun_task(unit: Unit, command: Any) -> list[Command]:
+def rerun_task(unit: UnitOfWork, command: Any) -> list[Command]:
     """Run a finished task again."""
     task = existing(unit, unit.task(command.task_id))
     return guarded(task, lambda: task.rerun(command.reset), BEFORE)
 
 
-def skip_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+def skip_task(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     """Put a failed task into SKIPPED and go on behind it (doc:language/rerun#skip)."""
     reopened = UpdateTask(
         task_ex.id, {"state": states.RUNNING, "error_handled": False, "processed": False}
@@ -90,7 +90,7 @@ def skip_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
     return [reopened, *done]
 
 
-def continue_task(unit: Unit, task_id: str) -> list[Command]:
+def continue_task(unit: UnitOfWork, task_id: str) -> list[Command]:
     """Decide what follows a task that ended while the workflow did not run."""
     task_ex = unit.task(task_id)
     if not states.is_completed(task_ex.state) or task_ex.processed:
@@ -99,28 +99,32 @@ def continue_task(unit: Unit, task_id: str) -> list[Command]:
     return guarded(task, lambda: task.follow_up(resumed=True), AFTER)
 
 
-def continue_items(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+def continue_items(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     """Start the items that waited for the end of a pause."""
     task = existing(unit, task_ex)
     return guarded(task, task.start_missing, BEFORE) if isinstance(task, WithItemsTask) else []
 
 
 def complete_task(
-    unit: Unit, task_id: str, state: str, state_info: str | None, published: bool = False
+    unit: UnitOfWork, task_id: str, state: str, state_info: str | None, published: bool = False
 ) -> list[Command]:
     """End a task for a reason other than its action."""
     return complete(unit, unit.task(task_id), state, state_info, published)
 
 
 def complete(
-    unit: Unit, task_ex: TaskExecution, state: str, state_info: str | None, published: bool = False
+    unit: UnitOfWork,
+    task_ex: TaskExecution,
+    state: str,
+    state_info: str | None,
+    published: bool = False,
 ) -> list[Command]:
     """The same for a task as earlier commands will leave it."""
     task = existing(unit, task_ex)
     return guarded(task, lambda: task.complete(state, state_info, published), AFTER)
 
 
-def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
+def on_action_complete(unit: UnitOfWork, task_id: str, action: Any) -> list[Command]:
     """Let a task take the end of its action or sub-workflow."""
     task_ex = unit.task(task_id)
     has_ended = states.is_completed(task_ex.state) or task_ex.state == states.DELAYED
@@ -131,7 +135,7 @@ def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
     return guarded(task, lambda: task.on_action_complete(action), AFTER)
 
 
-def awaited_again(unit: Unit, tasks: Iterable[TaskExecution]) -> list[Command]:
+def awaited_again(unit: UnitOfWork, tasks: Iterable[TaskExecution]) -> list[Command]:
     """Actions that the relay left alone after the end, although their tasks wait for them."""
     attempts = {t.id: t.attempt for t in tasks}
     if not attempts:
@@ -145,7 +149,7 @@ def awaited_again(unit: Unit, tasks: Iterable[TaskExecution]) -> list[Command]:
     ]
 
 
-def retry_task(unit: Unit, task_ex: TaskExecution) -> list[Command]:
+def retry_task(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     """The delay of a retry is over."""
     if unit.wf_ex.state != states.RUNNING:
         return hold(task_ex)
@@ -158,7 +162,7 @@ def hold(task_ex: TaskExecution) -> list[Command]:
     return [UpdateTask(task_ex.id, {"runtime_context": context})]
 
 
-def held(unit: Unit) -> list[TaskExecution]:
+def held(unit: UnitOfWork) -> list[TaskExecution]:
     """Tasks that a resume or revival of the workflow starts."""
     return [task_ex for task_ex in unit.tasks_in(states.IDLE, states.DELAYED) if is_held(task_ex)]
 
@@ -170,7 +174,7 @@ def is_held(task_ex: TaskExecution) -> bool:
     return task_ex.state == states.IDLE
 
 
-def next_of_reverse(unit: Unit, task_id: str) -> list[Command]:
+def next_of_reverse(unit: UnitOfWork, task_id: str) -> list[Command]:
     """Tasks of a reverse workflow that a finished one makes ready."""
     task_ex = unit.task(task_id)
     if task_ex.state not in (states.SUCCESS, states.SKIPPED):

@@ -14,7 +14,7 @@ from mistral.engine.actions import (
     WorkflowAction,
 )
 from mistral.engine.base import Scope
-from mistral.engine.base_task import Task
+from mistral.engine.task_lifecycle import Task
 from mistral.expressions import DataContext
 from mistral.lang import TaskSpec, WorkflowSpec
 from mistral.workflow import states
@@ -26,7 +26,8 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
-from mistral.workflow.means import ROWS_OF_CHILD, Means
+from mistral.workflow.limits import ROWS_OF_CHILD
+from mistral.workflow.ports import DecisionPorts
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import Bag, Values
 
@@ -330,7 +331,7 @@ def build_task(
     wf_spec: WorkflowSpec,
     name: str,
     ctx: Bag,
-    means: Means,
+    means: DecisionPorts,
     task_ex: TaskExecution | None = None,
     unique_key: str | None = None,
     waiting: bool = False,

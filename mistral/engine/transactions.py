@@ -1,8 +1,9 @@
 """One event, one transaction on one execution: lock, load, decide, write, commit, ring (law 2).
 
 The engine's use cases and its mail handler hand in what is to be decided; nobody else handles an
-execution. Nothing is written before everything is decided, which :mod:`mistral.db.decisions` needs
-where all writers wait for each other. What must be sent waits for the commit.
+execution. Nothing is written before everything is decided, which
+:mod:`mistral.db.core.decisions` needs where all writers wait for each other. What must
+be sent waits for the commit.
 """
 
 from __future__ import annotations
@@ -14,24 +15,24 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import receipts
-from mistral.db.decisions import Decision, decide
-from mistral.db.store import Store
-from mistral.db.transaction import Database
-from mistral.engine import views
+from mistral.db.core.database import Database
+from mistral.db.core.decisions import Decision, decide
+from mistral.db.execution import idempotency_keys
+from mistral.db.execution.store import Store
+from mistral.definitions.catalog import Catalog
+from mistral.engine import snapshots
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.mailbox import Mail
-from mistral.engine.trace import Trace
-from mistral.engine.unit import Bell, Unit
-from mistral.services.catalog import Catalog
+from mistral.engine.state_log import StateLog
+from mistral.engine.unit_of_work.unit import Bell, UnitOfWork
 from mistral.utils.clock import utc_now
 from mistral.utils.faults import Faults
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import Timer, WorkflowExecution
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 
-Decide = Callable[[Unit], list[Command]]
+Decide = Callable[[UnitOfWork], list[Command]]
 Write = Callable[[sa.Connection], None]
 JsonDict = dict[str, Any]
 
@@ -59,7 +60,7 @@ class Transactions:
         post: Callable[[str, Sequence[Mail]], None],
         add_timers: Callable[[Iterable[Timer]], None],
         faults: Faults,
-        trace: Trace,
+        trace: StateLog,
     ) -> None:
         self._db = database
         self._catalog = catalog
@@ -104,7 +105,7 @@ class Transactions:
         def think(conn: sa.Connection) -> Decision[tuple[JsonDict, Ready | None]]:
             unit = self._locked(conn, execution_id)
             # an earlier try, if any, has let go of the lock: what it has committed is seen
-            answer = receipts.answer(conn, key)
+            answer = idempotency_keys.answer(conn, key)
             if answer is not None:
                 # and what it has not rung for is found by the relay
                 return Decision(lambda conn: (answer, None))
@@ -112,10 +113,10 @@ class Transactions:
                 raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
             dispatch(unit, command(unit))
             decision = self.decided(unit)
-            shown = views.brief(unit.wf_ex)
+            shown = snapshots.brief(unit.wf_ex)
 
             def write(conn: sa.Connection) -> tuple[JsonDict, Ready | None]:
-                receipts.leave(conn, key, shown)
+                idempotency_keys.leave(conn, key, shown)
                 return shown, decision.write(conn)
 
             return Decision(write, decision.premises)
@@ -125,16 +126,16 @@ class Transactions:
             self.ring(ready)
         return shown
 
-    def _locked(self, conn: sa.Connection, execution_id: str) -> Unit | None:
+    def _locked(self, conn: sa.Connection, execution_id: str) -> UnitOfWork | None:
         store = Store(conn)
         wf_ex = store.lock_execution(execution_id)
         return self.unit(store, wf_ex) if wf_ex is not None else None
 
-    def unit(self, store: Store, wf_ex: WorkflowExecution) -> Unit:
+    def unit(self, store: Store, wf_ex: WorkflowExecution) -> UnitOfWork:
         """The unit of work of a transaction on an execution, or on one that is about to be."""
-        return Unit(store, self._catalog, self._limits, utc_now(), wf_ex)
+        return UnitOfWork(store, self._catalog, self._limits, utc_now(), wf_ex)
 
-    def decided(self, unit: Unit) -> Decision[Ready]:
+    def decided(self, unit: UnitOfWork) -> Decision[Ready]:
         """What is to be written, and what is sent after the commit."""
         traced = self._trace.lines(unit)
         bell = unit.close()

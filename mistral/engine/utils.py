@@ -8,11 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions as action_store
 from mistral.db import definitions
-from mistral.db import values as value_store
-from mistral.db.store import Store
-from mistral.engine import views
+from mistral.db.execution import action_executions, large_values
+from mistral.db.execution.store import Store
+from mistral.engine import snapshots
 
 JsonDict = dict[str, Any]
 
@@ -42,7 +41,7 @@ def owner(conn: sa.Connection, entity_id: str, is_workflow: bool) -> str:
         if child is None or child.parent_execution_id is None:
             raise exc.NotFoundException(f"Sub-workflow execution not found [id={entity_id}]")
         return child.parent_execution_id
-    found = action_store.by_ids(conn, [entity_id])
+    found = action_executions.by_ids(conn, [entity_id])
     if not found:
         raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
     return found[0].workflow_execution_id or entity_id
@@ -54,12 +53,12 @@ def shown(conn: sa.Connection, entity_id: str, is_workflow: bool) -> JsonDict:
         wf_ex = Store(conn).execution(entity_id)
         if wf_ex is None:
             raise exc.NotFoundException(f"Execution not found [id={entity_id}]")
-        return views.execution(wf_ex, value_store.loader(conn, wf_ex.root_id))
-    found = action_store.by_ids(conn, [entity_id])
+        return snapshots.execution(wf_ex, large_values.loader(conn, wf_ex.root_id))
+    found = action_executions.by_ids(conn, [entity_id])
     if not found:
         raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
     root_id = found[0].root_execution_id or entity_id
-    return views.action(found[0], value_store.loader(conn, root_id))
+    return snapshots.action(found[0], large_values.loader(conn, root_id))
 
 
 def execution_of_task(conn: sa.Connection, task_ex_id: str) -> str:

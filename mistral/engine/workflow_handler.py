@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.engine import join_handler, news, policies, rollback_handler, task_handler
+from mistral.engine import execution_events, policies, task_handler
 from mistral.engine import workflows as wf
 from mistral.engine.actions import WorkflowAction
-from mistral.engine.unit import Unit
+from mistral.engine.joins import handler as join_handler
+from mistral.engine.rollback import handler as rollback_handler
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.workflow import ancestry, states
 from mistral.workflow.commands import (
     CheckWorkflow,
@@ -28,12 +30,12 @@ from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExe
 from mistral.workflow.results import Outcome
 
 
-def existing(unit: Unit) -> wf.Workflow:
+def existing(unit: UnitOfWork) -> wf.Workflow:
     """The domain object of the execution that the transaction handles."""
     return wf.Workflow(unit.definition, unit.wf_ex, unit)
 
 
-def begin(unit: Unit) -> list[Command]:
+def begin(unit: UnitOfWork) -> list[Command]:
     """Let a created execution run.
 
     An error in a sub-workflow is its own; an error in a root execution is that of the request.
@@ -50,12 +52,12 @@ def begin(unit: Unit) -> list[Command]:
         return existing(unit).fail(message)
 
 
-def check_and_complete(unit: Unit) -> list[Command]:
+def check_and_complete(unit: UnitOfWork) -> list[Command]:
     """Complete the workflow if nothing of it is unfinished."""
     return _completing(unit, existing(unit).check_and_complete)
 
 
-def _completing(unit: Unit, decide: Callable[[], list[Command]]) -> list[Command]:
+def _completing(unit: UnitOfWork, decide: Callable[[], list[Command]]) -> list[Command]:
     try:
         return decide()
     except exc.InvalidStateException:
@@ -65,7 +67,7 @@ def _completing(unit: Unit, decide: Callable[[], list[Command]]) -> list[Command
         return existing(unit).fail(message)
 
 
-def set_state(unit: Unit, command: SetWorkflowState) -> list[Command]:
+def set_state(unit: UnitOfWork, command: SetWorkflowState) -> list[Command]:
     """An engine command of the language, or a fatal error of a task."""
     workflow = existing(unit)
     if command.state == states.PAUSED:
@@ -76,7 +78,7 @@ def set_state(unit: Unit, command: SetWorkflowState) -> list[Command]:
     return _completing(unit, lambda: workflow.stop(command.state, command.message))
 
 
-def _take_number(unit: Unit) -> None:
+def _take_number(unit: UnitOfWork) -> None:
     """Take a number for a command that may spread to other executions."""
     unit.wf_ex.command_number = unit.command_number()
 
@@ -84,7 +86,7 @@ def _take_number(unit: Unit) -> None:
 # operators' commands --------------------------------------------------------
 
 
-def pause(unit: Unit) -> list[Command]:
+def pause(unit: UnitOfWork) -> list[Command]:
     """Pause by an operator's command."""
     if unit.wf_ex.state == states.PAUSED:
         return []
@@ -93,7 +95,7 @@ def pause(unit: Unit) -> list[Command]:
 
 
 def _paused(
-    unit: Unit, message: str | None, number: int, came_from: str | None = None
+    unit: UnitOfWork, message: str | None, number: int, came_from: str | None = None
 ) -> list[Command]:
     """Pause the execution, and tasks with paused sub-workflows (doc:language/steering)."""
     commands = existing(unit).pause(message, number, came_from)
@@ -104,7 +106,7 @@ def _paused(
 
 
 def resume(
-    unit: Unit, env: Mapping[str, Any] | None = None, came_from: str | None = None
+    unit: UnitOfWork, env: Mapping[str, Any] | None = None, came_from: str | None = None
 ) -> list[Command]:
     """Resume; ``came_from`` is the execution that passed the command on."""
     if unit.wf_ex.state not in (states.PAUSED, states.IDLE):
@@ -118,7 +120,7 @@ def resume(
     return [*commands, *_held_back(unit), CheckWorkflow()]
 
 
-def _held_back(unit: Unit) -> list[Command]:
+def _held_back(unit: UnitOfWork) -> list[Command]:
     """What came while the execution did not run: followers, items, joins."""
     commands: list[Command] = [ContinueTask(t.id) for t in unit.unprocessed_tasks()]
     for task_ex in unit.tasks_in(states.RUNNING, states.PAUSED):
@@ -127,7 +129,7 @@ def _held_back(unit: Unit) -> list[Command]:
     return commands + [EvaluateJoin(t.id) for t in unit.tasks_in(states.WAITING)]
 
 
-def _held_by_the_end(unit: Unit) -> list[Command]:
+def _held_by_the_end(unit: UnitOfWork) -> list[Command]:
     """What an execution that has ended goes on with when it runs again."""
     if not states.is_completed(unit.wf_ex.state):
         return []
@@ -137,7 +139,7 @@ def _held_by_the_end(unit: Unit) -> list[Command]:
     return [*waiting, *starts, *_held_back(unit), ReviewJoins()]
 
 
-def _overdue(unit: Unit) -> list[Command]:
+def _overdue(unit: UnitOfWork) -> list[Command]:
     """Timeouts that passed after the end; to be handled before anything else changes the tasks."""
     if not states.is_completed(unit.wf_ex.state):
         return []
@@ -148,7 +150,7 @@ def _overdue(unit: Unit) -> list[Command]:
     ]
 
 
-def stop(unit: Unit, state: str, message: str | None) -> list[Command]:
+def stop(unit: UnitOfWork, state: str, message: str | None) -> list[Command]:
     """Put the execution into a final state by an operator's command."""
     number = 0
     if state == states.CANCELLED and not states.is_completed(unit.wf_ex.state):
@@ -157,7 +159,7 @@ def stop(unit: Unit, state: str, message: str | None) -> list[Command]:
     return _completing(unit, lambda: workflow.stop(state, message, number))
 
 
-def update_env(unit: Unit, env: Mapping[str, Any]) -> list[Command]:
+def update_env(unit: UnitOfWork, env: Mapping[str, Any]) -> list[Command]:
     """Change the environment of an execution that does not run."""
     allowed = states.ENV_CHANGEABLE
     if unit.wf_ex.state not in allowed:
@@ -169,7 +171,7 @@ def update_env(unit: Unit, env: Mapping[str, Any]) -> list[Command]:
 
 
 def rerun(
-    unit: Unit, task_id: str, reset: bool, env: Mapping[str, Any] | None, skip: bool
+    unit: UnitOfWork, task_id: str, reset: bool, env: Mapping[str, Any] | None, skip: bool
 ) -> list[Command]:
     """Run a failed task again, or skip it."""
     task_ex = unit.task(task_id)
@@ -201,7 +203,7 @@ def rerun(
     return [*overdue, *commands, *workflow.revive(), SkipTask(task_id), *held]
 
 
-def _check_ancestors(unit: Unit) -> None:
+def _check_ancestors(unit: UnitOfWork) -> None:
     """Refuse to run again what some ancestor would not go on with."""
     reason = unit.elsewhere.refusal(unit.wf_ex)
     if reason is not None:
@@ -214,12 +216,12 @@ def _check_ancestors(unit: Unit) -> None:
 # news from relatives --------------------------------------------------------
 
 
-def on_event(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def on_event(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     """News from a child or from the parent."""
     return _NEWS[event.kind](unit, event)
 
 
-def told_before(unit: Unit, event: ExecutionEvent) -> list[ExecutionEvent]:
+def told_before(unit: UnitOfWork, event: ExecutionEvent) -> list[ExecutionEvent]:
     """News that are older than these, and that have not arrived although they were told before.
 
     A child that runs again says so, and later that it has ended: the other way round its end would
@@ -240,13 +242,13 @@ def told_before(unit: Unit, event: ExecutionEvent) -> list[ExecutionEvent]:
 
 def _place(event: ExecutionEvent) -> tuple[int, int] | None:
     """The place of an event in a child's life: of each attempt the beginning, then the end."""
-    kinds = (news.CHILD_RUNNING, news.CHILD_FINISHED)
+    kinds = (execution_events.CHILD_RUNNING, execution_events.CHILD_FINISHED)
     if event.kind not in kinds:
         return None
     return (event.payload.get("attempt", 0), kinds.index(event.kind))
 
 
-def _is_old(unit: Unit, event: ExecutionEvent) -> bool:
+def _is_old(unit: UnitOfWork, event: ExecutionEvent) -> bool:
     """Whether a newer command than this one was carried out already."""
     if event.number <= unit.wf_ex.command_number:
         return True
@@ -254,7 +256,7 @@ def _is_old(unit: Unit, event: ExecutionEvent) -> bool:
     return False
 
 
-def take_child(unit: Unit, task_ex: TaskExecution, child: WorkflowExecution) -> list[Command]:
+def take_child(unit: UnitOfWork, task_ex: TaskExecution, child: WorkflowExecution) -> list[Command]:
     """Let a task take the end of a sub-workflow, as far as it is of the same attempt."""
     if task_ex.attempt != child.task_attempt or not states.is_completed(child.state):
         return []
@@ -262,7 +264,7 @@ def take_child(unit: Unit, task_ex: TaskExecution, child: WorkflowExecution) -> 
     return action.complete(Outcome(child.state))
 
 
-def _go_on(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _go_on(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     """An earlier transaction has left something of a task for later ones.
 
     A pause or the end is no time for it: a resume or revival goes on with all that is left.
@@ -283,14 +285,14 @@ def _go_on(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return [StartItems(task_ex.id)] if counts["next"] == event.payload["next"] else []
 
 
-def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _child_finished(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     found = unit.tasks([event.task_id] if event.task_id else [])
     child = unit.store.execution(event.source_id) if event.source_id else None
     if not found or found[0].attempt != event.attempt:
         return []
     ended = event.payload
     if child is None or ended.get("deleted"):
-        child = news.left_behind(event)
+        child = execution_events.left_behind(event)
     elif child.attempt != ended.get("attempt"):
         # it runs again meanwhile; the news of that comes next and finds its end counted
         child = child.draft()
@@ -298,7 +300,7 @@ def _child_finished(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return take_child(unit, found[0], child)
 
 
-def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _child_running(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     """A child that had ended runs again, so do its task and this one (doc:language/rerun)."""
     found = unit.tasks([event.task_id] if event.task_id else [])
     if not found:
@@ -306,7 +308,7 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
     task_ex = found[0]
     reason = ancestry.refusal(unit.wf_ex, task_ex, event.attempt)
     if reason is not None:
-        return [news.refuse(unit, unit.wf_ex, event, reason)]
+        return [execution_events.refuse(unit, unit.wf_ex, event, reason)]
     changes: dict[str, Any] = {
         "state": states.RUNNING,
         "state_info": None,
@@ -330,7 +332,7 @@ def _child_running(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return [*overdue, *runs_again, *existing(unit).revive(), *held]
 
 
-def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _child_paused(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or not _may_pause(unit):
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
@@ -340,7 +342,7 @@ def _child_paused(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return commands + _paused(unit, None, event.number, event.source_id)
 
 
-def _child_resumed(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _child_resumed(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
@@ -354,48 +356,48 @@ def _child_resumed(unit: Unit, event: ExecutionEvent) -> list[Command]:
     return commands if others else commands + resume(unit, None, event.source_id)
 
 
-def _may_pause(unit: Unit) -> bool:
+def _may_pause(unit: UnitOfWork) -> bool:
     return not states.is_completed(unit.wf_ex.state) and unit.wf_ex.rollback is None
 
 
-def _paused_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _paused_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or not _may_pause(unit):
         return []
     return _paused(unit, None, event.number, event.source_id)
 
 
-def _resumed_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _resumed_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
         return []
     return resume(unit, None, event.source_id)
 
 
-def _cancelled_from_above(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _cancelled_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
         return []
     message = event.payload.get("message")
     return existing(unit).stop(states.CANCELLED, message, event.number)
 
 
-def _told_to_roll_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _told_to_roll_back(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if unit.store.is_being_deleted(unit.wf_ex.id):
-        return [SendEvent(news.not_rolled_back(event, unit.new_id(), unit.now))]
+        return [SendEvent(execution_events.not_rolled_back(event, unit.new_id(), unit.now))]
     return rollback_handler.begin_for_parent(unit, event)
 
 
-def _child_rolled_back(unit: Unit, event: ExecutionEvent) -> list[Command]:
+def _child_rolled_back(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     return rollback_handler.on_child(unit, event)
 
 
-_NEWS: Mapping[str, Callable[[Unit, ExecutionEvent], list[Command]]] = {
-    news.GO_ON: _go_on,
-    news.CHILD_FINISHED: _child_finished,
-    news.CHILD_RUNNING: _child_running,
-    news.CHILD_PAUSED: _child_paused,
-    news.CHILD_RESUMED: _child_resumed,
-    news.PAUSE: _paused_from_above,
-    news.RESUME: _resumed_from_above,
-    news.CANCEL: _cancelled_from_above,
-    news.ROLLBACK: _told_to_roll_back,
-    news.CHILD_ROLLED_BACK: _child_rolled_back,
+_NEWS: Mapping[str, Callable[[UnitOfWork, ExecutionEvent], list[Command]]] = {
+    execution_events.GO_ON: _go_on,
+    execution_events.CHILD_FINISHED: _child_finished,
+    execution_events.CHILD_RUNNING: _child_running,
+    execution_events.CHILD_PAUSED: _child_paused,
+    execution_events.CHILD_RESUMED: _child_resumed,
+    execution_events.PAUSE: _paused_from_above,
+    execution_events.RESUME: _resumed_from_above,
+    execution_events.CANCEL: _cancelled_from_above,
+    execution_events.ROLLBACK: _told_to_roll_back,
+    execution_events.CHILD_ROLLED_BACK: _child_rolled_back,
 }

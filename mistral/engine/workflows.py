@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from mistral import exceptions as exc
-from mistral.engine import endings, news
+from mistral.engine import execution_events, workflow_output
 from mistral.expressions import DataContext, Facts
 from mistral.lang import WorkflowSpec
 from mistral.workflow import data_flow, reverse, states
@@ -22,8 +22,9 @@ from mistral.workflow.commands import (
     UpdateExecution,
     from_backlog,
 )
+from mistral.workflow.definitions import WorkflowDefinition
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
-from mistral.workflow.means import WorkflowDefinition, WorkflowMeans
+from mistral.workflow.ports import WorkflowDecisionPorts
 from mistral.workflow.values import EMPTY, Bag
 
 
@@ -34,7 +35,7 @@ class Workflow:
         self,
         wf_def: WorkflowDefinition | None,
         wf_ex: WorkflowExecution | None = None,
-        means: WorkflowMeans | None = None,
+        means: WorkflowDecisionPorts | None = None,
     ) -> None:
         self._wf_def = wf_def
         self.wf_ex = wf_ex
@@ -53,7 +54,7 @@ class Workflow:
         return self.wf_def.spec
 
     @property
-    def means(self) -> WorkflowMeans:
+    def means(self) -> WorkflowDecisionPorts:
         """The surroundings of decisions; an error for an object built without."""
         if self._means is None:
             raise exc.MistralException("The workflow was built without its surroundings.")
@@ -173,17 +174,19 @@ class Workflow:
             names = ", ".join(sorted({t.name for t in self.means.cancelled_tasks()}))
             return self._cancel(f"Cancelled tasks: {names}")
         if self.draft.unhandled_errors:
-            return self.fail(endings.failure(self.means))
+            return self.fail(workflow_output.failure(self.means))
         return self._succeed(None)
 
     def _succeed(self, message: str | None) -> list[Command]:
         return self._finish(
-            states.SUCCESS, message, endings.output(self.spec, self.means, self.draft)
+            states.SUCCESS, message, workflow_output.output(self.spec, self.means, self.draft)
         )
 
     def fail(self, message: str | None) -> list[Command]:
         """End in ERROR with a message (doc:language/workflows#output)."""
-        output, message = endings.output_on_error(self.spec, self.means, self.draft, message)
+        output, message = workflow_output.output_on_error(
+            self.spec, self.means, self.draft, message
+        )
         return self._finish(states.ERROR, self._cut(message), output)
 
     def break_off(self, message: str | None) -> list[Command]:
@@ -192,7 +195,7 @@ class Workflow:
         return self._finish(states.ERROR, text, self.means.values.pack({"result": text}))
 
     def _cancel(self, message: str | None) -> list[Command]:
-        output = endings.only_message(self.means, message)
+        output = workflow_output.only_message(self.means, message)
         return self._finish(states.CANCELLED, self._cut(message), output)
 
     def _finish(self, state: str, message: str | None, output: Bag) -> list[Command]:
@@ -211,9 +214,11 @@ class Workflow:
             )
         )
         if undoing is not None:
-            told = news.rolled_back(self.means, self.draft, undoing, False, message)
+            told = execution_events.rolled_back(self.means, self.draft, undoing, False, message)
         else:
-            told = news.to_parent(self.means, self.draft, news.CHILD_FINISHED)
+            told = execution_events.to_parent(
+                self.means, self.draft, execution_events.CHILD_FINISHED
+            )
         return commands + told
 
     # operators' commands
@@ -250,7 +255,9 @@ class Workflow:
         if state == states.CANCELLED:
             commands = self._cancel(msg)
             payload = {"message": msg}
-            return commands + news.to_children(self.means, self.draft, news.CANCEL, number, payload)
+            return commands + execution_events.to_children(
+                self.means, self.draft, execution_events.CANCEL, number, payload
+            )
         raise exc.WorkflowException(f"Can't stop an execution with state {state}.")
 
     def _refuse_unless_allowed(self, state: str) -> None:
@@ -275,9 +282,13 @@ class Workflow:
             return self._do(UpdateExecution({"state": states.PAUSED, "next_look_at": None}))
         means = self.means
         commands = self.set_state(states.PAUSED, self._cut(message))
-        commands += news.to_children(means, self.draft, news.PAUSE, number, None, came_from)
+        commands += execution_events.to_children(
+            means, self.draft, execution_events.PAUSE, number, None, came_from
+        )
         if came_from != self.draft.parent_execution_id:
-            commands += news.to_parent(means, self.draft, news.CHILD_PAUSED, number)
+            commands += execution_events.to_parent(
+                means, self.draft, execution_events.CHILD_PAUSED, number
+            )
         return commands
 
     def resume(
@@ -298,9 +309,13 @@ class Workflow:
             return commands + self.begin()
         means = self.means
         commands += self.set_state(states.RUNNING)
-        commands += news.to_children(means, self.draft, news.RESUME, number, None, came_from)
+        commands += execution_events.to_children(
+            means, self.draft, execution_events.RESUME, number, None, came_from
+        )
         if came_from != self.draft.parent_execution_id:
-            commands += news.to_parent(means, self.draft, news.CHILD_RESUMED, number)
+            commands += execution_events.to_parent(
+                means, self.draft, execution_events.CHILD_RESUMED, number
+            )
         backlog = [from_backlog(stored) for stored in self.draft.backlog or ()]
         commands += self._do(UpdateExecution({"backlog": None}))
         return commands + [StartTask(task_ex.id) for task_ex in held] + backlog
@@ -328,7 +343,9 @@ class Workflow:
                 }
             )
         )
-        return commands + news.to_parent(self.means, self.draft, news.CHILD_RUNNING)
+        return commands + execution_events.to_parent(
+            self.means, self.draft, execution_events.CHILD_RUNNING
+        )
 
     def update_env(self, env: Mapping[str, Any]) -> list[Command]:
         """Merge new entries into the environment (doc:language/environments)."""

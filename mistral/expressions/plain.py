@@ -5,12 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterable, Mapping, Set
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from mistral.utils.json import MAX_DEPTH
-
-if TYPE_CHECKING:
-    from mistral.expressions.budget import Evaluation
 
 #: exact types that are JSON as they are
 SCALARS = frozenset({str, int, float, bool, type(None)})
@@ -34,7 +31,23 @@ class Converted:
     source: Any
 
 
-def to_plain(value: Any, evaluation: Evaluation) -> Any:
+class Bounded(Protocol):
+    """What a conversion asks of the evaluation that it belongs to; each check raises beyond."""
+
+    def check_time(self) -> None:
+        """Raise when the time is over."""
+
+    def check_elements(self, count: float) -> None:
+        """Raise when a collection has too many elements."""
+
+    def check_bytes(self, size: float) -> None:
+        """Raise when a value is too large."""
+
+    def size_of(self, value: Any) -> int:
+        """How many bytes a value of the input counts."""
+
+
+def to_plain(value: Any, evaluation: Bounded) -> Any:
     """A JSON form of any result; parts of the input come back as they were, not copied.
 
     Generators and sets become lists, mappings dictionaries, times texts.
@@ -49,7 +62,7 @@ def to_plain(value: Any, evaluation: Evaluation) -> Any:
 class _Plain:
     """One conversion: knows how large the result is by now."""
 
-    def __init__(self, evaluation: Evaluation) -> None:
+    def __init__(self, evaluation: Bounded) -> None:
         self._evaluation = evaluation
         self._size = 0
 

@@ -11,11 +11,9 @@ from collections.abc import Callable, Iterable
 
 from mistral.utils.clock import utc_now
 from mistral.workflow.entities import Timer
+from mistral.workflow.look_times import TIMER_HORIZON
 
 LOG = logging.getLogger(__name__)
-
-HORIZON = dt.timedelta(seconds=30)
-"""Timers due later than this are left to the relay, so that memory does not grow with them."""
 
 
 class TimerQueue:
@@ -44,7 +42,7 @@ class TimerQueue:
 
     def add(self, timers: Iterable[Timer]) -> None:
         """Take timers; those that are far away are left to the relay."""
-        limit = utc_now() + HORIZON
+        limit = utc_now() + TIMER_HORIZON
         with self._wakeup:
             for timer in timers:
                 if timer.due_at <= limit:

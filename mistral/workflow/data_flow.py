@@ -9,7 +9,8 @@ from mistral import exceptions as exc
 from mistral.expressions import DataContext, LayeredData
 from mistral.lang import InputParam
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
-from mistral.workflow.means import Limits, Means
+from mistral.workflow.limits import Limits
+from mistral.workflow.ports import DecisionPorts
 from mistral.workflow.values import EMPTY, Bag, Ref, Values, same
 from mistral.workflow.versions import OFF, Held, Versioning
 
@@ -37,7 +38,7 @@ class BagView(Mapping[str, Any]):
 
 
 def context(
-    means: Means,
+    means: DecisionPorts,
     wf_ex: WorkflowExecution,
     *,
     task_ex: TaskExecution | None = None,
@@ -76,7 +77,7 @@ class _Variables(Mapping[str, Any]):
 
     __slots__ = ("_fixed", "_means")
 
-    def __init__(self, fixed: Mapping[str, Any], means: Means) -> None:
+    def __init__(self, fixed: Mapping[str, Any], means: DecisionPorts) -> None:
         self._fixed = fixed
         self._means = means
 

@@ -21,8 +21,8 @@ from needed import needed
 from private_sites import PrivateSite
 from site_processes import Site
 
-from mistral.db import invariants
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import invariants
 from mistral.utils import clock
 from mistral.utils.faults import ENVIRONMENT_VARIABLE
 

@@ -10,8 +10,8 @@ import cluster
 import processes
 import pytest
 
-from mistral.db import invariants
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import invariants
 from mistral.utils import clock
 
 PAGES = 1200

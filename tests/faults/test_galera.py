@@ -15,7 +15,7 @@ from load_round import Round
 from private_databases import PrivateMariaDB
 from site_processes import Site
 
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 

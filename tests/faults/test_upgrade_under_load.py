@@ -14,7 +14,7 @@ import version_before
 from load_round import Round
 from version_before import UpgradedSite
 
-from mistral.db import schema
+from mistral.db.core import schema_version
 
 #: Each kind of process meets each other kind of the other version, also before it has company.
 ORDER = ("api-1", "executor-1", "engine-1", "executor-2", "engine-2", "api-2")
@@ -44,13 +44,13 @@ def test_one_process_after_the_other(
     old_site: UpgradedSite, seed: int, nothing_lost: Callable[[Round], None]
 ) -> None:
     url = str(old_site.installation.sections["database"]["connection"])
-    assert schema.current(url) == "0001"
+    assert schema_version.current(url) == "0001"
     made = Round(old_site, seed)
     try:
         with made:
             made.wait_progress()
             old_site.installation.manage_database("upgrade", "head")
-            assert schema.is_current(url)
+            assert schema_version.is_current(url)
             made.wait_progress()
             for name in ORDER:
                 old_site.upgrade(name)

@@ -20,10 +20,10 @@ from mistral.api.app import create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.api.layers import WsgiApp
 from mistral.context import RequestContext
-from mistral.db import rows, tables
-from mistral.db.transaction import Database
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.definitions import Definitions
 from mistral.rpc.base import RPCClient
-from mistral.services.definitions import Definitions
 from mistral.utils import ids, json
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Bag
@@ -177,7 +177,7 @@ class Rows:
         return {"created_at": self._moment, "project_id": "<default-project>"}
 
     def _add(self, entity: Any) -> Any:
-        self.database.write(lambda conn: rows.insert(conn, [entity]))
+        self.database.write(lambda conn: entity_rows.insert(conn, [entity]))
         return entity
 
     def execution(self, **values: Any) -> WorkflowExecution:

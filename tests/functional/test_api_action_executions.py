@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, rows
-from mistral.db import values as value_store
-from mistral.db.transaction import Database
+from mistral.db.core import entity_rows
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions, large_values
 from mistral.utils import json
 from mistral.workflow.values import Bag
 
@@ -89,7 +89,7 @@ def test_a_large_result_is_kept_apart(api: Any, stored: Any, action: Any) -> Non
     assert json.loads(shown["output"]) == {"result": big}
     hashes = stored.database.read(
         lambda conn: list(
-            value_store.fetch(
+            large_values.fetch(
                 conn,
                 action.root_execution_id,
                 [r[0] for r in conn.exec_driver_sql("SELECT hash FROM execution_values")],
@@ -168,10 +168,10 @@ def test_an_adhoc_action_ends_when_its_definition_was_applied(
         assert (action_ex_id, result) == (row.id, {"state": "SUCCESS", "result": 3})
 
         def work(conn: sa.Connection) -> None:
-            (action_ex,) = actions.locked(conn, [row.id])
+            (action_ex,) = action_executions.locked(conn, [row.id])
             action_ex.output = Bag({"result": [3]})
-            actions.finish_alone(action_ex)
-            rows.update(conn, [action_ex])
+            action_executions.finish_alone(action_ex)
+            entity_rows.update(conn, [action_ex])
 
         database.write(work)
 

@@ -15,7 +15,7 @@ from mistral.actions.descriptors import PythonActionDescriptor
 from mistral.api.app import create_app
 from mistral.api.dependencies import ApiDependencies
 from mistral.context import RequestContext
-from mistral.db import tables
+from mistral.db.core import tables
 from mistral.utils import ids
 from mistral_lib.actions import Action
 

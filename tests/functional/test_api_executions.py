@@ -11,8 +11,10 @@ import pytest
 
 from mistral import exceptions as exc
 from mistral.api.controllers.v2.executions import ExecutionsController
-from mistral.db import definitions, deletion, tables
-from mistral.db.transaction import Database
+from mistral.db import definitions
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.execution import deletion
 from mistral.utils import clock, ids, json
 from mistral.workflow.values import Bag
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from mistral.api import health
-from mistral.db import members
-from mistral.db.transaction import Database
-from mistral.engine.executor_watch import SAID_AGAIN, ExecutorWatch
+from mistral.db.core.database import Database
+from mistral.db.execution import heartbeats
+from mistral.engine.background.executor_watch import SAID_AGAIN, ExecutorWatch
 from mistral.exceptions import RPCException, UnavailableException
 from mistral.utils import clock
 
@@ -31,14 +31,14 @@ def see(database: Database) -> See:
 
     def note(engine: int = LATELY, listening: int = LONG_AGO, **executors: int) -> None:
         now = clock.utc_now()
-        seen = {members.LOOKED: engine, members.LISTENING: listening}
-        kinds = dict.fromkeys(seen, (members.ENGINES, ""))
-        kinds |= {host: (members.EXECUTOR, host) for host in executors}
+        seen = {heartbeats.LOOKED: engine, heartbeats.LISTENING: listening}
+        kinds = dict.fromkeys(seen, (heartbeats.ENGINES, ""))
+        kinds |= {host: (heartbeats.EXECUTOR, host) for host in executors}
         for member, seconds in {**seen, **executors}.items():
             moment = now - dt.timedelta(seconds=seconds)
             kind, host = kinds[member]
             database.write(
-                lambda conn, m=member, k=kind, h=host, t=moment: members.seen(conn, m, k, h, t)
+                lambda conn, m=member, k=kind, h=host, t=moment: heartbeats.seen(conn, m, k, h, t)
             )
 
     return note
@@ -183,7 +183,7 @@ def test_nothing_is_said_while_nobody_would_have_heard(
 def test_an_operator_is_warned_once_a_minute(
     database: Database, see: See, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "mistral.engine.executor_watch")
+    caplog.set_level(logging.INFO, "mistral.engine.background.executor_watch")
     now = [0.0]
     watch = ExecutorWatch(database, steady=lambda: now[0])
 

@@ -14,8 +14,8 @@ from mistral.api.app import STACK, create_app
 from mistral.api.browsers import Hosts
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.context import RequestContext, no_auth_context
-from mistral.db import maintenance
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import maintenance
 from mistral.utils import clock
 from tests.functional.conftest import Api
 

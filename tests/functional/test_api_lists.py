@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 
 from mistral.context import RequestContext
-from mistral.db import values as value_store
+from mistral.db.execution import large_values
 from mistral.utils import json
 from mistral.workflow.values import Bag
 
@@ -236,9 +236,9 @@ def test_large_values_are_shown_whole(api: Any, stored: Any) -> None:
     big = {"text": "x" * 5000, "list": [1, 2]}
 
     def store(conn: Any) -> Bag:
-        values = value_store.loader(conn, execution.id)
+        values = large_values.loader(conn, execution.id)
         bag = values.pack({"big": big, "small": 1})
-        value_store.store(conn, execution.id, values.new)
+        large_values.store(conn, execution.id, values.new)
         return bag
 
     bag = stored.database.write(store)

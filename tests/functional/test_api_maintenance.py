@@ -9,8 +9,8 @@ from typing import Any
 import processes
 import pytest
 
-from mistral.db import maintenance
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import maintenance
 from mistral.utils import clock, ids
 from tests.functional.conftest import Api, FakeRpc, Rows
 

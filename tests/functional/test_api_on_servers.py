@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mistral.db import values as value_store
+from mistral.db.execution import large_values
 from mistral.exceptions import InputException
 from mistral.utils import json
 from mistral.workflow.values import Bag
@@ -83,7 +83,7 @@ def test_results_trees_and_deletion(api: Any, stored: Any) -> None:
         lambda conn: conn.exec_driver_sql("SELECT count(*) FROM execution_values").scalar()
     )
     assert values == 0
-    assert stored.database.read(lambda conn: value_store.fetch(conn, top.id, ["0"])) == {}
+    assert stored.database.read(lambda conn: large_values.fetch(conn, top.id, ["0"])) == {}
 
 
 def test_texts_that_a_database_cannot_keep(

@@ -13,8 +13,8 @@ from mistral.api.app import create_app
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.routes import AUTHENTICATED, OPEN, Exemption, Route, Routes
 from mistral.context import RequestContext
-from mistral.db import maintenance
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import maintenance
 from mistral.utils import clock, ids
 from tests.functional.conftest import Api, Rows
 

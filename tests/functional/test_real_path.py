@@ -19,7 +19,7 @@ from flows import Flows
 
 from mistral import config
 from mistral.cmd import assembly
-from mistral.db import schema
+from mistral.db.core import schema_version
 
 PUBLIC = {
     "actions.Action": "complete fail run schedule",
@@ -132,7 +132,7 @@ def service(entered: set[str], tmp_path: Path) -> Iterator[Flows]:
         f"[api]\nhost = 127.0.0.1\nport = {port}\n[pecan]\nauth_enable = false\n"
         "[executor]\ntype = local\n[engine]\nexecution_field_size_limit_kb = 8\n"
     )
-    schema.upgrade(url)
+    schema_version.upgrade(url)
     group = assembly.build_service(config.load(["--config-file", str(file)]))
     group.start()
     yield Flows(f"http://127.0.0.1:{port}")

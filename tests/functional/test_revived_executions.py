@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from flows import Execution, Flows
 
-from mistral.db import tables
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
 
 WITH_A_BRANCH = """
 main:

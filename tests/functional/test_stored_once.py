@@ -8,8 +8,8 @@ import secrets
 import sqlalchemy as sa
 from flows import Execution, Flows
 
-from mistral.db import tables
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
 from mistral.utils import ids
 
 _V = tables.execution_values.c

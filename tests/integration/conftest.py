@@ -14,8 +14,8 @@ import pytest
 import services
 from flows import Flows
 
-from mistral.db import invariants
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.operations import invariants
 from mistral.utils import clock
 
 

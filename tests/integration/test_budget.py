@@ -23,7 +23,7 @@ from flows import Flows
 
 from mistral import config
 from mistral.cmd import assembly
-from mistral.db import schema
+from mistral.db.core import schema_version
 from mistral.rpc import local
 
 LONG, SHORT = 1000, 10
@@ -119,7 +119,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
 @pytest.fixture
 def flows(fresh_postgresql_url: str, tmp_path: Path, counter: Counter) -> Iterator[Flows]:
     """The whole service in this process."""
-    schema.upgrade(fresh_postgresql_url)
+    schema_version.upgrade(fresh_postgresql_url)
     sections = cluster.embedded_sections(processes.free_port(), fresh_postgresql_url)
     path = cluster.write_config(tmp_path / "mistral.conf", sections)
     service = assembly.build_service(config.load(["--config-file", str(path)]))

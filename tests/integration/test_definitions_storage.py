@@ -11,9 +11,9 @@ import pytest
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions as store
-from mistral.db import tables
-from mistral.db.base import Row
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.core.named_objects import Row
 from mistral.utils import ids
 
 ME = RequestContext(project_id="mine")

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from mistral.db import definitions, invariants, rows, tables
-from mistral.db.transaction import Database
+from mistral.db import definitions
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.operations import invariants
 from mistral.workflow import states
 from mistral.workflow.entities import (
     ActionExecution,
@@ -72,7 +74,7 @@ def test_what_is_broken_is_found(database: Database) -> None:
     ]
     database.write(lambda conn: definitions.store_specs(conn, [SPEC]))
     for entities in kinds:
-        database.write(lambda conn, entities=entities: rows.insert(conn, entities))
+        database.write(lambda conn, entities=entities: entity_rows.insert(conn, entities))
 
     later = NOW + dt.timedelta(hours=1)
     found = database.read(lambda conn: invariants.check(conn, later))

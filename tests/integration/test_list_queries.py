@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from mistral.context import RequestContext
-from mistral.db import listings, schema, tables
-from mistral.db.filters import parse
-from mistral.db.queries import Listing, PageQuery, Reader
-from mistral.db.transaction import Database
+from mistral.db.core import schema_version, tables
+from mistral.db.core.database import Database
+from mistral.db.reading import listings
+from mistral.db.reading.filters import parse
+from mistral.db.reading.queries import Listing, PageQuery, Reader
 
 T0 = dt.datetime(2026, 1, 1)
 ROWS, COPIES = 200, 100
@@ -76,7 +77,7 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 
 def _filled(url: str) -> Iterator[Database]:
-    schema.upgrade(url)
+    schema_version.upgrade(url)
     database = Database(url)
     for table in (tables.workflow_executions, tables.task_executions, tables.action_executions):
         database.write(lambda conn, table=table: _fill(conn, table))

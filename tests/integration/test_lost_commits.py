@@ -13,17 +13,19 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db import actions, deletion, maintenance, rows, tables
-from mistral.db.store import Store
-from mistral.db.transaction import Database
-from mistral.engine import housekeeping
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions, deletion
+from mistral.db.execution.store import Store
+from mistral.db.operations import maintenance
+from mistral.definitions import Definitions
+from mistral.definitions.catalog import Catalog
 from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.background import housekeeping
+from mistral.engine.background.housekeeping import Housekeeping
 from mistral.engine.default_engine import DefaultEngine
-from mistral.engine.housekeeping import Housekeeping
-from mistral.engine.unit import Unit
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.expressions import ExpressionOptions, Expressions
-from mistral.services.catalog import Catalog
-from mistral.services.definitions import Definitions
 from mistral.utils import clock, ids
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command
@@ -258,8 +260,8 @@ def test_an_execution_is_deleted_whatever_became_of_a_commit(
         TaskExecution(id=str(n), name="t", workflow_execution_id="w", created_at=now)
         for n in range(5)
     ]
-    place.database.write(lambda conn: rows.insert(conn, executions))
-    place.database.write(lambda conn: rows.insert(conn, tasks))
+    place.database.write(lambda conn: entity_rows.insert(conn, executions))
+    place.database.write(lambda conn: entity_rows.insert(conn, tasks))
     place.proxy.cut_next_commit(carried_out)
     assert deletion.begin(place.database, "w")
     Housekeeping(place.database).look()
@@ -273,11 +275,11 @@ def test_an_execution_is_deleted_whatever_became_of_a_commit(
 def test_a_delivered_result_is_taken_once(place: Place, carried_out: bool) -> None:
     now = clock.utc_now()
     action_ex = ActionExecution(id=ids.new_id(), name="a", state=states.RUNNING, created_at=now)
-    place.database.write(lambda conn: rows.insert(conn, [action_ex]))
+    place.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
     outcome = results.Outcome(states.SUCCESS, "x")
     place.proxy.cut_next_commit(carried_out)
     delivery = place.database.write(
-        lambda conn: actions.deliver(conn, action_ex.id, outcome, clock.utc_now())
+        lambda conn: action_executions.deliver(conn, action_ex.id, outcome, clock.utc_now())
     )
     assert delivery.accepted or delivery.repeated
 
@@ -285,12 +287,15 @@ def test_a_delivered_result_is_taken_once(place: Place, carried_out: bool) -> No
 def test_a_claim_is_granted_whatever_became_of_it(place: Place, carried_out: bool) -> None:
     now = clock.utc_now()
     action_ex = ActionExecution(id=ids.new_id(), name="a", state=states.RUNNING, created_at=now)
-    place.database.write(lambda conn: rows.insert(conn, [action_ex]))
+    place.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
     place.proxy.cut_next_commit(carried_out)
     claims = [(action_ex.id, 0)]
-    work = lambda conn: actions.claim(conn, "executor", claims, now, now)  # noqa: E731
+    work = lambda conn: action_executions.claim(conn, "executor", claims, now, now)  # noqa: E731
     assert place.database.write(work) == [action_ex.id]
-    assert place.database.write(lambda conn: actions.claim(conn, "other", claims, now, now)) == []
+    assert (
+        place.database.write(lambda conn: action_executions.claim(conn, "other", claims, now, now))
+        == []
+    )
 
 
 @pytest.fixture
@@ -314,11 +319,11 @@ def failed(place: Place) -> str:
         state=states.ERROR,
         created_at=clock.utc_now(),
     )
-    place.database.write(lambda conn: rows.insert(conn, [wf_ex]))
+    place.database.write(lambda conn: entity_rows.insert(conn, [wf_ex]))
     return wf_ex.id
 
 
-def run(unit: Unit) -> list[Command]:
+def run(unit: UnitOfWork) -> list[Command]:
     """As a rerun: refused when the execution runs."""
     if unit.wf_ex.description:
         raise exc.WorkflowException("It runs already.")
@@ -333,7 +338,7 @@ def describe(database: Database, execution_id: str, description: str) -> None:
         wf_ex = Store(conn).lock_execution(execution_id)
         assert wf_ex is not None
         wf_ex.description, wf_ex.version = description, wf_ex.version + 1
-        rows.update(conn, [wf_ex])
+        entity_rows.update(conn, [wf_ex])
 
     database.write(work)
 

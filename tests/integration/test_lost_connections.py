@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import actions, tables
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions
 
 CONNECTIONS = 5
 
@@ -56,7 +57,7 @@ def test_the_first_who_notices_warns_the_others(
         for _ in range(CONNECTIONS):
             conn = held.enter_context(database._reader.connect())
             try:
-                actions.by_ids(conn, ["unknown"])
+                action_executions.by_ids(conn, ["unknown"])
             except sa.exc.OperationalError:
                 failed += 1
     assert failed == 1
@@ -69,7 +70,7 @@ def test_writing_goes_on_after_all_connections_broke(
 
     def work(conn: sa.Connection) -> None:
         tries.append(1)
-        actions.locked(conn, ["unknown"])
+        action_executions.locked(conn, ["unknown"])
 
     break_all(fresh_postgresql_url)
     database.write(work)
@@ -81,7 +82,7 @@ def touch_directly(conn: sa.Connection) -> None:
 
 
 def touch_by_the_hot_path(conn: sa.Connection) -> None:
-    actions.locked(conn, ["unknown"])
+    action_executions.locked(conn, ["unknown"])
 
 
 @pytest.mark.parametrize("touch", [touch_directly, touch_by_the_hot_path])

@@ -9,8 +9,9 @@ import processes
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import maintenance, tables
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.operations import maintenance
 from mistral.utils import clock
 
 _WAITING = {

@@ -1,4 +1,4 @@
-"""The migrations make exactly the tables of ``mistral.db.tables``, on every database."""
+"""The migrations make exactly the tables of ``mistral.db.core.tables``, on every database."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from mistral.db import schema, tables
-from mistral.db.transaction import Database
+from mistral.db.core import schema_version, tables
+from mistral.db.core.database import Database
 
 KINDS = ("sqlite", "postgresql", "mariadb", "mariadb as mariadb://")
 
@@ -80,24 +80,24 @@ def dump(database: Database) -> list[list[tuple[Any, ...]]]:
 
 
 def test_upgrade_and_downgrade(url: str, database: Database) -> None:
-    assert schema.current(url) is None
-    assert not schema.is_current(url)
+    assert schema_version.current(url) is None
+    assert not schema_version.is_current(url)
 
-    schema.upgrade(url)
+    schema_version.upgrade(url)
 
-    assert schema.is_current(url)
+    assert schema_version.is_current(url)
     assert table_names(database) == set(tables.metadata.tables) | {"alembic_version"}
-    schema.upgrade(url)
-    assert schema.current(url) == schema.head()
+    schema_version.upgrade(url)
+    assert schema_version.current(url) == schema_version.head()
 
-    schema.downgrade(url, "base")
+    schema_version.downgrade(url, "base")
 
-    assert schema.current(url) is None
+    assert schema_version.current(url) is None
     assert table_names(database) == {"alembic_version"}
 
 
 def test_tables_and_migrations_are_the_same(url: str, database: Database) -> None:
-    schema.upgrade(url)
+    schema_version.upgrade(url)
 
     def differences(conn: sa.Connection) -> list[Any]:
         context = MigrationContext.configure(conn, opts={"compare_type": True})
@@ -108,16 +108,16 @@ def test_tables_and_migrations_are_the_same(url: str, database: Database) -> Non
 
 def test_the_database_sees_no_difference(url: str, database: Database) -> None:
     """Sharper than alembic's comparison: keys, lengths, collations and defaults, too."""
-    schema.upgrade(url)
+    schema_version.upgrade(url)
     migrated = dump(database)
-    schema.downgrade(url, "base")
+    schema_version.downgrade(url, "base")
     database.write(tables.metadata.create_all)
     assert dump(database) == migrated
 
 
 def test_an_interrupted_upgrade_is_started_again(url: str, database: Database) -> None:
     """PostgreSQL leaves an index that is not valid, MariaDB the first ones complete."""
-    schema.upgrade(url, "0001")
+    schema_version.upgrade(url, "0001")
     if database.is_sqlite:
         pytest.skip("SQLite upgrades in one transaction")
     name = "ix_workflow_executions_project_id_created_at_id"
@@ -125,25 +125,25 @@ def test_an_interrupted_upgrade_is_started_again(url: str, database: Database) -
     database.write(
         lambda conn: conn.exec_driver_sql(f"CREATE INDEX {name} ON workflow_executions ({columns})")
     )
-    schema.upgrade(url)
+    schema_version.upgrade(url)
     migrated = dump(database)
-    schema.downgrade(url, "base")
+    schema_version.downgrade(url, "base")
     database.write(tables.metadata.create_all)
     assert dump(database) == migrated
 
 
 def test_each_migration_goes_back(url: str, database: Database) -> None:
-    schema.upgrade(url, "0001")
+    schema_version.upgrade(url, "0001")
     first = dump(database)
-    schema.upgrade(url)
-    schema.downgrade(url, "0001")
+    schema_version.upgrade(url)
+    schema_version.downgrade(url, "0001")
     assert dump(database) == first
 
 
 def test_nobody_waits_for_an_upgrade(fresh_postgresql_url: str) -> None:
     """A transaction that takes long holds up the upgrade, and the upgrade holds up nobody."""
     url = fresh_postgresql_url
-    schema.upgrade(url, "0001")
+    schema_version.upgrade(url, "0001")
     database = Database(url)
     insert = sa.insert(tables.command_numbers).values()
     taken = "LOCK TABLE task_executions IN ROW EXCLUSIVE MODE"
@@ -151,7 +151,7 @@ def test_nobody_waits_for_an_upgrade(fresh_postgresql_url: str) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
         "AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX%'"
     )
-    upgrade = threading.Thread(target=schema.upgrade, args=(url,))
+    upgrade = threading.Thread(target=schema_version.upgrade, args=(url,))
     with database.connect() as long:
         long.exec_driver_sql(taken)
         long.execute(insert)
@@ -169,7 +169,7 @@ def test_nobody_waits_for_an_upgrade(fresh_postgresql_url: str) -> None:
         long.rollback()
     upgrade.join(60)
     database.close()
-    assert schema.is_current(url)
+    assert schema_version.is_current(url)
 
 
 def test_many_processes_upgrade_at_once(url: str) -> None:
@@ -180,12 +180,12 @@ def test_many_processes_upgrade_at_once(url: str) -> None:
     for process in processes:
         _, complaint = process.communicate(timeout=60)
         assert process.returncode == 0, complaint.decode()
-    assert schema.is_current(url)
+    assert schema_version.is_current(url)
 
 
 def test_text_keys_are_exact(url: str, database: Database) -> None:
     """Names that differ in case or accents are different names."""
-    schema.upgrade(url)
+    schema_version.upgrade(url)
     rows = [{"hash": text, "content": "{}"} for text in ("a", "A", "ä")]
     database.write(lambda conn: conn.execute(sa.insert(tables.workflow_specs), rows))
     found = database.read(
@@ -197,6 +197,6 @@ def test_text_keys_are_exact(url: str, database: Database) -> None:
 
 
 def test_sql_can_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    from_nothing = schema.alembic_config("postgresql+psycopg://nobody@127.0.0.1/none")
-    schema.command.upgrade(from_nothing, "head", sql=True)
+    from_nothing = schema_version.alembic_config("postgresql+psycopg://nobody@127.0.0.1/none")
+    schema_version.command.upgrade(from_nothing, "head", sql=True)
     assert "CREATE TABLE workflow_executions" in capsys.readouterr().out

@@ -11,9 +11,10 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from mistral.db import rows, tables
-from mistral.db.transaction import Database
-from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.background.relay import SWEEP_SIZE, Relay
 from mistral.utils import clock, ids
 from mistral.workflow.entities import (
     ActionExecution,
@@ -96,7 +97,7 @@ def test_each_row_is_taken_once(url: str) -> None:
     engines = [Engine(url) for _ in range(ENGINES)]
     executions, *due = _due_rows(clock.utc_now())
     for made in (executions, *due):
-        engines[0].database.write(lambda conn, made=made: rows.insert(conn, made))
+        engines[0].database.write(lambda conn, made=made: entity_rows.insert(conn, made))
     together = threading.Barrier(ENGINES)
     threads = [threading.Thread(target=engine.look, args=(together,)) for engine in engines]
     for thread in threads:

@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 
-from mistral.db import schema, tables
-from mistral.db.transaction import Database
+from mistral.db.core import schema_version, tables
+from mistral.db.core.database import Database
 
 KINDS = ("sqlite", "postgresql", "mariadb")
 Tables = dict[str, dict[str, Any]]
@@ -31,7 +31,7 @@ def database(url: str) -> Iterator[Database]:
 
 
 def _revisions() -> list[str]:
-    scripts = ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions()
+    scripts = ScriptDirectory(str(schema_version.MIGRATIONS)).walk_revisions()
     return [script.revision for script in reversed(list(scripts))]
 
 
@@ -83,10 +83,10 @@ def _broken(before: Tables, after: Tables) -> Iterator[str]:
 def test_migrations_only_expand(url: str, database: Database) -> None:
     """One that contracts raises what schema_support tells, and names itself here."""
     first, *others = _revisions()
-    schema.upgrade(url, first)
+    schema_version.upgrade(url, first)
     before = _described(database)
     for revision in others:
-        schema.upgrade(url, revision)
+        schema_version.upgrade(url, revision)
         after = _described(database)
         assert list(_broken(before, after)) == [], revision
         before = after
@@ -103,7 +103,7 @@ def test_migrations_only_expand(url: str, database: Database) -> None:
     ],
 )
 def test_the_check_sees_what_breaks(fresh_postgresql_url: str, statement: str) -> None:
-    schema.upgrade(fresh_postgresql_url)
+    schema_version.upgrade(fresh_postgresql_url)
     database = Database(fresh_postgresql_url)
     before = _described(database)
     database.write(lambda conn: conn.exec_driver_sql(statement))
@@ -126,19 +126,19 @@ def _pretend(database: Database, revision: str, oldest: str | None) -> None:
 
 
 def test_this_version_works_on_its_own_schema(url: str, database: Database) -> None:
-    assert not schema.is_usable(url)
+    assert not schema_version.is_usable(url)
     for revision in _revisions():
-        schema.upgrade(url, revision)
-        assert schema.is_usable(url) == (revision == schema.head())
+        schema_version.upgrade(url, revision)
+        assert schema_version.is_usable(url) == (revision == schema_version.head())
 
 
 @pytest.mark.parametrize(
     ("oldest", "is_usable"),
-    [("0001", True), (schema.head(), True), ("9998", False), (None, False)],
+    [("0001", True), (schema_version.head(), True), ("9998", False), (None, False)],
 )
 def test_a_later_schema_says_who_can_use_it(
     url: str, database: Database, oldest: str | None, is_usable: bool
 ) -> None:
-    schema.upgrade(url)
+    schema_version.upgrade(url)
     _pretend(database, "9999", oldest)
-    assert schema.is_usable(url) == is_usable
+    assert schema_version.is_usable(url) == is_usable

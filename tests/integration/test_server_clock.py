@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from mistral.db import server_clock
-from mistral.db.transaction import Database
+from mistral.db.core import server_clock
+from mistral.db.core.database import Database
 from mistral.utils import clock
 
 

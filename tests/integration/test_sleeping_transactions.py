@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
 
 IDLE_LIMIT = 1.0
 DEADLINE = 30.0

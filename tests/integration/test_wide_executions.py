@@ -13,7 +13,7 @@ from flows import Flows
 
 from mistral import config
 from mistral.cmd import assembly
-from mistral.db import hotpath, schema
+from mistral.db.core import fast_statements, schema_version
 
 FEW, MANY, COMPLETED = 10, 90, 5
 NOISE = 20
@@ -30,21 +30,21 @@ class Rows:
 def rows(monkeypatch: pytest.MonkeyPatch) -> Rows:
     """Counts what the engine's statements return."""
     found = Rows()
-    select = hotpath.select
+    select = fast_statements.select
 
     def counting(*args: Any) -> list[list[Any]]:
         result = select(*args)
         found.count += len(result)
         return result
 
-    monkeypatch.setattr(hotpath, "select", counting)
+    monkeypatch.setattr(fast_statements, "select", counting)
     return found
 
 
 @pytest.fixture
 def flows(rows: Rows, fresh_sqlite_url: str, tmp_path: Path) -> Iterator[Flows]:
     """The whole service in this process."""
-    schema.upgrade(fresh_sqlite_url)
+    schema_version.upgrade(fresh_sqlite_url)
     sections = cluster.embedded_sections(processes.free_port(), fresh_sqlite_url)
     path = cluster.write_config(tmp_path / "mistral.conf", sections)
     service = assembly.build_service(config.load(["--config-file", str(path)]))

@@ -30,8 +30,9 @@ from mistral.expressions import (
 from mistral.lang import AdHocActionSpec, WorkflowSpec, action_spec_from_raw, spec_from_raw
 from mistral.workflow import states
 from mistral.workflow.commands import Command, UpdateAction, UpdateExecution, UpdateTask
+from mistral.workflow.definitions import ActionDefinition, WorkflowDefinition
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
-from mistral.workflow.means import ActionDefinition, Limits, WorkflowDefinition
+from mistral.workflow.limits import Limits
 from mistral.workflow.values import EMPTY, Bag, Values
 from mistral_lib import actions as public
 from mistral_lib.actions import Secret

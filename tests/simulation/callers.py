@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.db import actions as action_store
+from mistral.db.execution import action_executions
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.results import Outcome
@@ -19,7 +19,7 @@ from tests.simulation.network import Network
 from tests.simulation.processes import ProcessDatabase
 from tests.simulation.world import Process
 
-Delivered = Callable[[str, Outcome, action_store.Delivery], None]
+Delivered = Callable[[str, Outcome, action_executions.Delivery], None]
 
 
 class ThirdParties:
@@ -61,7 +61,7 @@ class ThirdParties:
         database = ProcessDatabase(api, self._network, self._database)
         now = world.utc_now()
         delivery = database.write(
-            lambda conn: action_store.deliver(conn, order["id"], outcome, now)
+            lambda conn: action_executions.deliver(conn, order["id"], outcome, now)
         )
         del self._network.on_crash[api]
         world.note(f"delivered {order['id']} accepted={delivery.accepted}")

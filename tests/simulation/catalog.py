@@ -10,10 +10,10 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.actions.secret_inputs import Hidden, hide
 from mistral.actions.vault import Vault
+from mistral.definitions.catalog import Catalog
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.lang import AdHocActionSpec, WorkflowSpec, parse_action_list
-from mistral.services.catalog import Catalog
-from mistral.workflow.means import ActionDefinition, WorkflowDefinition
+from mistral.workflow.definitions import ActionDefinition, WorkflowDefinition
 from mistral_lib.actions import Secret
 from tests.simulation import extras
 

@@ -6,7 +6,7 @@ import collections
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from mistral.db.actions import Delivery
+from mistral.db.execution.action_executions import Delivery
 from mistral.engine.liveness import HEARTBEAT_LOST, TAKEN_BACK, UNCERTAIN_SIGNAL
 from mistral.utils import json
 from mistral.workflow import joins, states

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral.actions.masking import MASK
-from mistral.engine.claim_window import CONFIRMED_FOR, ClaimWindow
+from mistral.engine.executor.claim_window import CONFIRMED_FOR, ClaimWindow
 from tests.simulation.network import Network
 from tests.simulation.world import Process
 

@@ -1,7 +1,7 @@
 """Law 6 and the counters, judged over the committed rows of the database in memory.
 
-It says the same as ``mistral.db.invariants`` (a test compares them), and a little more: how
-with-items count, and that a claim's owner lives.
+It says the same as ``mistral.db.operations.invariants`` (a test compares them), and a little more:
+how with-items count, and that a claim's owner lives.
 """
 
 from __future__ import annotations

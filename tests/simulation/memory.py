@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from mistral.db import rows, types
+from mistral.db.core import column_types, entity_rows
 from mistral.workflow.entities import Entity
 
 T = TypeVar("T")
@@ -95,14 +95,14 @@ class Codec:
     """Entities to stored rows and back, by the column types of the real tables."""
 
     def __init__(self, kind: type[Entity]) -> None:
-        table = rows.TABLES[kind]
+        table = entity_rows.TABLES[kind]
         self.kind = kind
         self.names = tuple(table.c.keys())
         self.keys = tuple(column.name for column in table.primary_key)
         self._special: dict[str, Any] = {
             column.name: column.type
             for column in table.c
-            if isinstance(column.type, types.Json | types.BagText)
+            if isinstance(column.type, column_types.Json | column_types.BagText)
         }
         self._needed = [c.name for c in table.c if not c.nullable]
         self.unique = [
@@ -155,8 +155,8 @@ class MemoryDatabase:
         self.turns: Turns = turns or ThreadTurns()
         self.is_sqlite = is_sqlite
         """Whether engines decide on snapshots and write one after the other."""
-        self.codecs = {kind: Codec(kind) for kind in rows.TABLES}
-        self.tables: dict[type[Entity], dict[Key, Row]] = {kind: {} for kind in rows.TABLES}
+        self.codecs = {kind: Codec(kind) for kind in entity_rows.TABLES}
+        self.tables: dict[type[Entity], dict[Key, Row]] = {kind: {} for kind in entity_rows.TABLES}
         self.unique: dict[tuple[Any, ...], Key] = {}
         self.values: dict[tuple[str, str], str] = {}
         self.members: dict[Key, Any] = {}

@@ -1,7 +1,7 @@
 """What the engine asks of its database, answered by :mod:`tests.simulation.memory`.
 
-The class has the methods of :class:`mistral.db.store.Store`, the functions have the names of
-those of ``mistral.db``; one suite of tests holds both to the same answers.
+The class has the methods of :class:`mistral.db.execution.store.Store`, the functions have the names
+of those of ``mistral.db``; one suite of tests holds both to the same answers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from mistral.db import members
-from mistral.db.actions import SignOfLife
-from mistral.db.decisions import Premises
-from mistral.db.due import OWNERS
-from mistral.db.handlings import Key
-from mistral.db.store import Store
+from mistral.db.core.decisions import Premises
+from mistral.db.execution import heartbeats
+from mistral.db.execution.action_executions import SignOfLife
+from mistral.db.execution.delivery_attempts import Key
+from mistral.db.execution.due_rows import OWNERS
+from mistral.db.execution.store import Store
 from mistral.workflow import states
 from mistral.workflow.bounds import Used
 from mistral.workflow.entities import (
@@ -365,7 +365,7 @@ class MemoryStore(Store):
         update(self.conn, entities)
 
 
-# mistral.db.rows -------------------------------------------------------------
+# mistral.db.core.entity_rows -------------------------------------------------------------
 
 
 def insert(conn: Any, entities: Sequence[Entity]) -> None:
@@ -383,7 +383,12 @@ def update(conn: Any, entities: Iterable[Entity]) -> None:
         conn.update(changed)
 
 
-# mistral.db.values -----------------------------------------------------------
+# mistral.db.execution.large_values -----------------------------------------------------------
+
+
+def known(conn: Any, root_id: str, hashes: Iterable[str]) -> set[str]:
+    """See :func:`mistral.db.execution.large_values.known`."""
+    return MemoryStore(conn).known_values(root_id, hashes)
 
 
 def loader(conn: Any, root_id: str) -> Values:
@@ -405,7 +410,7 @@ def store(conn: Any, root_id: str, values: Mapping[str, bytes]) -> None:
         conn.add_value(root_id, digest, values[digest].decode())
 
 
-# mistral.db.actions and mistral.db.store -------------------------------------
+# mistral.db.execution.action_executions and mistral.db.execution.store ---------------------
 
 
 def locked(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
@@ -504,7 +509,7 @@ def anything_due(conn: Any, now: dt.datetime, until: dt.datetime) -> bool:
     )
 
 
-# mistral.db.members ----------------------------------------------------------
+# mistral.db.execution.heartbeats ----------------------------------------------------------
 
 
 def seen(conn: Any, member_id: str, kind: str, host: str, now: dt.datetime) -> None:
@@ -520,7 +525,7 @@ def last_seen(conn: Any, member_ids: Iterable[str]) -> dict[str, dt.datetime]:
     return {member_id: moment for member_id, moment in found if moment is not None}
 
 
-# mistral.db.handlings --------------------------------------------------------
+# mistral.db.execution.delivery_attempts --------------------------------------------------------
 
 
 def begun(conn: Any, execution_id: str, keys: Iterable[Key]) -> dict[Key, int]:
@@ -574,11 +579,11 @@ RECEIPTS = SimpleNamespace(
 MEMBERS = SimpleNamespace(
     seen=seen,
     last_seen=last_seen,
-    EXECUTOR=members.EXECUTOR,
-    ENGINES=members.ENGINES,
-    LOOKED=members.LOOKED,
-    LISTENING=members.LISTENING,
+    EXECUTOR=heartbeats.EXECUTOR,
+    ENGINES=heartbeats.ENGINES,
+    LOOKED=heartbeats.LOOKED,
+    LISTENING=heartbeats.LISTENING,
 )
 ROWS = SimpleNamespace(insert=insert, update=update)
-VALUES = SimpleNamespace(loader=loader, store=store)
+VALUES = SimpleNamespace(loader=loader, store=store, known=known)
 DUE = SimpleNamespace(rows_of=due_rows, timers=due_timers, anything=anything_due, OWNERS=OWNERS)

@@ -12,19 +12,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from mistral.db import actions as action_store
-from mistral.engine import (
-    action_handler,
-    action_queue,
-    dispatcher,
-    news,
-    rollback_handler,
-    task_handler,
-)
+from mistral.db.execution import action_executions
+from mistral.engine import action_handler, dispatcher, execution_events, task_handler
 from mistral.engine.actions import AdHocAction
-from mistral.engine.notices import Notices
+from mistral.engine.background.relay import Relay
+from mistral.engine.rollback import handler as rollback_handler
 from mistral.engine.tasks import Task
-from mistral.engine.unit import Unit
+from mistral.engine.unit_of_work.outgoing import Outgoing
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.lang import TaskSpec
 from mistral.workflow import joins, results, states
 from mistral.workflow.commands import ActionCompleted, Command, NextCompensation, UpdateTask
@@ -38,34 +33,34 @@ Mutant = Callable[[], contextlib.AbstractContextManager[None]]
 @contextlib.contextmanager
 def dropped_outbox_row() -> Iterator[None]:
     """News for another execution is stored without the time of the next look."""
-    real = Notices.add_event
+    real = Outgoing.add_event
 
-    def add_event(notices: Notices, event: ExecutionEvent) -> None:
+    def add_event(notices: Outgoing, event: ExecutionEvent) -> None:
         real(notices, event)
         event.next_look_at = None
 
-    with mock.patch.object(Notices, "add_event", add_event):
+    with mock.patch.object(Outgoing, "add_event", add_event):
         yield
 
 
 @contextlib.contextmanager
 def action_left_open() -> Iterator[None]:
     """What a task has been running does not end with it."""
-    with mock.patch.object(Unit, "call_off_actions", lambda *_: None):
+    with mock.patch.object(UnitOfWork, "call_off_actions", lambda *_: None):
         yield
 
 
 @contextlib.contextmanager
 def action_without_next_look() -> Iterator[None]:
     """The relay does not move the mark of an action on, it removes it."""
-    real = action_queue.Relay._look_at
+    real = Relay._look_at
 
     def look_at(relay: Any, conn: Any, action_ex: ActionExecution, *rest: Any) -> Any:
         answer = real(relay, conn, action_ex, *rest)
         action_ex.next_look_at = None
         return answer
 
-    with mock.patch.object(action_queue.Relay, "_look_at", look_at):
+    with mock.patch.object(Relay, "_look_at", look_at):
         yield
 
 
@@ -76,7 +71,7 @@ def stale_attempt() -> Iterator[None]:
     It was delivered just before the timeout, which does not look for it.
     """
 
-    def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+    def take_result(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
         if action_ex.result_at is None or action_ex.processed:
             return []
         found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
@@ -110,14 +105,14 @@ def double_claim() -> Iterator[None]:
         memory_store.update(conn, found)
         return [action_ex.id for action_ex in found]
 
-    with mock.patch.object(action_store, "claim", claim):
+    with mock.patch.object(action_executions, "claim", claim):
         yield
 
 
 @contextlib.contextmanager
 def lost_claim_confirmed() -> Iterator[None]:
     """An executor that slept gets its claims again, although they were taken back."""
-    real = action_store.claim
+    real = action_executions.claim
 
     def claim(conn: Any, executor_id: str, claims: Any, *times: Any) -> list[str]:
         asked = [action_id for action_id, _ in claims]
@@ -128,7 +123,7 @@ def lost_claim_confirmed() -> Iterator[None]:
         ]
         return mine + real(conn, executor_id, claims, *times)
 
-    with mock.patch.object(action_store, "claim", claim):
+    with mock.patch.object(action_executions, "claim", claim):
         yield
 
 
@@ -147,32 +142,32 @@ def early_join() -> Iterator[None]:
 @contextlib.contextmanager
 def lost_child_report() -> Iterator[None]:
     """A sub-workflow does not tell its end."""
-    real = news.to_parent
+    real = execution_events.to_parent
 
     def to_parent(means: Any, own: Any, kind: str, number: int = 0) -> list[Command]:
-        return [] if kind == news.CHILD_FINISHED else real(means, own, kind, number)
+        return [] if kind == execution_events.CHILD_FINISHED else real(means, own, kind, number)
 
-    with mock.patch.object(news, "to_parent", to_parent):
+    with mock.patch.object(execution_events, "to_parent", to_parent):
         yield
 
 
 @contextlib.contextmanager
 def timer_never_again() -> Iterator[None]:
     """A timer whose engine has died is not found by the others."""
-    with mock.patch.object(action_queue.Relay, "_timers", lambda relay, now: 0):
+    with mock.patch.object(Relay, "_timers", lambda relay, now: 0):
         yield
 
 
 @contextlib.contextmanager
 def counter_not_decremented() -> Iterator[None]:
     """A task that leaves a delay is still counted."""
-    real = Unit._count
+    real = UnitOfWork._count
 
-    def count(unit: Unit, task_ex: TaskExecution, sign: int) -> None:
+    def count(unit: UnitOfWork, task_ex: TaskExecution, sign: int) -> None:
         if not (sign < 0 and task_ex.state == states.DELAYED):
             real(unit, task_ex, sign)
 
-    with mock.patch.object(Unit, "_count", count):
+    with mock.patch.object(UnitOfWork, "_count", count):
         yield
 
 
@@ -181,7 +176,7 @@ def terminal_state_left() -> Iterator[None]:
     """A late result changes a task that has ended."""
     real = task_handler.on_action_complete
 
-    def on_action_complete(unit: Unit, task_id: str, action: Any) -> list[Command]:
+    def on_action_complete(unit: UnitOfWork, task_id: str, action: Any) -> list[Command]:
         if states.is_completed(unit.task(task_id).state):
             return [UpdateTask(task_id, {"state": action.state})]
         return real(unit, task_id, action)
@@ -194,7 +189,7 @@ def terminal_state_left() -> Iterator[None]:
 def result_applied_twice() -> Iterator[None]:
     """A repeated result is handed to the task again."""
 
-    def take_result(unit: Unit, action_ex: ActionExecution) -> list[Command]:
+    def take_result(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
         found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
         if action_ex.result_at is None or not found or found[0].attempt != action_ex.attempt:
             return []
@@ -231,7 +226,7 @@ def pause_not_held() -> Iterator[None]:
             task.wf_ex.state = states.RUNNING
         return real(task, resumed)
 
-    def held_back(unit: Unit, command: Command) -> bool:
+    def held_back(unit: UnitOfWork, command: Command) -> bool:
         return states.is_completed(unit.wf_ex.state)
 
     with (
@@ -246,7 +241,7 @@ def rollback_forgotten() -> Iterator[None]:
     """The end of a compensation does not lead to the next one."""
     real = rollback_handler._done
 
-    def done(unit: Unit, compensation: TaskExecution) -> list[Command]:
+    def done(unit: UnitOfWork, compensation: TaskExecution) -> list[Command]:
         return real(unit, compensation)[:1]
 
     with mock.patch.object(rollback_handler, "_done", done):
@@ -258,11 +253,11 @@ def compensations_together() -> Iterator[None]:
     """A compensation begins before the one before it has ended."""
     real = rollback_handler.proceed
 
-    def proceed(unit: Unit) -> list[Command]:
+    def proceed(unit: UnitOfWork) -> list[Command]:
         commands = real(unit)
         return [*commands, NextCompensation()] if unit.compensations(states.IDLE) else commands
 
-    def waiting(unit: Unit) -> list[TaskExecution]:
+    def waiting(unit: UnitOfWork) -> list[TaskExecution]:
         return unit.compensations(states.IDLE)
 
     with (

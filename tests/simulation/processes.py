@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
-from mistral.engine.liveness import Patience
+from mistral.engine.liveness import HeartbeatOptions
 from mistral.engine.mailbox import Mail, Mailboxes
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.workflow.entities import Timer
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 from tests.simulation import memory
 from tests.simulation.network import Network
 from tests.simulation.world import Process, World
@@ -25,7 +25,7 @@ from tests.simulation.world import Process, World
 T = TypeVar("T")
 WORKERS = 2
 RELAY_INTERVAL = 2.0
-PATIENCE = Patience(silence=15.0, refresh=4.0, first=3600.0)
+PATIENCE = HeartbeatOptions(silence=15.0, refresh=4.0, first=3600.0)
 
 
 class SimFuture(concurrent.futures.Future[Any]):

@@ -12,7 +12,7 @@ from typing import Any
 from mistral.engine.default_engine import Start
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, ExecutionEvent, WorkflowExecution
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 from tests.simulation import extras, wiring
 from tests.simulation.callers import Operators, ThirdParties
 from tests.simulation.catalog import SimCatalog

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import definitions, invariants, rows, tables
-from mistral.db.transaction import Database
+from mistral.db import definitions
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.operations import invariants
 from tests.simulation import law6
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.run import Simulation, run_until
@@ -37,8 +39,8 @@ def _copy(sim: Simulation, conn: sa.Connection) -> None:
     """Put the rows of a run into a real database."""
     for table in tables.metadata.tables.values():
         conn.execute(sa.delete(table))
-    for kind in rows.TABLES:
-        rows.insert(conn, sim.database.all(kind))
+    for kind in entity_rows.TABLES:
+        entity_rows.insert(conn, sim.database.all(kind))
     for name, spec in sim.generated.specs.items():
         stored = definitions.StoredSpec.of(name, dict(spec.raw))
         conn.execute(sa.insert(tables.workflow_specs).values(hash=name, content=stored.content))

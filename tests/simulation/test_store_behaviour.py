@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import actions, due, handlings, store, tables
-from mistral.db.actions import SignOfLife
-from mistral.db.failures import is_duplicate
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.core.errors import is_duplicate
+from mistral.db.execution import action_executions, delivery_attempts, due_rows, store
+from mistral.db.execution.action_executions import SignOfLife
 from mistral.utils import ids
 from mistral.workflow import results, states
 from mistral.workflow.bounds import Used
@@ -58,14 +59,14 @@ class Kind:
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kind]:
     if request.param == "memory":
         for name in ("locked", "by_ids", "heard_of"):
-            monkeypatch.setattr(actions, name, getattr(memory_store, name))
-        monkeypatch.setattr(actions, "rows", memory_store.ROWS)
-        monkeypatch.setattr(actions, "value_store", memory_store.VALUES)
+            monkeypatch.setattr(action_executions, name, getattr(memory_store, name))
+        monkeypatch.setattr(action_executions, "entity_rows", memory_store.ROWS)
+        monkeypatch.setattr(action_executions, "large_values", memory_store.VALUES)
         found = memory_store.DUE
         yield Kind(
             MemoryDatabase(),
             memory_store.MemoryStore,
-            actions,
+            action_executions,
             found.rows_of,
             found.timers,
             memory_store.HANDLINGS,
@@ -77,10 +78,10 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield Kind(
         database,
         store.Store,
-        actions,
-        due.rows_of,
-        due.timers,
-        handlings,
+        action_executions,
+        due_rows.rows_of,
+        due_rows.timers,
+        delivery_attempts,
         request.param == "postgresql",
     )
     database.close()

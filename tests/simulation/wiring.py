@@ -14,25 +14,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest import mock
 
-from mistral.db import actions as action_store
 from mistral.db import definitions as real_definitions
-from mistral.db import due as real_due
-from mistral.db import handlings as real_handlings
-from mistral.db import members as real_members
-from mistral.db import receipts as real_receipts
-from mistral.db import rows as real_rows
-from mistral.db import store as real_store
-from mistral.db import values as real_values
-from mistral.engine import dispatcher, incoming
+from mistral.db.core import entity_rows as real_rows
+from mistral.db.execution import action_executions
+from mistral.db.execution import delivery_attempts as real_handlings
+from mistral.db.execution import due_rows as real_due
+from mistral.db.execution import heartbeats as real_members
+from mistral.db.execution import idempotency_keys as real_receipts
+from mistral.db.execution import large_values as real_values
+from mistral.db.execution import store as real_store
+from mistral.engine import dispatcher
+from mistral.engine.inbox import messages
 from mistral.engine.mailbox import Mailboxes
-from mistral.engine.unit import Unit
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.scheduler import timer_queue
 from mistral.utils import clock
 from tests.simulation import memory_store, processes
 from tests.simulation.coverage import Counting, Coverage
 from tests.simulation.world import World
 
-ROOMS = ("mistral.engine.", "mistral.db.actions", "mistral.scheduler.timer_queue")
+ROOMS = (
+    "mistral.engine.",
+    "mistral.db.execution.action_executions",
+    "mistral.scheduler.timer_queue",
+)
 
 
 def _engines_modules() -> list[types.ModuleType]:
@@ -63,7 +68,7 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (real_handlings, memory_store.HANDLINGS),
         (real_members, memory_store.MEMBERS),
         (real_receipts, memory_store.RECEIPTS),
-        (Unit, functools.partial(Unit, new_id=world.new_id)),
+        (UnitOfWork, functools.partial(UnitOfWork, new_id=world.new_id)),
         (Mailboxes, processes.SimMailboxes),
         (timer_queue.TimerQueue, processes.SimTimers),
         (concurrent, types.SimpleNamespace(futures=types.SimpleNamespace(Future=future))),
@@ -71,14 +76,14 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
     ]
     by_name: list[tuple[Any, dict[str, Any]]] = [
         (
-            action_store,
+            action_executions,
             {
                 "locked": memory_store.locked,
                 "by_ids": memory_store.by_ids,
                 "heard_of": memory_store.heard_of,
             },
         ),
-        (incoming, {"_KINDS": Counting(incoming._KINDS, coverage.mails)}),
+        (messages, {"_KINDS": Counting(messages._KINDS, coverage.mails)}),
         (dispatcher, {"_ANSWERS": Counting(dispatcher._ANSWERS, coverage.commands)}),
     ]
     replaced = {id(real): simulated for real, simulated in real_to_simulated}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mistral.db import tables
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
 from mistral.expressions import (
     BUILTIN,
     ExpressionOptions,

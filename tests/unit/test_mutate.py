@@ -130,7 +130,7 @@ def test_what_the_stages_run() -> None:
     many, one_writer = stages.commands(SIMULATION, "mistral/engine/tasks.py", root)
     assert many[-4:] == ["--first", "5", "--count", "8"]
     assert one_writer[-3:] == ["--count", "2", "--one-writer"]
-    (functional,) = stages.commands(FUNCTIONAL, "mistral/engine/rollback.py", root)
+    (functional,) = stages.commands(FUNCTIONAL, "mistral/engine/rollback/plan.py", root)
     assert functional[-1] == "tests/functional/test_rollback.py"
     assert stages.commands(Stage("none", "", ("tests/nothing",)), "m.py", root) == []
 

@@ -8,7 +8,7 @@ from mistral import exceptions as exc
 from mistral.api.maintenance import MaintenanceMode
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
-from mistral.db import maintenance
+from mistral.db.operations import maintenance
 
 LOG = logging.getLogger(__name__)
 

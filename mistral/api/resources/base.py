@@ -11,7 +11,7 @@ from wsme import types as wtypes
 
 from mistral import exceptions as exc
 from mistral.api.resources.types import MOMENT, TEXT, AttributeType, checked
-from mistral.db.queries import Listing
+from mistral.db.reading.queries import Listing
 from mistral.utils import json
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from mistral.api.resources.base import PROJECT, Attribute, Resource, moments
 from mistral.api.resources.types import FLAG, JSON_TEXT, SCOPE, TEXT_LIST
-from mistral.db import listings
+from mistral.db.reading import listings
 
 WORKFLOW: Final = Resource(
     "Workflow",

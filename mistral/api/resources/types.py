@@ -14,7 +14,7 @@ import orjson
 from wsme import types as wtypes
 
 from mistral import exceptions as exc
-from mistral.db.filters import is_flag_word, parse_flag
+from mistral.db.reading.filters import is_flag_word, parse_flag
 from mistral.lang.checks import MAX_NAME
 from mistral.utils import json
 

@@ -1,1 +1,4 @@
-"""Alembic's environment and the revisions of the schema. Run through :mod:`mistral.db.schema`."""
+"""Alembic's environment and the revisions of the schema.
+
+Run through :mod:`mistral.db.core.schema_version`.
+"""

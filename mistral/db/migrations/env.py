@@ -4,7 +4,7 @@ from typing import Any
 
 from alembic import context
 
-from mistral.db import schema, tables
+from mistral.db.core import schema_version, tables
 from mistral.exceptions import ConfigurationError
 
 OPTIONS: dict[str, Any] = {
@@ -26,7 +26,7 @@ def migrate(url: str | None) -> None:
     """Execute alone, each migration in a transaction; SQLite: all of them in one."""
     if url is None:
         raise ConfigurationError("There is no database to migrate: 'sqlalchemy.url' is not set.")
-    with schema.exclusive(url) as conn:
+    with schema_version.exclusive(url) as conn:
         context.configure(connection=conn, render_as_batch=conn.dialect.name == "sqlite", **OPTIONS)
         with context.begin_transaction():
             context.run_migrations()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mistral.cmd.db_manage import main
-from mistral.db import schema
+from mistral.db.core import schema_version
 
 
 @pytest.fixture(autouse=True)
@@ -31,12 +31,12 @@ def conf(tmp_path: Path, fresh_sqlite_url: str) -> list[str]:
 def test_upgrade_to_head_may_be_repeated(conf: list[str], fresh_sqlite_url: str) -> None:
     for _ in range(2):
         assert main([*conf, "upgrade", "head"]) == 0
-    assert schema.is_current(fresh_sqlite_url)
+    assert schema_version.is_current(fresh_sqlite_url)
 
 
 def test_the_file_may_follow_the_command(conf: list[str], fresh_sqlite_url: str) -> None:
     assert main(["upgrade", "head", *conf]) == 0
-    assert schema.is_current(fresh_sqlite_url)
+    assert schema_version.is_current(fresh_sqlite_url)
 
 
 def test_current_and_history(conf: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,12 +52,12 @@ def test_sql_is_printed_and_nothing_happens(
 ) -> None:
     assert main([*conf, "upgrade", "head", "--sql"]) == 0
     assert "CREATE TABLE" in capsys.readouterr().out
-    assert schema.current(fresh_sqlite_url) is None
+    assert schema_version.current(fresh_sqlite_url) is None
 
 
 def test_stamp(conf: list[str], fresh_sqlite_url: str) -> None:
     assert main([*conf, "stamp", "0001"]) == 0
-    assert schema.current(fresh_sqlite_url) == "0001"
+    assert schema_version.current(fresh_sqlite_url) == "0001"
 
 
 @pytest.mark.parametrize("command", ["populate", "populate_actions"])

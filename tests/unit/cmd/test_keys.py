@@ -12,8 +12,8 @@ import pytest
 from mistral import config
 from mistral.actions.vault import Vault, new_key
 from mistral.cmd import keys
-from mistral.db import secret_keys, tables
-from mistral.db.transaction import Database
+from mistral.db.core import secret_keys, tables
+from mistral.db.core.database import Database
 from mistral.exceptions import ConfigurationError
 
 Load = Callable[..., Vault]

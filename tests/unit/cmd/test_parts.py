@@ -11,7 +11,7 @@ from mistral import config
 from mistral.actions import http_content
 from mistral.actions.services import SshOptions
 from mistral.cmd.parts import Parts
-from mistral.db import schema
+from mistral.db.core import schema_version
 from mistral.exceptions import ConfigurationError
 from mistral.expressions import ExpressionOptions
 from mistral.lang import DocumentLimits
@@ -38,7 +38,7 @@ def test_an_empty_database_is_called_so(tmp_path: Path) -> None:
 
 
 def test_an_older_schema_is_not_called_empty(tmp_path: Path) -> None:
-    schema.upgrade(f"sqlite:///{tmp_path}/m.sqlite", "0001")
+    schema_version.upgrade(f"sqlite:///{tmp_path}/m.sqlite", "0001")
     assert "has a schema that this version can't work with: run" in _complaint(tmp_path)
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from mistral.cmd.set_aside import main
-from mistral.db import rows, schema
-from mistral.db.store import NEVER
-from mistral.db.transaction import Database
+from mistral.db.core import entity_rows, schema_version
+from mistral.db.core.database import Database
+from mistral.db.execution.store import NEVER
 from mistral.utils import clock, ids
 from mistral.workflow.entities import Entity, ExecutionEvent, Timer, WorkflowExecution
 
 
 @pytest.fixture
 def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    schema.upgrade(fresh_sqlite_url)
+    schema_version.upgrade(fresh_sqlite_url)
     found = Database(fresh_sqlite_url)
     yield found
     found.close()
@@ -43,7 +43,7 @@ def aside(database: Database) -> list[str]:
         Timer(ids.new_id(), "retry", living.id, "t", 0, now, claimed_until=now),
     ]
     for row in (event, timer, *others):
-        database.write(lambda conn, row=row: rows.insert(conn, [row]))
+        database.write(lambda conn, row=row: entity_rows.insert(conn, [row]))
     return [event.id, timer.id]
 
 

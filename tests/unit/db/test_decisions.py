@@ -11,11 +11,12 @@ import pytest
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, tables
-from mistral.db.decisions import SNAPSHOTS, Decision, decide
-from mistral.db.failures import is_transient
-from mistral.db.store import Store
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.core.decisions import SNAPSHOTS, Decision, decide
+from mistral.db.core.errors import is_transient
+from mistral.db.execution import action_executions
+from mistral.db.execution.store import Store
 from mistral.utils import clock
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
 from mistral.workflow.results import Outcome
@@ -68,7 +69,9 @@ def _version(database: Database) -> int:
 
 
 def _deliver(database: Database) -> None:
-    database.write(lambda conn: actions.deliver(conn, "a", Outcome("SUCCESS"), clock.utc_now()))
+    database.write(
+        lambda conn: action_executions.deliver(conn, "a", Outcome("SUCCESS"), clock.utc_now())
+    )
 
 
 def _raise_version(database: Database) -> None:

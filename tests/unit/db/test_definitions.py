@@ -10,8 +10,8 @@ import pytest
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions as store
-from mistral.db.base import Row
-from mistral.db.transaction import Database
+from mistral.db.core.database import Database
+from mistral.db.core.named_objects import Row
 from mistral.utils import ids
 
 NOW = dt.datetime(2024, 5, 6, 7, 8, 9, 123456)

@@ -12,11 +12,14 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext, no_auth_context
-from mistral.db import deletion, invariants, listings, queries, rows, tables
-from mistral.db.store import Store
-from mistral.db.transaction import Database
-from mistral.engine import housekeeping
-from mistral.engine.housekeeping import Housekeeping
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.execution import deletion
+from mistral.db.execution.store import Store
+from mistral.db.operations import invariants
+from mistral.db.reading import listings, queries
+from mistral.engine.background import housekeeping
+from mistral.engine.background.housekeeping import Housekeeping
 from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -68,7 +71,7 @@ def _fill(database: Database, execution_id: str, parent: str | None, count: int)
     inbounds = [JoinInbound(n, "x", "ready") for n in names]
     timers = [Timer(n, "retry", execution_id, n, 0, due_at=now) for n in names]
     for entities in ([execution], tasks, actions, inbounds, timers):
-        database.write(lambda conn, entities=entities: rows.insert(conn, entities))
+        database.write(lambda conn, entities=entities: entity_rows.insert(conn, entities))
     values = {f"{number:04}": b"{}" for number in range(count)}
     if parent is None:
         database.write(lambda conn: Store(conn).save_values(execution_id, values))

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
-from mistral.db import definitions, invariants, rows, store, tables
-from mistral.db.transaction import Database
+from mistral.db import definitions
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.execution import store
+from mistral.db.operations import invariants
 from mistral.workflow import states
 from mistral.workflow.entities import (
     ActionExecution,
@@ -53,7 +56,7 @@ class Plant:
         database.write(lambda conn: definitions.store_specs(conn, [SPEC]))
 
     def _insert(self, row: Entity) -> Any:
-        self.database.write(lambda conn: rows.insert(conn, [row]))
+        self.database.write(lambda conn: entity_rows.insert(conn, [row]))
         return row
 
     def _id(self, kind: str) -> str:

@@ -6,7 +6,7 @@ import threading
 
 import processes
 
-from mistral.db.transaction import FairLock
+from mistral.db.core.database import FairLock
 
 PATIENCE = 10.0
 

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
-from mistral.db import tables
-from mistral.db import values as value_store
-from mistral.db.transaction import Database
-from mistral.db.types import FreeText
+from mistral.db.core import tables
+from mistral.db.core.column_types import FreeText
+from mistral.db.core.database import Database
+from mistral.db.execution import large_values
 from mistral.utils import json
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.values import EMPTY, INLINE_LIMIT, Bag, Ref, Values
@@ -180,9 +180,9 @@ def test_unknown_names(stored: Stored) -> None:
 
 
 def store(conn: sa.Connection, root_id: str, value: Any) -> Bag:
-    values = value_store.loader(conn, root_id)
+    values = large_values.loader(conn, root_id)
     bag = values.pack({"v": value})
-    value_store.store(conn, root_id, values.new)
+    large_values.store(conn, root_id, values.new)
     return bag
 
 
@@ -192,18 +192,18 @@ def test_the_table_keeps_one_copy_per_root(database: Database) -> None:
     assert bags[0] == bags[1] == bags[2]
     rows = database.read(lambda c: c.execute(sa.select(tables.execution_values)).all())
     assert sorted(row.root_execution_id for row in rows) == ["r1", "r2"]
-    loaded = database.read(lambda c: value_store.loader(c, "r2").unpack(bags[0]))
+    loaded = database.read(lambda c: large_values.loader(c, "r2").unpack(bags[0]))
     assert loaded == {"v": value}
 
 
 def test_values_of_another_root_are_invisible(database: Database) -> None:
     bag = database.write(lambda c: store(c, "r1", LARGE))
     with pytest.raises(KeyError):
-        database.read(lambda c: value_store.loader(c, "r2").get(bag, "v"))
+        database.read(lambda c: large_values.loader(c, "r2").get(bag, "v"))
 
 
 def test_storing_nothing_asks_nothing(database: Database) -> None:
-    database.read(lambda conn: value_store.store(conn, "r1", {}))
+    database.read(lambda conn: large_values.store(conn, "r1", {}))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from mistral.context import RequestContext, no_auth_context
-from mistral.db import definitions, listings, tables, visibility
-from mistral.db.queries import PageQuery, Reader
+from mistral.db import definitions
+from mistral.db.core import tables, visibility
+from mistral.db.reading import listings
+from mistral.db.reading.queries import PageQuery, Reader
 from mistral.exceptions import NotFoundException
 
 NOW = dt.datetime(2026, 1, 2)

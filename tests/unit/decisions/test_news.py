@@ -6,7 +6,7 @@ from typing import Any
 
 from decisions import NOW, Flow, one
 
-from mistral.engine import news
+from mistral.engine import execution_events
 from mistral.workflow.commands import Command, SendEvent
 from mistral.workflow.entities import ExecutionEvent
 
@@ -27,32 +27,32 @@ def facts(event: ExecutionEvent) -> tuple[Any, ...]:
 
 def test_news_for_the_parent() -> None:
     here = flow(state="ERROR", state_info="why", attempt=2, **PARENT)
-    event = told(*news.to_parent(here.means, here.wf_ex, "kind", 7))
+    event = told(*execution_events.to_parent(here.means, here.wf_ex, "kind", 7))
     assert facts(event) == ("parent", "kind", "pt", 3, 7)
     assert event.payload == {"attempt": 2, "state": "ERROR", "state_info": "why"}
     assert (event.id, event.source_id, event.created_at) == ("new-1", "wf", NOW)
-    assert told(*news.to_parent(here.means, here.wf_ex, "kind")).number == 0
-    assert news.to_parent(here.means, flow().wf_ex, "kind") == []
+    assert told(*execution_events.to_parent(here.means, here.wf_ex, "kind")).number == 0
+    assert execution_events.to_parent(here.means, flow().wf_ex, "kind") == []
 
 
 def test_news_for_the_children() -> None:
     here = flow()
     here.means.live = ["c1", "c2", "c3"]
-    found = news.to_children(here.means, here.wf_ex, "kind", 7, {"x": 1}, "c2")
+    found = execution_events.to_children(here.means, here.wf_ex, "kind", 7, {"x": 1}, "c2")
     events = [command.event for command in found if isinstance(command, SendEvent)]
     assert [facts(event) for event in events] == [
         ("c1", "kind", None, 0, 7),
         ("c3", "kind", None, 0, 7),
     ]
     assert [event.payload for event in events] == [{"x": 1}, {"x": 1}]
-    (first, *_) = news.to_children(here.means, here.wf_ex, "kind", 7)
+    (first, *_) = execution_events.to_children(here.means, here.wf_ex, "kind", 7)
     assert told(first).payload == {}
 
 
 def test_a_child_that_runs_again_too_late_is_ended() -> None:
     here = flow()
     asked = ExecutionEvent(id="e", execution_id="wf", kind="child-running", source_id="c")
-    event = told(news.refuse(here.means, here.wf_ex, asked, "gone"))
+    event = told(execution_events.refuse(here.means, here.wf_ex, asked, "gone"))
     assert facts(event) == ("c", "cancel", None, 0, 100)
     assert event.payload == {"message": "The rerun or skip came too late: gone"}
 
@@ -60,7 +60,7 @@ def test_a_child_that_runs_again_too_late_is_ended() -> None:
 def test_each_turn_of_a_rollback_has_a_number_of_its_own() -> None:
     here = flow()
     own = here.task_ex("a", id="comp", attempt=4)
-    events = [told(news.roll_back(here.means, here.wf_ex, "c", own)) for _ in range(2)]
+    events = [told(execution_events.roll_back(here.means, here.wf_ex, "c", own)) for _ in range(2)]
     assert [facts(event) for event in events] == [
         ("c", "rollback", "comp", 4, 100),
         ("c", "rollback", "comp", 4, 101),
@@ -70,23 +70,25 @@ def test_each_turn_of_a_rollback_has_a_number_of_its_own() -> None:
 def test_the_end_of_a_rollback() -> None:
     here = flow(**PARENT)
     asked = {"execution_id": "other", "task_id": "t", "attempt": 5}
-    event = told(*news.rolled_back(here.means, here.wf_ex, {"asked": asked}, True, "why"))
+    event = told(
+        *execution_events.rolled_back(here.means, here.wf_ex, {"asked": asked}, True, "why")
+    )
     assert facts(event) == ("other", "child-rolled-back", "t", 5, 0)
     assert event.payload == {"done": True, "message": "why"}
-    owed = told(*news.rolled_back(here.means, here.wf_ex, {"owed": True}, True, None))
+    owed = told(*execution_events.rolled_back(here.means, here.wf_ex, {"owed": True}, True, None))
     assert facts(owed) == ("parent", "child-finished", "pt", 3, 0)
-    assert news.rolled_back(here.means, here.wf_ex, {}, True, None) == []
+    assert execution_events.rolled_back(here.means, here.wf_ex, {}, True, None) == []
 
 
 def test_a_reminder() -> None:
     here = flow()
-    event = told(news.go_on(here.means, here.wf_ex, "t", 3, 2))
+    event = told(execution_events.go_on(here.means, here.wf_ex, "t", 3, 2))
     assert facts(event) == ("wf", "go-on", "t", 2, 0)
     assert event.payload == {"next": 3}
 
 
 def test_a_parent_hears_of_a_deletion() -> None:
-    (event,) = news.of_deletion(flow(**PARENT).wf_ex, (), lambda: "new", NOW)
+    (event,) = execution_events.of_deletion(flow(**PARENT).wf_ex, (), lambda: "new", NOW)
     assert facts(event) == ("parent", "child-finished", "pt", 3, 0)
     assert event.payload == {
         "attempt": 0,
@@ -101,7 +103,7 @@ def test_who_asked_for_a_rollback_hears_of_a_deletion() -> None:
     asked = ExecutionEvent(
         id="e", execution_id="wf", kind="rollback", source_id="other", task_id="t", attempt=2
     )
-    gone = news.not_rolled_back(asked, "new", NOW)
+    gone = execution_events.not_rolled_back(asked, "new", NOW)
     assert facts(gone) == ("other", "child-rolled-back", "t", 2, 0)
     assert gone.payload == {
         "done": False,
@@ -110,8 +112,8 @@ def test_who_asked_for_a_rollback_hears_of_a_deletion() -> None:
     assert (gone.id, gone.source_id, gone.created_at, gone.next_look_at) == ("new", "wf", NOW, NOW)
     here = flow(state="SUCCESS", **PARENT)
     other = ExecutionEvent(id="f", execution_id="wf", kind="pause", source_id="other")
-    (found,) = news.of_deletion(here.wf_ex, [other, asked], lambda: "new", NOW)
+    (found,) = execution_events.of_deletion(here.wf_ex, [other, asked], lambda: "new", NOW)
     assert found.__dict__ == gone.__dict__
     under_way = flow(rollback={"asked": {"execution_id": "x", "task_id": "y", "attempt": 1}})
-    (found,) = news.of_deletion(under_way.wf_ex, (), lambda: "new", NOW)
+    (found,) = execution_events.of_deletion(under_way.wf_ex, (), lambda: "new", NOW)
     assert facts(found) == ("x", "child-rolled-back", "y", 1, 0)

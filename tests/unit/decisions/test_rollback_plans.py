@@ -9,8 +9,8 @@ import pytest
 from decisions import NOW, Flow, action, child, one
 
 from mistral import exceptions as exc
-from mistral.engine import rollback
-from mistral.engine.rollback import Step
+from mistral.engine.rollback import plan
+from mistral.engine.rollback.plan import Step
 from mistral.workflow.commands import CreateAction, CreateTask
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.values import Bag
@@ -36,7 +36,7 @@ def flow(**context: Any) -> Flow:
 
 
 def planned(here: Flow, *tasks: TaskExecution, **more: Any) -> list[Step]:
-    return rollback.plan(here.spec, tasks, more.get("actions", {}), more.get("children", {}))
+    return plan.plan(here.spec, tasks, more.get("actions", {}), more.get("children", {}))
 
 
 def done(here: Flow, name: str, minute: int, state: str = "SUCCESS", **more: Any) -> TaskExecution:
@@ -108,7 +108,7 @@ def test_what_has_not_ended_is_the_newest() -> None:
 def test_a_compensation_is_a_task() -> None:
     here = flow()
     own = here.task_ex("a", "SUCCESS", in_context={"v": 1}, published={"w": 2}, tags=["x"])
-    found = rollback.create(here.means, here.wf_ex, Step(own, 0), 4)
+    found = plan.create(here.means, here.wf_ex, Step(own, 0), 4)
     assert isinstance(found, CreateTask)
     assert found.task.__dict__ == {
         **TaskExecution(id="new-1", name="a", workflow_execution_id="wf").__dict__,
@@ -120,7 +120,7 @@ def test_a_compensation_is_a_task() -> None:
         "created_at": NOW,
         "updated_at": NOW,
     }
-    of_child = rollback.create(here.means, here.wf_ex, Step(own, child_id="c"), 0).task
+    of_child = plan.create(here.means, here.wf_ex, Step(own, child_id="c"), 0).task
     assert (of_child.type, of_child.runtime_context["child_id"]) == ("WORKFLOW", "c")
     assert "index" not in of_child.runtime_context
     assert of_child.is_compensation
@@ -132,27 +132,27 @@ def compensation(here: Flow, **context: Any) -> TaskExecution:
 
 def test_the_order_of_compensations() -> None:
     here = flow()
-    assert rollback.turn(compensation(here, rollback_order=3)) == (3, "comp")
-    assert rollback.turn(compensation(here)) == (0, "comp")
+    assert plan.turn(compensation(here, rollback_order=3)) == (3, "comp")
+    assert plan.turn(compensation(here)) == (0, "comp")
 
 
 def test_a_join_that_ran_again_is_undone_again() -> None:
     here = flow()
     own = here.task_ex("a", "SUCCESS", attempt=2)
-    begun = rollback.begun(compensation(here, k=1), own)
+    begun = plan.begun(compensation(here, k=1), own)
     assert begun == {"k": 1, "undoes_attempt": 2}
-    ended = rollback.ended(compensation(here, **begun))
+    ended = plan.ended(compensation(here, **begun))
     assert ended == {**begun, "undone_attempt": 2}
-    assert rollback.ended(compensation(here, k=1)) == {"k": 1}
-    assert rollback.covers(compensation(here, **ended), own)
+    assert plan.ended(compensation(here, k=1)) == {"k": 1}
+    assert plan.covers(compensation(here, **ended), own)
     own.attempt = 3
-    assert not rollback.covers(compensation(here, **ended), own)
-    assert rollback.covers(compensation(here), own)
+    assert not plan.covers(compensation(here, **ended), own)
+    assert plan.covers(compensation(here), own)
 
 
 def scheduled(here: Flow, own: TaskExecution, **context: Any) -> Any:
     spare = compensation(here, **context)
-    commands = rollback.schedule(here.means, here.wf_ex, here.spec, spare, own)
+    commands = plan.schedule(here.means, here.wf_ex, here.spec, spare, own)
     return one(CreateAction, commands).action
 
 
@@ -183,5 +183,5 @@ def test_a_compensation_without_an_action(name: Any) -> None:
 
 def test_how_a_message_names_a_compensation() -> None:
     here = flow()
-    assert rollback.label(compensation(here)) == "a"
-    assert rollback.label(compensation(here, index=0)) == "a[0]"
+    assert plan.label(compensation(here)) == "a"
+    assert plan.label(compensation(here, index=0)) == "a[0]"

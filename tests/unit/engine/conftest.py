@@ -13,18 +13,19 @@ import sqlalchemy as sa
 from mistral.actions.providers import ProviderAssembly
 from mistral.actions.registry import ActionProviderRegistry
 from mistral.context import system_context
-from mistral.db import actions, tables
-from mistral.db.store import Store
-from mistral.db.transaction import Database
+from mistral.db.core import tables
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions
+from mistral.db.execution.store import Store
+from mistral.definitions import Definitions
+from mistral.definitions.catalog import Catalog
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.rpc.clients import ExecutorClient
-from mistral.services.catalog import Catalog
-from mistral.services.definitions import Definitions
 from mistral.utils import clock
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 from mistral.workflow.results import Outcome
 
 _NEVER = 10_000.0
@@ -120,7 +121,7 @@ class Site:
         found = sa.select(_A.c.id).where(_A.c.workflow_execution_id == execution_id)
 
         def read(conn: sa.Connection) -> list[ActionExecution]:
-            rows = actions.by_ids(conn, conn.scalars(found).all())
+            rows = action_executions.by_ids(conn, conn.scalars(found).all())
             return sorted(rows, key=lambda action_ex: action_ex.id, reverse=True)
 
         return self.database.read(read)
@@ -133,7 +134,9 @@ class Site:
         """A third party delivers a result to the newest action: a row, and no bell."""
         action_id = self.action(execution_id).id
         outcome = Outcome(state, "x")
-        self.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
+        self.database.write(
+            lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+        )
 
     def until(self, condition: Callable[[], Any], what: str = "the condition holds") -> None:
         """Wait for a condition."""

@@ -12,14 +12,16 @@ from unittest.mock import MagicMock
 import pytest
 
 from mistral import exceptions as exc
-from mistral.db import rows, tables
-from mistral.db.transaction import Database
-from mistral.engine import default_engine, liveness
-from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.definitions.catalog import Catalog
+from mistral.engine import default_engine
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.background.relay import SWEEP_SIZE, Relay
 from mistral.engine.default_engine import DefaultEngine
 from mistral.engine.mailbox import BATCH, Mail, Mailboxes
-from mistral.services.catalog import Catalog
 from mistral.utils import clock, ids
+from mistral.workflow import look_times
 from mistral.workflow.entities import ExecutionEvent
 
 
@@ -85,14 +87,14 @@ def test_what_the_relay_finds_again_and_again_does_not_pile_up(
     fresh_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Engines are too slow for hours: every look finds the same rows."""
-    monkeypatch.setattr(liveness, "LOOK_AGAIN", dt.timedelta(0))
+    monkeypatch.setattr(look_times, "LOOK_AGAIN", dt.timedelta(0))
     database = Database(fresh_sqlite_url)
     database.write(tables.metadata.create_all)
     now = clock.utc_now()
     event = ExecutionEvent(
         ids.new_id(), ids.new_id(), "child-finished", next_look_at=now, created_at=now
     )
-    database.write(lambda conn: rows.insert(conn, [event]))
+    database.write(lambda conn: entity_rows.insert(conn, [event]))
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
     engine = DefaultEngine(database, MagicMock(spec=Catalog), queue)

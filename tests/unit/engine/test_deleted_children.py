@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import deletion, rows, tables
-from mistral.db.store import Store
-from mistral.engine import incoming, news
+from mistral.db.core import entity_rows, tables
+from mistral.db.execution import deletion
+from mistral.db.execution.store import Store
+from mistral.engine import execution_events
 from mistral.engine.default_engine import DefaultEngine
+from mistral.engine.inbox import messages
 from mistral.engine.mailbox import Mail
 from mistral.utils import clock, ids
 from mistral.workflow.entities import ExecutionEvent
@@ -30,7 +32,7 @@ main:
 ASKED = ExecutionEvent(
     id="e",
     execution_id="gone",
-    kind=news.ROLLBACK,
+    kind=execution_events.ROLLBACK,
     source_id="above",
     task_id="t",
     attempt=2,
@@ -40,7 +42,7 @@ ASKED = ExecutionEvent(
 
 
 def farewell(own: Any, unheard: Any) -> Any:
-    return news.of_deletion(own, unheard, ids.new_id, clock.utc_now())
+    return execution_events.of_deletion(own, unheard, ids.new_id, clock.utc_now())
 
 
 def delete(site: Any, execution_id: str) -> None:
@@ -100,7 +102,7 @@ def test_while_it_is_deleted_in_parts(
     monkeypatch.setattr(deletion, "_BATCH", 1)
     assert deletion.begin(site.database, child, farewell)
     asked = dataclasses.replace(ASKED, execution_id=child)
-    site.database.write(lambda conn: rows.insert(conn, [asked]))
+    site.database.write(lambda conn: entity_rows.insert(conn, [asked]))
     engine._mail.handle(child, [Mail("event", asked.id)])
     assert_answered(site.database.read(answers))
     deletion.finish(site.database, child)
@@ -108,8 +110,8 @@ def test_while_it_is_deleted_in_parts(
 
 def test_when_nothing_is_left_of_it(site: Any) -> None:
     def work(conn: sa.Connection) -> None:
-        rows.insert(conn, [ASKED])
-        assert incoming.set_aside(Store(conn), [Mail("event", ASKED.id)]) == 1
+        entity_rows.insert(conn, [ASKED])
+        assert messages.set_aside(Store(conn), [Mail("event", ASKED.id)]) == 1
 
     site.database.write(work)
     assert_answered(site.database.read(answers))
@@ -117,8 +119,8 @@ def test_when_nothing_is_left_of_it(site: Any) -> None:
 
 def answers(conn: sa.Connection) -> list[ExecutionEvent]:
     events = tables.execution_events
-    found = sa.select(events).where(events.c.kind == news.CHILD_ROLLED_BACK)
-    return rows.load(conn, ExecutionEvent, found, {})
+    found = sa.select(events).where(events.c.kind == execution_events.CHILD_ROLLED_BACK)
+    return entity_rows.load(conn, ExecutionEvent, found, {})
 
 
 def assert_answered(found: list[ExecutionEvent]) -> None:

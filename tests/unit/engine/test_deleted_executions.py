@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mistral import exceptions as exc
-from mistral.db import deletion
+from mistral.db.execution import deletion
 from mistral.engine.base import Start
 from mistral.engine.default_engine import DefaultEngine
 

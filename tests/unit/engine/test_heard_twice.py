@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mistral.db import tables
+from mistral.db.core import tables
 from mistral.engine.mailbox import Mail
 
 NESTED = """

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from mistral.engine.in_flight import InFlight, Note
+from mistral.engine.inbox.in_flight import InFlight, Note
 
 DYING = """
 import os, sys
 from pathlib import Path
-from mistral.engine.in_flight import InFlight
+from mistral.engine.inbox.in_flight import InFlight
 notes = InFlight(Path(sys.argv[1]), "a")
 notes.open()
 with notes.handling("w", [("event", "1")]):

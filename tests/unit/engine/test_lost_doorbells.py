@@ -13,10 +13,12 @@ import pytest
 import sqlalchemy as sa
 
 from mistral.context import system_context
-from mistral.db import actions, maintenance, members, tables
-from mistral.engine import action_queue
+from mistral.db.core import tables
+from mistral.db.execution import action_executions, heartbeats
+from mistral.db.operations import maintenance
+from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.liveness import HEARTBEAT_LOST
-from mistral.engine.maintenance_job import MaintenanceJob
+from mistral.engine.mailbox import Mail
 from mistral.utils import clock
 from mistral.workflow.results import Outcome
 
@@ -52,7 +54,7 @@ def nested(site: Any, deaf: Any) -> tuple[str, str]:
     """A parent and its child, which runs."""
     parent = site.start(deaf, NESTED)
     child = site.child(parent)
-    deaf._mailboxes.post(child, [action_queue.Mail("start", child)])
+    deaf._mailboxes.post(child, [Mail("start", child)])
     site.wait(child, "RUNNING")
     return parent, child
 
@@ -115,15 +117,15 @@ def test_a_claim_of_a_dead_executor(site: Any, deaf: Any, other: Any, safe: bool
     long_ago = clock.utc_now() - dt.timedelta(hours=2)
 
     def claim(conn: sa.Connection) -> None:
-        members.seen(conn, "dead/1", "executor", "dead", long_ago)
-        actions.claim(conn, "dead/1", [(action_ex.id, 0)], long_ago, long_ago)
+        heartbeats.seen(conn, "dead/1", "executor", "dead", long_ago)
+        action_executions.claim(conn, "dead/1", [(action_ex.id, 0)], long_ago, long_ago)
 
     site.database.write(claim)
     now = clock.utc_now()
 
     def listened(conn: sa.Connection) -> None:
-        members.seen(conn, members.LISTENING, "engines", "", long_ago)
-        members.seen(conn, members.LOOKED, "engines", "", now)
+        heartbeats.seen(conn, heartbeats.LISTENING, "engines", "", long_ago)
+        heartbeats.seen(conn, heartbeats.LOOKED, "engines", "", now)
 
     site.database.write(listened)
     site.look(other)
@@ -216,11 +218,13 @@ def test_the_result_of_an_action_of_no_workflow(site: Any, deaf: Any, other: Any
     answer = deaf.start_action("double", {}, None, system_context(), {"save_result": True})
     action_id = answer["action"]["id"]
     outcome = Outcome("SUCCESS", 4)
-    site.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
+    site.database.write(
+        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+    )
     site.look(other)
 
     def is_done() -> bool:
-        found = site.database.read(lambda conn: actions.by_ids(conn, [action_id]))[0]
+        found = site.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))[0]
         return bool(found.processed)
 
     site.until(is_done)
@@ -267,7 +271,7 @@ def test_a_result_counts_that_was_delivered_before_the_timeout(site: Any, deaf: 
     timers = tables.timers
     found = sa.select(timers.c.id).where(timers.c.execution_id == execution_id)
     timer_id = site.database.read(lambda conn: conn.execute(found).scalar_one())
-    deaf._mailboxes.post(execution_id, [action_queue.Mail("timer", timer_id)])
+    deaf._mailboxes.post(execution_id, [Mail("timer", timer_id)])
     site.wait(execution_id, "SUCCESS")
 
 

@@ -11,12 +11,13 @@ import pytest
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import maintenance, rows, tables
-from mistral.db.store import Store
-from mistral.db.transaction import Database
-from mistral.engine import maintenance_job
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.execution.store import Store
+from mistral.db.operations import maintenance
+from mistral.engine.background import maintenance_job
+from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.base import Engine
-from mistral.engine.maintenance_job import MaintenanceJob
 from mistral.utils import clock, ids
 from mistral.workflow import states
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
@@ -90,7 +91,7 @@ class Surroundings:
             )
             for _ in range(count)
         ]
-        self.database.write(lambda conn: rows.insert(conn, made))
+        self.database.write(lambda conn: entity_rows.insert(conn, made))
         return [each.id for each in made]
 
     def task(self, execution_id: str) -> str:
@@ -102,7 +103,7 @@ class Surroundings:
             state=states.RUNNING,
             created_at=clock.utc_now(),
         )
-        self.database.write(lambda conn: rows.insert(conn, [task_ex]))
+        self.database.write(lambda conn: entity_rows.insert(conn, [task_ex]))
         return task_ex.id
 
     def end_task(self, task_id: str) -> None:

@@ -10,13 +10,16 @@ import pytest
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.db import actions, due, rows, set_aside, tables
-from mistral.db.store import Store
-from mistral.db.transaction import Database
-from mistral.engine import incoming, single_actions, trials
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions, due_rows
+from mistral.db.execution.store import Store
+from mistral.db.operations import dead_letters
+from mistral.definitions.catalog import Catalog
+from mistral.engine import standalone_actions
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
-from mistral.services.catalog import Catalog
+from mistral.engine.inbox import attempts, messages
 from mistral.utils import clock, ids
 from mistral.workflow import results, states
 from mistral.workflow.entities import (
@@ -55,8 +58,8 @@ class Surroundings:
             state=states.RUNNING,
             created_at=now,
         )
-        database.write(lambda conn: rows.insert(conn, [execution]))
-        database.write(lambda conn: rows.insert(conn, [self.task]))
+        database.write(lambda conn: entity_rows.insert(conn, [execution]))
+        database.write(lambda conn: entity_rows.insert(conn, [self.task]))
 
     def action(self, task_id: str | None) -> str:
         """A running action."""
@@ -68,12 +71,12 @@ class Surroundings:
             task_execution_id=task_id,
             created_at=clock.utc_now(),
         )
-        self.database.write(lambda conn: rows.insert(conn, [action_ex]))
+        self.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
         return action_ex.id
 
     def row(self, action_id: str) -> ActionExecution:
         """An action as it is stored."""
-        return self.database.read(lambda conn: actions.by_ids(conn, [action_id]))[0]
+        return self.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))[0]
 
     def report(self, *action_ids: str, wait: float = 10) -> int:
         """Results of an executor."""
@@ -119,7 +122,7 @@ def test_a_result_that_cannot_be_handled_is_stored(
     """Otherwise its executor would repeat it for ever, and it would be lost at its end."""
     poison, healthy = around.action(around.task.id), around.action(None)
     monkeypatch.setattr(
-        incoming.action_handler, "_completed", MagicMock(side_effect=IndexError("a bug"))
+        messages.action_handler, "_completed", MagicMock(side_effect=IndexError("a bug"))
     )
 
     assert around.report(poison, healthy) == 2
@@ -134,10 +137,12 @@ def test_an_absent_database_is_no_reason_to_give_up(
 ) -> None:
     action_id = around.action(around.task.id)
     outcome = results.Outcome(states.SUCCESS, "x")
-    around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
-    mail = incoming.Mail("delivered", action_id, looks=trials.MAX_TRIES)
-    counted = trials.Trials(around.database)
-    for _ in range(trials.MAX_TRIES - 1):
+    around.database.write(
+        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+    )
+    mail = messages.Mail("delivered", action_id, looks=attempts.MAX_TRIES)
+    counted = attempts.Trials(around.database)
+    for _ in range(attempts.MAX_TRIES - 1):
         counted.begin_again(around.execution_id, mail)
     away = MagicMock(side_effect=exc.UnavailableException("connection refused"))
     monkeypatch.setattr(around.engine._mail._transactions, "handle", away)
@@ -146,7 +151,7 @@ def test_an_absent_database_is_no_reason_to_give_up(
 
     assert away.call_count == 1
     assert not around.row(action_id).processed
-    assert counted.failed(around.execution_id, mail) == trials.MAX_TRIES - 1
+    assert counted.failed(around.execution_id, mail) == attempts.MAX_TRIES - 1
 
 
 def test_a_single_action_that_cannot_be_handled_ends_in_error(
@@ -157,16 +162,18 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     action_ex = ActionExecution(
         id=action_id, name="mine", base_name="std.noop", created_at=clock.utc_now()
     )
-    around.database.write(lambda conn: rows.insert(conn, [action_ex]))
+    around.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
     outcome = results.Outcome(states.SUCCESS, "x")
-    around.database.write(lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now()))
+    around.database.write(
+        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+    )
     monkeypatch.setattr(
-        single_actions, "_transform_stored", MagicMock(side_effect=IndexError("a bug"))
+        standalone_actions, "_transform_stored", MagicMock(side_effect=IndexError("a bug"))
     )
 
-    for look in range(trials.MAX_TRIES):
+    for look in range(attempts.MAX_TRIES):
         assert not around.row(action_id).processed
-        mail = incoming.Mail("delivered", action_id, looks=look + 1)
+        mail = messages.Mail("delivered", action_id, looks=look + 1)
         around.engine._mail.handle(action_id, [mail])
 
     row = around.row(action_id)
@@ -175,7 +182,7 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     assert "IndexError: a bug" in values["result"]
     # the third party repeats what it has delivered
     again = around.database.write(
-        lambda conn: actions.deliver(conn, action_id, outcome, clock.utc_now())
+        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
     )
     assert again.repeated
 
@@ -206,15 +213,15 @@ main:
 def _fails(monkeypatch: pytest.MonkeyPatch, kind: str, names: list[str]) -> list[str]:
     """Let the handling of certain rows fail as a bug would; every try is noted."""
     tries: list[str] = []
-    usual = incoming._KINDS[kind]
+    usual = messages._KINDS[kind]
 
-    def handle(unit: Any, mail: incoming.Mail) -> Any:
+    def handle(unit: Any, mail: messages.Mail) -> Any:
         if mail.id in names:
             tries.append(mail.id)
             raise IndexError("a bug")
         return usual(unit, mail)
 
-    monkeypatch.setitem(incoming._KINDS, kind, handle)  # type: ignore[arg-type]
+    monkeypatch.setitem(messages._KINDS, kind, handle)  # type: ignore[arg-type]
     return tries
 
 
@@ -231,7 +238,7 @@ def _tries(site: Any, engine: Any, count: int, noted: list[str] | None = None) -
 
 def _given_up(site: Any, engine: Any, execution_id: str, noted: list[str] | None = None) -> str:
     """Nothing happens before the fifth try; what is said after it."""
-    _tries(site, engine, trials.MAX_TRIES - 1, noted)
+    _tries(site, engine, attempts.MAX_TRIES - 1, noted)
     assert site.execution(execution_id).state in ("RUNNING", "IDLE")
     _tries(site, engine, 1, noted)
     ended = site.execution(execution_id)
@@ -298,7 +305,7 @@ def test_poisoned_news_end_the_task_that_waits_for_them(
     _tries(site, engine, 1)
     site.deliver(child)
     monkeypatch.setattr(
-        incoming.workflow_handler, "_NEWS", {"child-finished": MagicMock(side_effect=IndexError)}
+        messages.workflow_handler, "_NEWS", {"child-finished": MagicMock(side_effect=IndexError)}
     )
     _tries(site, engine, 1)
     assert site.execution(child).state == "SUCCESS"
@@ -346,30 +353,30 @@ def test_what_belongs_to_a_deleted_execution_is_set_aside(site: Any) -> None:
         created_at=now,
     )
     for row in (event, timer, done, undone):
-        site.database.write(lambda conn, row=row: rows.insert(conn, [row]))
+        site.database.write(lambda conn, row=row: entity_rows.insert(conn, [row]))
     everything = {event.id, timer.id, done.id, undone.id}
 
     def aside() -> set[str]:
-        found = site.database.read(lambda conn: list(set_aside.find(conn)))
+        found = site.database.read(lambda conn: list(dead_letters.find(conn)))
         assert {row.execution_id for row in found} <= {gone}
         return {row.id for row in found}
 
     def is_due() -> bool:
-        return bool(site.database.read(lambda conn: due.anything(conn, now, now)))
+        return bool(site.database.read(lambda conn: due_rows.anything(conn, now, now)))
 
     assert aside() == set()
     engine._relay.sweep()
     site.until(lambda: aside() == everything)
     assert not is_due()
-    again = site.database.write(lambda conn: set_aside.retry(conn, [timer.id, event.id], now))
+    again = site.database.write(lambda conn: dead_letters.retry(conn, [timer.id, event.id], now))
     assert again == 2
     assert aside() == {done.id, undone.id}
     assert is_due()
     engine._relay.sweep()
     site.until(lambda: aside() == everything)
-    assert site.database.write(lambda conn: set_aside.retry(conn, None, now)) == 4
+    assert site.database.write(lambda conn: dead_letters.retry(conn, None, now)) == 4
     engine._relay.sweep()
     site.until(lambda: aside() == everything)
-    assert site.database.write(lambda conn: set_aside.forget(conn, [done.id])) == 1
-    assert site.database.write(lambda conn: set_aside.forget(conn, None)) == 3
+    assert site.database.write(lambda conn: dead_letters.forget(conn, [done.id])) == 1
+    assert site.database.write(lambda conn: dead_letters.forget(conn, None)) == 3
     assert aside() == set()

@@ -10,19 +10,22 @@ from unittest.mock import MagicMock
 import pytest
 import sqlalchemy as sa
 
-from mistral.db import actions, members, rows, tables
-from mistral.db.transaction import Database
-from mistral.engine import incoming, liveness
-from mistral.engine.action_queue import SWEEP_SIZE, ActionQueue, Relay, SendOptions
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.db.execution import action_executions, heartbeats
+from mistral.engine import liveness
+from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.background.relay import SWEEP_SIZE, Relay
 from mistral.engine.liveness import (
     CALLER_GONE,
     HEARTBEAT_LOST,
     KILLER,
     MAX_LOSSES,
     PROCESS_SILENCE,
-    Patience,
+    HeartbeatOptions,
 )
 from mistral.engine.mailbox import Mail
+from mistral.engine.signs_of_life import note_executor
 from mistral.utils import clock, ids
 from mistral.workflow.entities import (
     CALLER,
@@ -44,7 +47,7 @@ class Surroundings:
         # counted from now: the whole run may take longer than the times that are judged
         self.long_ago = clock.utc_now() - dt.timedelta(seconds=60)
         self.queue = MagicMock(spec=ActionQueue)
-        self.queue.options = SendOptions(patience=Patience(silence=SILENCE, refresh=5))
+        self.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, refresh=5))
         self.queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
         self.posted: list[Mail] = []
         self.timers = MagicMock()
@@ -60,7 +63,7 @@ class Surroundings:
             created_at=self.long_ago,
             **({"next_look_at": self.long_ago} | values),
         )
-        self.database.write(lambda conn: rows.insert(conn, [action_ex]))
+        self.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
         return action_ex.id
 
     def hear_of(self, *action_ids: str) -> dt.datetime:
@@ -68,7 +71,7 @@ class Surroundings:
         now = clock.utc_now()
         patience = self.queue.options.patience
         self.database.write(
-            lambda conn: incoming.note_executor(conn, EXECUTOR, "h", action_ids, now, patience)
+            lambda conn: note_executor(conn, EXECUTOR, "h", action_ids, now, patience)
         )
         return now
 
@@ -76,7 +79,7 @@ class Surroundings:
         """An executor asks for an action."""
         now = clock.utc_now()
         return self.database.write(
-            lambda conn: actions.claim(conn, executor_id, [(action_id, 0)], now, now)
+            lambda conn: action_executions.claim(conn, executor_id, [(action_id, 0)], now, now)
         )
 
     def make_due(self, action_id: str) -> None:
@@ -90,8 +93,8 @@ class Surroundings:
         now = clock.utc_now()
 
         def note(conn: sa.Connection) -> None:
-            members.seen(conn, members.LISTENING, "engines", "", moment)
-            members.seen(conn, members.LOOKED, "engines", "", now)
+            heartbeats.seen(conn, heartbeats.LISTENING, "engines", "", moment)
+            heartbeats.seen(conn, heartbeats.LOOKED, "engines", "", now)
 
         self.database.write(note)
 
@@ -102,7 +105,7 @@ class Surroundings:
 
     def next_look(self, action_id: str) -> dt.datetime | None:
         """When the relay looks at an action again."""
-        found = self.database.read(lambda conn: actions.by_ids(conn, [action_id]))
+        found = self.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))
         return found[0].next_look_at
 
 
@@ -186,7 +189,7 @@ def test_claims_of_silent_executors(
 ) -> None:
     now = clock.utc_now()
     seen = now - dt.timedelta(seconds=silent_for)
-    around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", seen))
+    around.database.write(lambda conn: heartbeats.seen(conn, EXECUTOR, "executor", "h", seen))
     action_id = around.action(started_by=EXECUTOR, started_at=seen, safe_rerun=safe_rerun)
     around.listens_since(around.long_ago if has_listened else now)
     around.relay.sweep()
@@ -225,7 +228,7 @@ def test_an_executor_that_was_never_seen_is_silent_since_its_claim(around: Surro
 
 
 def test_lost_actions_are_found_in_batches(around: Surroundings) -> None:
-    around.queue.options = SendOptions(patience=Patience(silence=SILENCE, batch=2))
+    around.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, batch=2))
     for _ in range(5):
         around.action(started_by=EXECUTOR, started_at=around.long_ago)
     around.listens_since(around.long_ago)
@@ -237,7 +240,7 @@ def test_lost_actions_are_found_in_batches(around: Surroundings) -> None:
 
 def test_what_a_living_executor_has_forgotten_is_lost(around: Surroundings) -> None:
     now = clock.utc_now()
-    around.database.write(lambda conn: members.seen(conn, EXECUTOR, "executor", "h", now))
+    around.database.write(lambda conn: heartbeats.seen(conn, EXECUTOR, "executor", "h", now))
     around.action(started_by=EXECUTOR, started_at=around.long_ago)
     around.listens_since(around.long_ago)
     around.relay.sweep()
@@ -274,7 +277,7 @@ def test_asynchronous_actions_say_that_their_signal_is_uncertain(around: Surroun
 
 
 def test_without_heartbeats_silence_proves_nothing(around: Surroundings) -> None:
-    around.queue.options = SendOptions(patience=Patience(silence=0))
+    around.queue.options = SendOptions(patience=HeartbeatOptions(silence=0))
     around.action(started_by=EXECUTOR, started_at=around.long_ago)
     around.listens_since(around.long_ago)
     around.relay.sweep()
@@ -282,7 +285,7 @@ def test_without_heartbeats_silence_proves_nothing(around: Surroundings) -> None
 
 
 def test_what_no_executor_takes_notice_of_fails_at_last(around: Surroundings) -> None:
-    around.queue.options = SendOptions(patience=Patience(silence=SILENCE, first=120))
+    around.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, first=120))
     ignored = around.action(tries=10)
     around.action(tries=10, is_sync=False)
     around.action(tries=10, last_heartbeat=around.long_ago)
@@ -333,7 +336,7 @@ def _owned(around: Surroundings, kind: str, owner: str, count: int, age: int) ->
             )
         else:
             made.append(Timer(name, "retry", owner, ids.new_id(), 0, moment))
-    around.database.write(lambda conn: rows.insert(conn, made))
+    around.database.write(lambda conn: entity_rows.insert(conn, made))
     return names
 
 
@@ -350,7 +353,7 @@ def test_one_execution_does_not_starve_the_others(around: Surroundings, kind: st
         if kind == "action":
             execution = WorkflowExecution(owner, "w", "0", created_at=around.long_ago)
             execution.state = "RUNNING"
-            around.database.write(lambda conn, row=execution: rows.insert(conn, [row]))
+            around.database.write(lambda conn, row=execution: entity_rows.insert(conn, [row]))
     huge = _owned(around, kind, "huge", 5 * SWEEP_SIZE, age=100)
     small = _owned(around, kind, "small", 3, age=0)
     for _ in range(2):
@@ -398,11 +401,11 @@ def test_silence_counts_while_any_engine_listens(
 
 def test_engines_note_that_they_listen(around: Any) -> None:
     around.relay.sweep()
-    first = around.database.read(lambda conn: members.last_seen(conn, _NOTED))
+    first = around.database.read(lambda conn: heartbeats.last_seen(conn, _NOTED))
     assert set(first) == set(_NOTED)
     around.relay.sweep()
-    later = around.database.read(lambda conn: members.last_seen(conn, _NOTED))
-    assert later[members.LISTENING] == first[members.LISTENING]
+    later = around.database.read(lambda conn: heartbeats.last_seen(conn, _NOTED))
+    assert later[heartbeats.LISTENING] == first[heartbeats.LISTENING]
 
 
-_NOTED = (members.LOOKED, members.LISTENING)
+_NOTED = (heartbeats.LOOKED, heartbeats.LISTENING)

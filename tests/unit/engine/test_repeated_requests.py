@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import system_context
-from mistral.db import tables
+from mistral.db.core import tables
 from mistral.engine.engine_server import EngineServer
 from mistral.utils import ids
 

@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.context import system_context
-from mistral.db import rows, tables
-from mistral.db.transaction import Database
-from mistral.engine import single_actions, starts
+from mistral.db.core import entity_rows, tables
+from mistral.db.core.database import Database
+from mistral.definitions.catalog import Catalog
+from mistral.engine import standalone_actions, starts
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
-from mistral.services.catalog import Catalog
 from mistral.utils import clock, ids
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
 
@@ -53,10 +53,10 @@ def engine(database: Database) -> DefaultEngine:
 def test_an_action_of_its_own_is_started_once(
     database: Database, engine: DefaultEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def described(action: Any, request: single_actions.Request) -> tuple[ActionExecution, bool]:
+    def described(action: Any, request: standalone_actions.Request) -> tuple[ActionExecution, bool]:
         return ActionExecution(id=request.action_id, name="x", created_at=clock.utc_now()), False
 
-    monkeypatch.setattr(single_actions, "_described", described)
+    monkeypatch.setattr(standalone_actions, "_described", described)
 
     answer = engine.start_action("std.async_noop", {}, None, system_context())
 
@@ -74,7 +74,7 @@ def test_an_id_of_another_project_shows_nothing(database: Database, engine: Defa
         project_id="theirs",
         created_at=clock.utc_now(),
     )
-    Database.write(database, lambda conn: rows.insert(conn, [theirs]))
+    Database.write(database, lambda conn: entity_rows.insert(conn, [theirs]))
     ours, them = (
         dataclasses.replace(system_context(), project_id=name, is_admin=False)
         for name in ("ours", "theirs")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from mistral.actions.vault import Vault
 from mistral.context import system_context
-from mistral.db import tables
+from mistral.db.core import tables
 
 if TYPE_CHECKING:
     from conftest import Site

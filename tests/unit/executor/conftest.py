@@ -12,8 +12,8 @@ import pytest
 
 from mistral.actions.std_actions import EchoAction
 from mistral.context import RequestContext
-from mistral.engine.action_runner import ActionCall, ActionRunner
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
+from mistral.engine.executor.action_runner import ActionCall, ActionRunner
 from mistral.rpc.base import RPCClient
 from mistral_lib.actions import Action, ActionContext, Result, SecretStr
 

@@ -10,8 +10,8 @@ import pytest
 from mistral.actions.egress import EgressOptions
 from mistral.actions.http_actions import HTTPAction
 from mistral.actions.services import ActionServices
-from mistral.engine import action_runner
-from mistral.engine.action_runner import ActionCall, ActionRunner
+from mistral.engine.executor import action_runner
+from mistral.engine.executor.action_runner import ActionCall, ActionRunner
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from mistral.engine.byte_window import COUNTED_FROM, SHARE, ByteWindow
+from mistral.engine.executor.byte_window import COUNTED_FROM, SHARE, ByteWindow
 
 LIMIT = 1000 * COUNTED_FROM
 PART = LIMIT // SHARE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mistral.engine.claim_window import confirmed_for
+from mistral.engine.executor.claim_window import confirmed_for
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mistral import exceptions as exc
-from mistral.engine.runs import Stage
+from mistral.engine.executor.run import Stage
 
 
 def test_an_action_is_claimed_run_and_reported(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mistral import config, exceptions
-from mistral.engine.action_runner import ActionRunner
 from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
+from mistral.engine.executor.action_runner import ActionRunner
 from mistral.engine.executor_server import ExecutorServer
 from mistral.rpc.local import LocalTransport
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mistral import exceptions as exc
-from mistral.engine.batch_sender import MAX_BYTES, BatchSender
-from mistral.engine.byte_window import SHARE
+from mistral.engine.executor.byte_window import SHARE
+from mistral.rpc.batch_sender import MAX_BYTES, BatchSender
 
 MEBIBYTE = 1024 * 1024
 

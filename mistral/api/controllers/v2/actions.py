@@ -20,8 +20,8 @@ from mistral.api.lists import ListRequest, Lists, document, read_list_request
 from mistral.api.requests import ApiRequest
 from mistral.api.resources.definitions import ACTION
 from mistral.api.responses import Response, answer, empty
-from mistral.db.filters import Kind
-from mistral.db.queries import PageQuery
+from mistral.db.reading.filters import Kind
+from mistral.db.reading.queries import PageQuery
 from mistral.utils import json
 
 _KINDS: Mapping[str, Kind] = {

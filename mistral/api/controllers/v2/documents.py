@@ -12,7 +12,7 @@ from mistral.api.errors import NotTextException
 from mistral.api.lists import require_admin
 from mistral.api.requests import ApiRequest
 from mistral.api.responses import Response, answer
-from mistral.services.definitions import Definitions
+from mistral.definitions import Definitions
 
 LOG = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.responses import Response, answer
 from mistral.api.waiting import Waiting
-from mistral.db import trees
+from mistral.db.reading import execution_trees
 from mistral.utils import clock
 from mistral.workflow import states
 
@@ -42,7 +42,7 @@ class ExecutionTreesController:
 
         def read(conn: sa.Connection) -> list[dict[str, Any]]:
             self._executions.require(conn, execution_id, request)
-            found = trees.flat_tree(conn, [execution_id], depth, errors_only)
+            found = execution_trees.flat_tree(conn, [execution_id], depth, errors_only)
             return self._executions.items(conn, found, names, request)
 
         return answer({"executions": self._database.read(read)})
@@ -56,8 +56,8 @@ class ExecutionTreesController:
             task = self._tasks.item(conn, task_id, ("id", "state"), request)
             if errors_only and task["state"] != states.ERROR:
                 return []
-            tops = trees.children_of_task(conn, task_id)
-            found = trees.flat_tree(conn, tops, depth, errors_only)
+            tops = execution_trees.children_of_task(conn, task_id)
+            found = execution_trees.flat_tree(conn, tops, depth, errors_only)
             return self._executions.items(conn, found, names, request)
 
         return answer({"executions": self._database.read(read)})
@@ -80,7 +80,9 @@ class ExecutionTreesController:
 
         def read(conn: sa.Connection) -> dict[str, Any]:
             self._executions.require(conn, execution_id, request)
-            rows = trees.report_rows(conn, execution_id, depth, errors_only, not statistics_only)
+            rows = execution_trees.report_rows(
+                conn, execution_id, depth, errors_only, not statistics_only
+            )
             if rows is None:
                 raise self._executions.not_found(execution_id)
             document: dict[str, Any] = {"statistics": _statistics(conn, rows)}
@@ -95,7 +97,7 @@ class ExecutionTreesController:
         return answer(found)
 
 
-def _statistics(conn: sa.Connection, rows: trees.ReportRows) -> dict[str, int]:
+def _statistics(conn: sa.Connection, rows: execution_trees.ReportRows) -> dict[str, int]:
     counts = {"total_tasks_count": 0, **dict.fromkeys(_COUNTED.values(), 0)}
     for task in rows.all_tasks():
         counter = _COUNTED.get(task["state"])
@@ -108,7 +110,7 @@ def _statistics(conn: sa.Connection, rows: trees.ReportRows) -> dict[str, int]:
 def _estimated_time(conn: sa.Connection, top: sa.RowMapping) -> int:
     if top["state"] != states.RUNNING:
         return 0
-    durations = trees.durations_of_successes(conn, top["id"], _SAMPLES)
+    durations = execution_trees.durations_of_successes(conn, top["id"], _SAMPLES)
     if not durations:
         return -1
     mean = sum(durations, dt.timedelta()) / len(durations)
@@ -129,7 +131,7 @@ def _common(row: sa.RowMapping) -> dict[str, Any]:
 class _Shown:
     """The tree of a report, with all tasks or only those in ERROR."""
 
-    def __init__(self, rows: trees.ReportRows, errors_only: bool) -> None:
+    def __init__(self, rows: execution_trees.ReportRows, errors_only: bool) -> None:
         self._rows = rows
         self._errors_only = errors_only
         self.tasks: list[dict[str, Any]] = []

@@ -15,8 +15,9 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
-from mistral.db import deletion, descriptions, receipts, results
-from mistral.engine import news
+from mistral.db.execution import deletion, descriptions, idempotency_keys
+from mistral.db.reading import task_results
+from mistral.engine import execution_events
 from mistral.utils import clock, ids, json
 from mistral.workflow import states
 from mistral.workflow.data_flow import merge_mappings
@@ -87,7 +88,9 @@ class ExecutionsController:
         def read(conn: sa.Connection) -> dict[str, Any]:
             item = self._lists.item(conn, execution_id, names, request)
             if "published_global" in names:
-                item["published_global"] = json_text(results.published_global(conn, execution_id))
+                item["published_global"] = json_text(
+                    task_results.published_global(conn, execution_id)
+                )
             return item
 
         return self._database.read(read)
@@ -178,7 +181,9 @@ class ExecutionsController:
     def _describe(self, execution_id: str, description: str) -> None:
         now = clock.utc_now()
         self._database.write(
-            receipts.once(lambda conn: descriptions.describe(conn, execution_id, description, now))
+            idempotency_keys.once(
+                lambda conn: descriptions.describe(conn, execution_id, description, now)
+            )
         )
 
     def _steer(
@@ -223,7 +228,7 @@ class ExecutionsController:
         def farewell(
             own: WorkflowExecution, unheard: Sequence[ExecutionEvent]
         ) -> list[ExecutionEvent]:
-            return news.of_deletion(own, unheard, ids.new_id, clock.utc_now())
+            return execution_events.of_deletion(own, unheard, ids.new_id, clock.utc_now())
 
         deletion.delete_execution(self._database, execution_id, farewell)
         return empty()

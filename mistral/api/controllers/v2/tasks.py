@@ -16,7 +16,7 @@ from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer
 from mistral.api.waiting import Waiting
-from mistral.db import results
+from mistral.db.reading import task_results
 from mistral.workflow import states
 
 _CHANGE: Final = ("state", "id", "name", "workflow_name", "reset", "env")
@@ -61,7 +61,7 @@ class TasksController:
             item = self._lists.item(conn, task_id, names, request)
             computed = _COMPUTED.intersection(names)
             if computed:
-                result, published = results.task_facts(conn, task_id)
+                result, published = task_results.task_facts(conn, task_id)
                 shown = {"result": result, "published_global": published}
                 item |= {
                     name: None if shown[name] is None else json_text(shown[name])

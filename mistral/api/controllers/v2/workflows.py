@@ -17,7 +17,7 @@ from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest
 from mistral.api.resources.definitions import WORKFLOW
 from mistral.api.responses import Response, answer, empty
-from mistral.db.base import Row
+from mistral.db.core.named_objects import Row
 
 
 def _stored(row: Row) -> dict[str, Any]:

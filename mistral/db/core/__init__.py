@@ -1,0 +1,1 @@
+"""Tables, connections and statements: what every other room of the database is made of."""

@@ -1,0 +1,1 @@
+"""The rows that engines and callbacks read and write."""

@@ -1,0 +1,1 @@
+"""Lists, trees and results as the API shows them: nothing here writes."""

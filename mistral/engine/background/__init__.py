@@ -1,0 +1,1 @@
+"""What runs beside an engine: the relay, housekeeping, maintenance and watches."""

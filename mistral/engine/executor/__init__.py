@@ -1,0 +1,1 @@
+"""How an executor runs what it was sent: claims, runs and threads."""

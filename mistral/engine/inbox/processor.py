@@ -1,0 +1,269 @@
+"""What becomes of the mail of an execution, above all of mail that can't be handled.
+
+Only the engine's mailboxes call it, one batch of an execution at a time. Operators' commands get
+a transaction each, everything else shares one. What fails is told to whoever waits; what only the
+sender holds is stored nevertheless, and what fails again and again ends in ERROR.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import operator
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.db.core.database import Database
+from mistral.db.core.decisions import Decision
+from mistral.db.core.errors import is_transient
+from mistral.db.execution.store import Store
+from mistral.definitions.catalog import Catalog
+from mistral.engine import standalone_actions
+from mistral.engine.inbox import attempts, messages
+from mistral.engine.inbox.attempts import Trials
+from mistral.engine.inbox.in_flight import InFlight
+from mistral.engine.inbox.suspects import Suspects
+from mistral.engine.mailbox import Mail
+from mistral.engine.transactions import Transactions, Write
+from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.utils.clock import utc_now
+from mistral.workflow.commands import Command
+from mistral.workflow.limits import Limits
+
+LOG = logging.getLogger(__name__)
+
+_NEVER_ENDED = (
+    f"it was begun {attempts.MAX_TRIES} times and never handled; an engine may have died of it"
+)
+
+
+class MailHandler:
+    """Handles the mail of one engine; safe to share between its threads."""
+
+    def __init__(
+        self,
+        database: Database,
+        catalog: Catalog,
+        limits: Limits,
+        transactions: Transactions,
+        post: Callable[[str, Sequence[Mail]], None],
+        suspects: Suspects,
+        in_flight: InFlight,
+    ) -> None:
+        self._db = database
+        self._catalog = catalog
+        self._limits = limits
+        self._transactions = transactions
+        self._post = post
+        self._trials = Trials(database)
+        self._suspects = suspects
+        self._in_flight = in_flight
+
+    def handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
+        """Handle a batch: first what has happened, then what operators want."""
+        commands = [mail for mail in batch if mail.kind == "command"]
+        others = [mail for mail in batch if mail.kind != "command"]
+        if execution_id in self._suspects:
+            others = [attempts.suspected(mail) for mail in others]
+        if others:
+            self._handle_others(execution_id, others)
+        for mail in commands:
+            self._handle_command(execution_id, mail)
+
+    def _handle_command(self, execution_id: str, mail: Mail) -> None:
+        done = mail.done
+        if done is None:
+            return
+        try:
+            with self._suspects.trying(execution_id, mail.key):
+                view = self._transactions.command(execution_id, mail.content, mail.id)
+        # the one who waits gets the error; nothing was stored
+        except Exception as error:
+            LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
+            done.set_exception(error)
+        else:
+            done.set_result(view)
+
+    def _handle_others(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        """Together what has no bad name, one by one what may have harmed an engine."""
+        again, calm = self._told_apart(execution_id, mails)
+        repeated = [mail for mail in calm if mail.kind == "reports" and attempts.is_repeated(mail)]
+        if repeated:
+            calm = [mail for mail in calm if mail not in repeated]
+        if calm:
+            self._handle_together(execution_id, calm)
+        for mail in repeated:
+            self._store_first(execution_id, mail)
+        for mail in again:
+            try:
+                self._handle_again(execution_id, mail)
+            # its row stays due
+            except Exception:
+                LOG.exception("Left for another look [execution_id=%s]", execution_id)
+
+    def _told_apart(
+        self, execution_id: str, mails: Sequence[Mail]
+    ) -> tuple[Sequence[Mail], Sequence[Mail]]:
+        """What was begun before and has not ended, and the rest."""
+        watched = [mail for mail in mails if attempts.is_watched(mail)]
+        if not watched:
+            return (), mails
+        try:
+            again = self._trials.begin(execution_id, watched)
+        except exc.UnavailableException as error:
+            LOG.warning("Left for another look [execution_id=%s]: %s", execution_id, error)
+            return (), [mail for mail in mails if not attempts.is_watched(mail)]
+        known = {mail.key for mail in again}
+        return again, [mail for mail in mails if mail.done is not None or mail.key not in known]
+
+    def _store_first(self, execution_id: str, mail: Mail) -> None:
+        """Whoever had these reports before may have died of them: let rows hold them."""
+        try:
+            self._keep_results(execution_id, mail, together=True)
+        except exc.UnavailableException as error:
+            self._tell(mail, error)
+        else:
+            self._tell(mail)
+
+    def _handle_again(self, execution_id: str, mail: Mail) -> None:
+        if mail.kind == "lost":
+            # from now on it is a result like any other
+            self._keep_results(execution_id, mail)
+            return
+        number = self._trials.begin_again(execution_id, mail)
+        if number <= attempts.MAX_TRIES:
+            self._handle_together(execution_id, [mail])
+        else:
+            is_worse = number > attempts.MAX_TRIES + 1
+            self._give_up_on(execution_id, mail, _NEVER_ENDED, is_worse)
+
+    def _handle_together(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        try:
+            self._deal_with(execution_id, mails)
+        # one event that can't be handled must not hold up the others
+        except Exception as error:
+            away = is_transient(error)
+            LOG.log(
+                logging.WARNING if away else logging.ERROR,
+                "Could not be handled [execution_id=%s, events=%s, cause=%s]",
+                execution_id,
+                ", ".join(f"{mail.kind} {mail.id}" for mail in mails),
+                error,
+                exc_info=not away,
+            )
+            if away:
+                for mail in mails:
+                    self._tell(mail, error)
+                self._trials.take_back(execution_id, mails)
+            elif len(mails) > 1:
+                for mail in mails:
+                    self._handle_together(execution_id, [mail])
+            else:
+                self._failed(execution_id, mails[0], error)
+            return
+        for mail in mails:
+            self._tell(mail)
+
+    def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
+        def handle(unit: UnitOfWork) -> list[Command]:
+            return messages.handle(unit, mails)
+
+        def alone(conn: sa.Connection) -> Decision[None]:
+            finish = standalone_actions.finish(
+                conn, self._catalog, self._limits, execution_id, mails
+            )
+
+            def write(conn: sa.Connection) -> None:
+                finish.write(conn)
+                count = messages.set_aside(Store(conn), mails)
+                if count:
+                    LOG.warning(
+                        "Set aside: %s rows whose execution is gone [execution_id=%s]; "
+                        "mistral-set-aside shows them",
+                        count,
+                        execution_id,
+                    )
+
+            return Decision(write, finish.premises)
+
+        # what is watched was counted when it was begun
+        first = [key for m in mails if not attempts.is_watched(m) for key in attempts.keys_of(m)]
+        with self._in_flight.handling(execution_id, first):
+            settle = self._settling(execution_id, mails)
+            self._transactions.handle(execution_id, handle, alone, settle)
+
+    def _settling(self, execution_id: str, mails: Sequence[Mail]) -> Write:
+        """Note with the handling of mail that it is handled."""
+
+        def settle(conn: sa.Connection) -> None:
+            self._trials.handled(conn, execution_id, mails)
+            self._suspects.settle(conn, execution_id)
+
+        return settle
+
+    def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
+        """An event could not be handled: what it brings is kept, its row stays due."""
+        is_kept = False
+        try:
+            is_kept = self._keep_results(execution_id, mail)
+            if self._trials.failed(execution_id, mail) >= attempts.MAX_TRIES:
+                self._give_up_on(execution_id, mail, f"{type(error).__name__}: {error}")
+        # neither must this hold up the other events
+        except Exception:
+            LOG.exception("It stays as it was [execution_id=%s]", execution_id)
+        self._tell(mail, None if is_kept else error)
+
+    @staticmethod
+    def _tell(mail: Mail, error: Exception | None = None) -> None:
+        """Whoever waits for the handling of mail learns how it ended."""
+        if mail.done is None:
+            return
+        if error is None:
+            mail.done.set_result(None)
+        else:
+            mail.done.set_exception(error)
+
+    def _keep_results(self, execution_id: str, mail: Mail, together: bool = False) -> bool:
+        """Store what only the sender holds; handling it is tried again, as often as anything."""
+        reports = sorted(messages.reports_of(mail), key=operator.itemgetter("id"))
+        for group in [reports] if together else [[report] for report in reports]:
+            keep = functools.partial(standalone_actions.store_reports, reports=group, now=utc_now())
+            self._db.write(keep)
+        delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] != "signalled"]
+        if delivered:
+            self._post(execution_id, delivered)
+        return bool(reports)
+
+    def _give_up_on(
+        self, execution_id: str, mail: Mail, cause: str, is_worse: bool = False
+    ) -> None:
+        """End in ERROR what an event belongs to.
+
+        :param is_worse: this was tried before, and has not ended either.
+        """
+
+        def end(how: Callable[[UnitOfWork, Mail, str], list[Command]]) -> None:
+            def handle(unit: UnitOfWork) -> list[Command]:
+                return how(unit, mail, cause)
+
+            def alone(_conn: sa.Connection) -> Decision[None]:
+                # such an execution is gone, or it is an action that belongs to none
+                message = messages.gave_up(mail, cause)
+                return Decision(lambda conn: standalone_actions.give_up(conn, mail.id, message))
+
+            settle = self._settling(execution_id, [mail])
+            self._transactions.handle(execution_id, handle, alone, settle)
+
+        if is_worse:
+            end(messages.break_off)
+            return
+        try:
+            end(messages.give_up)
+        # its end can't be decided either, perhaps for the same reason
+        except Exception as another:
+            LOG.exception("It is broken off [execution_id=%s]", execution_id)
+            if is_transient(another):
+                raise
+            end(messages.break_off)

@@ -1,0 +1,1 @@
+"""Tasks with join: what they know of their inbound tasks, and whether these may still come."""

@@ -1,0 +1,1 @@
+"""Rollback of an execution: the plan of compensations, and the verbs that carry it out."""

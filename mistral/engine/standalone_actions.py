@@ -1,0 +1,275 @@
+"""Actions that belong to no workflow: described for a caller, or scheduled and saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from mistral import exceptions as exc
+from mistral.context import RequestContext
+from mistral.db.core import entity_rows
+from mistral.db.core.decisions import Decision
+from mistral.db.execution import action_executions, large_values
+from mistral.db.execution.store import Store
+from mistral.definitions.catalog import Catalog
+from mistral.engine import action_handler, snapshots
+from mistral.engine.action_queue import ActionQueue
+from mistral.engine.actions import AdHocAction, PythonAction
+from mistral.engine.base import Scope
+from mistral.engine.mailbox import Mail
+from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.utils import ids
+from mistral.utils.clock import utc_now
+from mistral.workflow import results, states
+from mistral.workflow.commands import CreateAction, UpdateAction
+from mistral.workflow.definitions import ActionDefinition
+from mistral.workflow.entities import ActionExecution, WorkflowExecution
+from mistral.workflow.limits import Limits
+from mistral.workflow.look_times import CALLER_MARGIN, DISPATCH_LOOK_AFTER
+from mistral.workflow.values import Bag
+
+Send = tuple[str | None, Mapping[str, Any]]
+JsonDict = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """A single run as it was asked for (doc:rest/action_executions#single-runs)."""
+
+    name: str
+    input: Mapping[str, Any]
+    description: str | None
+    ctx: RequestContext
+    params: Mapping[str, Any]
+    action_id: str = dataclasses.field(default_factory=ids.new_id)
+
+    def flag(self, name: str) -> bool:
+        """A yes-or-no parameter."""
+        return bool(self.params.get(name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Prepared:
+    """A run that was checked: the answer for the caller, and what is to be saved and sent."""
+
+    answer: JsonDict
+    send: Send | None
+    row: ActionExecution | None
+    values: Mapping[str, bytes]
+
+
+def prepare(
+    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, conn: sa.Connection
+) -> Prepared:
+    """Check an action and describe its run; only reads."""
+    namespace = request.params.get("namespace") or ""
+    definition = catalog.find_action(conn, [request.name], namespace, request.ctx.project_id)
+    unit = _unit(conn, catalog, limits, request.action_id, request.ctx.project_id, namespace)
+    action = _domain_object(unit, definition, None)
+    action_ex, waits = _described(action, request)
+    save = not waits or request.flag("save_result")
+    if waits:
+        # should the caller's process die, somebody has to end what it has begun
+        patience = request.params.get("timeout") or queue.options.patience.caller
+        action_ex.next_look_at = utc_now() + dt.timedelta(seconds=patience) + CALLER_MARGIN
+    call = queue.call(action_ex, unit.values, None, is_whole=waits)
+    answer = {
+        "action": snapshots.action(action_ex, unit.values),
+        "saved": save,
+        "call": call if waits else None,
+    }
+    send = None if waits else (action_ex.target, call)
+    return Prepared(answer, send, action_ex if save else None, unit.values.new)
+
+
+def save(conn: sa.Connection, prepared: Prepared) -> Prepared:
+    """Store what was prepared, where asked."""
+    if prepared.row is not None:
+        entity_rows.insert(conn, [prepared.row])
+        large_values.store(conn, prepared.row.id, prepared.values)
+    return prepared
+
+
+def _described(action: PythonAction, request: Request) -> tuple[ActionExecution, bool]:
+    """The action's row, and whether the caller waits for its result."""
+    params = request.params
+    commands = action.run(request.input, params.get("target"), desc=request.description or "")
+    command = commands[0]
+    if not isinstance(command, CreateAction):
+        raise exc.InvalidActionException(f"Not an action: {request.name}")
+    action_ex = command.action
+    if params.get("timeout") is not None:
+        action_ex.runtime_context = {**action_ex.runtime_context, "timeout": params["timeout"]}
+    if not action_ex.is_sync and request.flag("run_sync"):
+        raise exc.InputException(
+            f"Action does not support synchronous execution [action_name={request.name}]"
+        )
+    waits = action_ex.is_sync and (request.flag("run_sync") or not request.flag("save_result"))
+    if not waits:
+        action_ex.started_by = None
+        action_ex.next_look_at = utc_now() + DISPATCH_LOOK_AFTER
+    return action_ex, waits
+
+
+def _unit(
+    conn: sa.Connection,
+    catalog: Catalog,
+    limits: Limits,
+    action_id: str,
+    project_id: str | None,
+    namespace: str,
+) -> UnitOfWork:
+    """A unit of work without a workflow: the large values are the action's own."""
+    blank = WorkflowExecution(
+        id="",
+        workflow_name="",
+        spec_hash="",
+        project_id=project_id,
+        workflow_namespace=namespace,
+        params=Bag({"namespace": namespace}),
+    )
+    return UnitOfWork(
+        Store(conn), catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id
+    )
+
+
+def _domain_object(
+    unit: UnitOfWork, definition: ActionDefinition, action_ex: ActionExecution | None
+) -> PythonAction:
+    kind = AdHocAction if definition.adhoc else PythonAction
+    return kind(
+        definition, action_ex, scope=Scope(unit, unit.wf_ex, lambda value, _attribute: value)
+    )
+
+
+def store_reports(
+    conn: sa.Connection,
+    reports: Sequence[Mapping[str, Any]],
+    now: dt.datetime,
+    limit_kb: int = -1,
+) -> None:
+    """Store what an executor reports of actions, or that it is lost with what it held.
+
+    :param limit_kb: what is larger becomes an error; without it whoever handles it will judge.
+    """
+    for report in reports:
+        if report["kind"] == "signalled":
+            _signalled(conn, report["id"], now)
+        elif report["kind"] != "lost" or not _is_signalled(conn, report["id"]):
+            outcome = results.Outcome(report["state"], report.get("result")).fitting(limit_kb)
+            action_executions.deliver(conn, report["id"], outcome, now)
+
+
+def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
+    for action_ex in action_executions.locked(conn, [action_id]):
+        if results.is_live(action_ex):
+            action_ex.signalled_at = now
+            action_ex.next_look_at = action_ex.secrets = None
+            entity_rows.update(conn, [action_ex])
+
+
+def _is_signalled(conn: sa.Connection, action_id: str) -> bool:
+    """Whether its executor was heard of after all: the third party knows."""
+    return any(row.signalled_at is not None for row in action_executions.locked(conn, [action_id]))
+
+
+def set_state(conn: sa.Connection, action_id: str, state: str) -> dict[str, Any]:
+    """PAUSED or RUNNING by an operator; nothing else follows such an action, or is told."""
+    for action_ex in action_executions.locked(conn, [action_id]):
+        action_handler.check_change(action_ex, state)
+        if action_ex.state != state:
+            action_ex.state, action_ex.updated_at = state, utc_now()
+            entity_rows.update(conn, [action_ex])
+    return {}
+
+
+def finish(
+    conn: sa.Connection, catalog: Catalog, limits: Limits, action_id: str, mails: Sequence[Mail]
+) -> Decision[None]:
+    """Take the result of such an action, stored or in the mail; an ad-hoc one transforms it."""
+    store = Store(conn)
+    found = store.lock_actions([action_id])
+    if not found:
+        return Decision(lambda conn: None)
+    action_ex = found[0]
+    root_id = action_ex.root_execution_id or action_ex.id
+    project_id, namespace = action_ex.project_id, action_ex.workflow_namespace
+    unit = _unit(conn, catalog, limits, root_id, project_id, namespace)
+    for mail in mails:
+        if isinstance(mail.content, results.Outcome):
+            _take(action_ex, mail, limits, unit)
+    is_alone = action_ex.workflow_execution_id is None
+    if is_alone and action_ex.result_at is not None and not action_ex.processed:
+        _transform_stored(unit, action_ex)
+        action_executions.finish_alone(action_ex)
+
+    def write(conn: sa.Connection) -> None:
+        entity_rows.update(conn, [action_ex])
+        large_values.store(conn, root_id, unit.values.new)
+
+    return Decision(write, store.premises)
+
+
+def _take(action_ex: ActionExecution, mail: Mail, limits: Limits, unit: UnitOfWork) -> None:
+    if mail.kind == "lost" and action_ex.signalled_at is not None:
+        # its executor was heard of after all: the third party knows
+        return
+    outcome = mail.content.fitting(limits.field_size_kb)
+    results.accept(action_ex, outcome, unit.values, unit.now)
+
+
+def give_up(conn: sa.Connection, action_id: str, message: str) -> None:
+    """End such an action in ERROR: what arrived for it can't be handled."""
+    for action_ex in action_executions.locked(conn, [action_id]):
+        if action_ex.workflow_execution_id is not None or action_ex.processed:
+            continue
+        values = large_values.loader(conn, action_ex.id)
+        results.accept(action_ex, results.Outcome(states.ERROR, message), values, utc_now())
+        action_ex.state = states.ERROR
+        action_ex.output = values.pack({"result": message})
+        action_executions.finish_alone(action_ex)
+        entity_rows.update(conn, [action_ex])
+        large_values.store(conn, action_ex.id, values.new)
+
+
+def transform(
+    catalog: Catalog,
+    limits: Limits,
+    request: Request,
+    outcome: results.Outcome,
+    conn: sa.Connection,
+) -> results.Outcome:
+    """What the definition of an ad-hoc action makes of the result of a run that is not saved."""
+    namespace = request.params.get("namespace") or ""
+    project_id = request.ctx.project_id
+    unit = _unit(conn, catalog, limits, ids.new_id(), project_id, namespace)
+    try:
+        definition = catalog.find_action(conn, [request.name], namespace, project_id)
+        action = _domain_object(unit, definition, None)
+        return action.transformed(outcome) if isinstance(action, AdHocAction) else outcome
+    except exc.MistralException as error:
+        return results.Outcome(states.ERROR, str(error))
+
+
+def _transform_stored(unit: UnitOfWork, action_ex: ActionExecution) -> None:
+    """The same for a result that is stored."""
+    if action_ex.base_name is None:
+        return
+    try:
+        definition = unit.catalog.find_action(
+            unit.store.conn,
+            [action_ex.name],
+            action_ex.workflow_namespace,
+            action_ex.project_id,
+        )
+        outcome = results.outcome_of(action_ex, unit.values)
+        for command in _domain_object(unit, definition, action_ex).complete(outcome):
+            if isinstance(command, UpdateAction):
+                action_ex.apply(command.changes)
+    except exc.MistralException as error:
+        action_ex.state = states.ERROR
+        action_ex.output = unit.values.pack({"result": str(error)})

@@ -1,0 +1,83 @@
+"""What one transaction changes in all actions of a task, without reading them first.
+
+One belongs to each unit of work. The rows are changed when everything is decided; until then what
+is read is corrected here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from mistral.db.execution.store import Store
+from mistral.workflow import results, states
+from mistral.workflow.entities import ActionExecution
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sweep:
+    """One change of one task's actions: those for which ``applies`` holds, and the statement."""
+
+    task_id: str
+    applies: Callable[[ActionExecution], bool]
+    changes: Mapping[str, Any]
+    write: Callable[[Store], None]
+
+    def correct(self, found: Collection[ActionExecution]) -> None:
+        for action_ex in found:
+            if action_ex.task_execution_id == self.task_id and self.applies(action_ex):
+                action_ex.apply(self.changes)
+
+
+class BulkChanges:
+    """The changes in order."""
+
+    def __init__(self) -> None:
+        self._sweeps: list[_Sweep] = []
+
+    def discard_results(
+        self, task_id: str, failed_only: bool, known: Collection[ActionExecution]
+    ) -> None:
+        """The results that a task has, or only the failed ones, do not count any more."""
+
+        def applies(action_ex: ActionExecution) -> bool:
+            return not (failed_only and action_ex.state == states.SUCCESS)
+
+        def write(store: Store) -> None:
+            store.discard_results(task_id, failed_only)
+
+        self._add(_Sweep(task_id, applies, {"accepted": False}, write), known)
+
+    def call_off(
+        self,
+        task_id: str,
+        is_new: bool,
+        changes: Mapping[str, Any],
+        known: Collection[ActionExecution],
+    ) -> None:
+        """End the actions of a task that have no result yet; those of a new task are all known."""
+        own: list[str] = []
+
+        def write(store: Store) -> None:
+            if not is_new:
+                store.call_off_actions(task_id, changes, own)
+
+        self._add(_Sweep(task_id, results.is_live, changes, write), known)
+        # the others have a result in their rows
+        own += [a.id for a in known if a.task_execution_id == task_id and a.__dict__["changed"]]
+
+    def _add(self, sweep: _Sweep, known: Collection[ActionExecution]) -> None:
+        self._sweeps.append(sweep)
+        sweep.correct(known)
+
+    def corrected(self, found: Sequence[ActionExecution]) -> Sequence[ActionExecution]:
+        """Actions that were read after that."""
+        for sweep in self._sweeps:
+            sweep.correct(found)
+        return found
+
+    def write(self, store: Store) -> None:
+        """Change the rows: before those that were changed one by one later."""
+        for sweep in self._sweeps:
+            sweep.write(store)

@@ -1,0 +1,188 @@
+"""The unit of work: what one transaction changes of one workflow execution.
+
+It writes the differences at the end; before that it writes nothing. The handlers ask it, the
+dispatcher changes it; ``transactions`` and ``single_actions`` make one each time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from mistral.db.execution.store import Store
+from mistral.definitions.catalog import Catalog
+from mistral.engine.unit_of_work.execution_view import ExecutionView
+from mistral.engine.unit_of_work.outgoing import Outgoing
+from mistral.utils import ids
+from mistral.workflow import results, states
+from mistral.workflow.commands import Command
+from mistral.workflow.entities import (
+    STORED_BYTES,
+    ActionExecution,
+    ExecutionEvent,
+    TaskExecution,
+    Timer,
+    WorkflowExecution,
+)
+from mistral.workflow.limits import Limits
+
+_BOOKKEEPING = frozenset(
+    {
+        "version",
+        "command_number",
+        "unfinished",
+        "unhandled_errors",
+        "cancelled",
+        "used_tasks",
+        "used_actions",
+        "used_bytes",
+    }
+)
+"""Columns of an execution that nobody sees."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Bell:
+    """What to ring when the transaction is committed; all belongs to one root execution."""
+
+    root: str
+    actions: tuple[ActionExecution, ...] = ()
+    children: tuple[str, ...] = ()
+    events: tuple[ExecutionEvent, ...] = ()
+    timers: tuple[Timer, ...] = ()
+
+
+class UnitOfWork(ExecutionView):
+    """One transaction's view of one execution, and its changes. Not shared between threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        catalog: Catalog,
+        limits: Limits,
+        now: dt.datetime,
+        wf_ex: WorkflowExecution,
+        root_id: str | None = None,
+        new_id: Callable[[], str] = ids.new_id,
+    ) -> None:
+        super().__init__(store, catalog, limits, now, wf_ex, root_id or wf_ex.root_id, new_id)
+        self.notices = Outgoing(now)
+        self.new_actions: dict[str, ActionExecution] = {}
+        self.pending: Collection[Command] = ()
+        self.postponed: set[tuple[str, int | None]] = set()
+        """Tasks, and the next of their items, with which a later transaction goes on."""
+        self.settled: set[tuple[str, int]] = set()
+        """Attempts of tasks (id, number) that have no action without a result."""
+
+    # changes
+
+    def begin_new(self, execution: WorkflowExecution) -> None:
+        """The execution of this transaction is a new one."""
+        self.is_new = True
+        self.wf_ex = execution
+
+    def add_task(self, task_ex: TaskExecution) -> None:
+        """A new task."""
+        self.new_tasks[task_ex.id] = self._tasks[task_ex.id] = task_ex
+        self._use_task()
+        self._count(task_ex, +1)
+
+    def change_task(self, task_id: str, changes: Mapping[str, Any]) -> None:
+        """Change a task and what its execution counts."""
+        task_ex = self.task(task_id)
+        self._count(task_ex, -1)
+        if changes.get("attempt", task_ex.attempt) > task_ex.attempt:
+            self._use_task()
+        task_ex.apply(changes)
+        if "state" in changes:
+            task_ex.updated_at = self.now
+        self._count(task_ex, +1)
+
+    def _use_task(self) -> None:
+        self.wf_ex.used_tasks = (self.wf_ex.used_tasks or 0) + 1
+        self._made += 1
+
+    def _count(self, task_ex: TaskExecution, sign: int) -> None:
+        if task_ex.is_compensation:
+            return
+        wf_ex, state = self.wf_ex, task_ex.state
+        if not states.is_completed(state):
+            wf_ex.unfinished += sign
+        elif state == states.CANCELLED:
+            wf_ex.cancelled += sign
+        elif state == states.ERROR and not task_ex.error_handled:
+            wf_ex.unhandled_errors += sign
+
+    def forget_env(self) -> None:
+        """The environment was changed in this transaction."""
+        self._env = None
+
+    def add_action(self, action_ex: ActionExecution) -> None:
+        """A new action."""
+        self.new_actions[action_ex.id] = self._actions[action_ex.id] = action_ex
+        self.wf_ex.used_actions = (self.wf_ex.used_actions or 0) + 1
+        self._made += 1
+
+    def count_stored(self, action_ex: ActionExecution) -> None:
+        """Count the bytes of a result that was stored by somebody else."""
+        context = action_ex.runtime_context or {}
+        if STORED_BYTES in context:
+            self.wf_ex.used_bytes = (self.wf_ex.used_bytes or 0) + context[STORED_BYTES]
+            action_ex.runtime_context = {k: v for k, v in context.items() if k != STORED_BYTES}
+
+    def discard_results(self, task_id: str, failed_only: bool) -> None:
+        """Results that a task has do not count any more."""
+        self._sweeps.discard_results(task_id, failed_only, self._actions.values())
+
+    def call_off_actions(self, task_ex: TaskExecution, cause: str) -> None:
+        """Nobody waits any more for what a task has been running."""
+        if (task_ex.id, task_ex.attempt) in self.settled:
+            return
+        changes = results.called_off(cause, self.now)
+        is_new = task_ex.id in self.new_tasks
+        self._sweeps.call_off(task_ex.id, is_new, changes, self._actions.values())
+        self.settled.add((task_ex.id, task_ex.attempt))
+
+    # the end
+
+    def close(self) -> Bell:
+        """Everything is decided; what is to be rung when it is written."""
+        self.wf_ex.version += 1
+        self.usage.close(self.wf_ex, len(self.new_executions), self.values)
+        if not self.is_new and self._is_news(self.wf_ex):
+            self.wf_ex.updated_at = self.now
+        return Bell(
+            self.wf_ex.root_id,
+            tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
+            tuple(child.id for child in self.new_executions),
+            tuple(self.notices.events),
+            tuple(self.notices.timers),
+        )
+
+    def write(self, store: Store) -> None:
+        """Write everything: the execution first, then tasks, actions, timers, values.
+
+        :param store: of the transaction that carries the decision out.
+        """
+        if self.is_new:
+            store.insert([self.wf_ex])
+        else:
+            store.update([self.wf_ex])
+        store.insert(self.new_executions)
+        store.insert(list(self.new_tasks.values()))
+        store.update([t for t in self._tasks.values() if t.id not in self.new_tasks])
+        self._sweeps.write(store)
+        store.insert(list(self.new_actions.values()))
+        store.update([a for a in self._actions.values() if a.id not in self.new_actions])
+        self.inbounds.write(store)
+        self.notices.write(store)
+        self.usage.write(store)
+        store.save_values(self.wf_ex.root_id, self.values.new)
+
+    @staticmethod
+    def _is_news(wf_ex: WorkflowExecution) -> bool:
+        """Whether an execution has changed as others see it: one that has ended rarely does."""
+        changed: set[str] = wf_ex.__dict__["changed"]
+        return not states.is_completed(wf_ex.state) or not changed <= _BOOKKEEPING

@@ -1,1 +1,0 @@
-"""What users store: definitions of workflows, workbooks, actions and environments."""
