@@ -1,0 +1,10 @@
+"""Lets the tests of this directory use the simulator's rows in memory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+ROOT = str(Path(__file__).resolve().parents[3])
+if ROOT not in sys.path:
+    sys.path.insert(0, ROOT)
