@@ -13,10 +13,12 @@ from typing import Any
 
 from decisions import NOW, spec
 
-from mistral.engine import action_handler, incoming, rollback_handler, workflow_handler
+from mistral.engine import action_handler, workflow_handler
 from mistral.engine.dispatcher import dispatch
+from mistral.engine.inbox import messages
 from mistral.engine.mailbox import Mail
-from mistral.engine.unit import Unit
+from mistral.engine.rollback import handler as rollback_handler
+from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import (
@@ -26,7 +28,7 @@ from mistral.workflow.entities import (
     Timer,
     WorkflowExecution,
 )
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import Values
 from tests.simulation.catalog import SimCatalog
@@ -64,14 +66,16 @@ class Story:
     def _new_id(self) -> str:
         return f"{next(self._ids):06d}"
 
-    def decide(self, decision: Callable[[Unit], list[Command]]) -> None:
+    def decide(self, decision: Callable[[UnitOfWork], list[Command]]) -> None:
         """One transaction, and those for which it has told the execution to go on."""
         conn = self.database.begin()
         try:
             store = MemoryStore(conn)
             wf_ex = store.lock_execution("wf")
             assert wf_ex is not None
-            unit = Unit(store, self._catalog, self.limits, self.now, wf_ex, new_id=self._new_id)
+            unit = UnitOfWork(
+                store, self._catalog, self.limits, self.now, wf_ex, new_id=self._new_id
+            )
             dispatch(unit, decision(unit))
             bell = unit.close()
             unit.write(MemoryStore(conn))
@@ -83,7 +87,7 @@ class Story:
                 self._hear(event)
 
     def _hear(self, event: ExecutionEvent) -> None:
-        def decision(unit: Unit) -> list[Command]:
+        def decision(unit: UnitOfWork) -> list[Command]:
             unit.notices.done_events.append(event.id)
             return workflow_handler.on_event(unit, event)
 
@@ -103,7 +107,7 @@ class Story:
     def deliver(self, action_id: str, value: Any = None, state: str = states.SUCCESS) -> None:
         """A result, even one for which nobody waits any more."""
 
-        def decision(unit: Unit) -> list[Command]:
+        def decision(unit: UnitOfWork) -> list[Command]:
             (own,) = unit.load_actions([action_id])
             results.accept(own, Outcome(state, value), unit.values, unit.now)
             return action_handler.take_result(unit, own)
@@ -180,5 +184,5 @@ class Story:
         return [by_id[a.task_execution_id or ""] for a in sorted(live, key=lambda a: a.id)]
 
 
-def _fire(unit: Unit, timer: Timer) -> list[Command]:
-    return incoming.handle(unit, [Mail("timer", timer.id)])
+def _fire(unit: UnitOfWork, timer: Timer) -> list[Command]:
+    return messages.handle(unit, [Mail("timer", timer.id)])

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import mutate
+import mutate_targets
 import pytest
 from mutant_site import FAILED, PASSED, TIMEOUT, MutantSite, Run
 from mutate import MutateError, Result, ResultFile, Stages
@@ -61,7 +62,7 @@ def test_survivors_of_a_planted_project(project: Path, tmp_path: Path) -> None:
     found = [m for m in mutants("mistral/heart.py", HEART) if m.line == 5 or "deleted" in m.change]
     file = ResultFile(tmp_path / "results", "now")
     with mutate.sites(project, 2) as there:
-        mutate.check_unchanged(there[0], stages, project, "mistral/heart.py")
+        mutate.check_unchanged(there[0], stages, "mistral/heart.py")
         results = mutate.run_all(there, stages, found, project, file)
     changes = {m.key: m.change for m in found}
     outcomes = {changes[r.key]: r.outcome for r in results}
@@ -81,13 +82,13 @@ def test_survivors_of_a_planted_project(project: Path, tmp_path: Path) -> None:
 def test_tests_that_fail_anyway_are_no_stage(project: Path) -> None:
     (project / "tests/unit/workflow/test_heart.py").write_text("def test_it():\n    assert 0\n")
     with mutate.sites(project, 1) as (site,), pytest.raises(MutateError, match="without a mutant"):
-        mutate.check_unchanged(site, Stages([QUICK], 1, 0), project, "mistral/heart.py")
+        mutate.check_unchanged(site, Stages([QUICK], 1, 0), "mistral/heart.py")
 
 
 def test_tests_that_do_not_see_the_mutant_are_no_stage(project: Path) -> None:
     (project / "tests/unit/workflow/test_heart.py").write_text("def test_it():\n    pass\n")
     with mutate.sites(project, 1) as (site,), pytest.raises(MutateError, match="the copy"):
-        mutate.check_unchanged(site, Stages([QUICK], 1, 0), project, "mistral/heart.py")
+        mutate.check_unchanged(site, Stages([QUICK], 1, 0), "mistral/heart.py")
 
 
 class Recorder:
@@ -121,18 +122,17 @@ ALL = [PURE, SIMULATION, LANGUAGE, FUNCTIONAL]
 def test_the_first_notice_wins(outcomes: list[str], noticed: str, outcome: str) -> None:
     site = Recorder(*outcomes)
     mutant = mutants("mistral/engine/tasks.py", "a = 1\n")[0]
-    result = Stages(ALL, 8, 5).meet(site, mutant, mutate.ROOT)  # type: ignore[arg-type]
+    result = Stages(ALL, 8, 5).meet(site, mutant)  # type: ignore[arg-type]
     assert (result.noticed, result.outcome, site.outcomes) == (noticed, outcome, [])
 
 
 def test_what_the_stages_run() -> None:
-    stages, root = Stages(ALL, 8, 5), mutate.ROOT
-    many, one_writer = stages.commands(SIMULATION, "mistral/engine/tasks.py", root)
+    stages = Stages(ALL, 8, 5)
+    many, one_writer = stages.commands(SIMULATION, "mistral/engine/tasks.py")
     assert many[-4:] == ["--first", "5", "--count", "8"]
     assert one_writer[-3:] == ["--count", "2", "--one-writer"]
-    (functional,) = stages.commands(FUNCTIONAL, "mistral/engine/rollback/plan.py", root)
+    (functional,) = stages.commands(FUNCTIONAL, "mistral/engine/rollback/plan.py")
     assert functional[-1] == "tests/functional/test_rollback.py"
-    assert stages.commands(Stage("none", "", ("tests/nothing",)), "m.py", root) == []
 
 
 def test_the_sample_stays_when_other_mutants_come_and_go() -> None:
@@ -147,6 +147,13 @@ def test_the_sample_stays_when_other_mutants_come_and_go() -> None:
 def test_a_listed_module_that_is_not_there() -> None:
     with pytest.raises(MutateError, match=r"no mistral/none/\*\.py: correct the list TARGETS"):
         mutate.modules(mutate.ROOT, ["mistral/none/*.py"])
+
+
+def test_what_is_listed_is_there() -> None:
+    assert len(mutate.modules(mutate.ROOT, mutate_targets.TARGETS)) > 20
+    mutate.check_tests(mutate.ROOT, mutate_targets.all_tests())
+    with pytest.raises(MutateError, match=r"no tests/none\.py"):
+        mutate.check_tests(mutate.ROOT, ["tests/none.py"])
 
 
 def test_why_a_mutant_changes_nothing_is_found_by_its_name() -> None:

@@ -72,6 +72,13 @@ def modules(root: Path, patterns: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def check_tests(root: Path, tests: Iterable[str]) -> None:
+    """Refuse a list of tests that are not all there."""
+    for test in tests:
+        if not (root / test).exists():
+            raise MutateError(f"There is no {test}: correct the lists in mutate_targets.py")
+
+
 def sample(all_mutants: Iterable[Mutant], seed: int, count: int) -> list[Mutant]:
     """So many mutants: each has its place by seed and name, whatever others there are."""
 
@@ -98,7 +105,7 @@ class Stages:
         self._seeds = seeds
         self._first_seed = first_seed
 
-    def commands(self, stage: Stage, module: str, root: Path) -> list[list[str]]:
+    def commands(self, stage: Stage, module: str) -> list[list[str]]:
         """What Python is asked to do for a mutant of a module."""
         if stage is SIMULATION:
             usual = ["-m", "tests.simulation", "--stop", "--first", str(self._first_seed)]
@@ -109,27 +116,24 @@ class Stages:
             ]
         is_functional = stage is FUNCTIONAL
         paths = mutate_targets.functional_tests(module) if is_functional else stage.paths
-        there = [path for path in paths if (root / path).exists()]
-        if not there:
-            return []
         options = ["-x", "-q", "--tb=line", "-p", "no:cacheprovider", "-p", "no:randomly"]
         keyword = ["-k", stage.keyword] if stage.keyword else []
-        return [["-m", "pytest", *options, *keyword, *there]]
+        return [["-m", "pytest", *options, *keyword, *paths]]
 
-    def meet(self, site: MutantSite, mutant: Mutant, root: Path) -> Result:
+    def meet(self, site: MutantSite, mutant: Mutant) -> Result:
         """Let a mutant that is in place meet the stages until one notices it."""
         begun = time.monotonic()
         for stage in self.chosen:
-            run = self.run(site, stage, mutant.module, root)
+            run = self.run(site, stage, mutant.module)
             if run.outcome != PASSED:
                 seconds = time.monotonic() - begun
                 return Result(mutant.key, stage.name, run.outcome, run.told, seconds)
         return Result(mutant.key, SURVIVED, PASSED, "", time.monotonic() - begun)
 
-    def run(self, site: MutantSite, stage: Stage, module: str, root: Path) -> Run:
+    def run(self, site: MutantSite, stage: Stage, module: str) -> Run:
         """One stage."""
         run = Run(PASSED, 0.0)
-        for command in self.commands(stage, module, root):
+        for command in self.commands(stage, module):
             run = site.python(command, PATIENCE * stage.seconds)
             if run.outcome != PASSED:
                 break
@@ -185,20 +189,18 @@ def sites(root: Path, count: int) -> Iterator[list[MutantSite]]:
         yield found
 
 
-def check_unchanged(site: MutantSite, stages: Stages, root: Path, module: str) -> None:
+def check_unchanged(site: MutantSite, stages: Stages, module: str) -> None:
     """The stages pass without a mutant, and none passes with a module that can't be imported."""
     for stage in stages.chosen:
-        if not stages.commands(stage, module, root):
-            continue
-        run = stages.run(site, stage, module, root)
+        run = stages.run(site, stage, module)
         print(f"without a mutant: {stage.name} {run.outcome} in {run.seconds:.0f} s", flush=True)
         if run.outcome != PASSED:
             raise MutateError(f"stage '{stage.name}' fails without a mutant: {run.told}")
     site.change(module, "raise RuntimeError('this module is a mutant')\n")
     try:
         for stage in stages.chosen:
-            commands = stages.commands(stage, module, root)
-            if commands and site.python(commands[0], PATIENCE * stage.seconds).outcome == PASSED:
+            command = stages.commands(stage, module)[0]
+            if site.python(command, PATIENCE * stage.seconds).outcome == PASSED:
                 raise MutateError(f"stage '{stage.name}' does not run the copy of the project")
     finally:
         site.restore()
@@ -221,7 +223,7 @@ def run_all(
         try:
             text = (root / mutant.module).read_text(encoding="utf-8")
             site.change(mutant.module, mutant.applied(text))
-            return stages.meet(site, mutant, root)
+            return stages.meet(site, mutant)
         finally:
             site.restore()
             free.put(site)
@@ -301,6 +303,7 @@ def main(argv: Sequence[str]) -> int:
     """Run what the command line asks for; 1 when mutants survive."""
     args = tool_options.mutate().parse_args(argv)
     stages = Stages(chosen_stages(args), args.seeds, args.first_seed)
+    check_tests(ROOT, mutate_targets.all_tests())
     paths = [p for p in modules(ROOT, mutate_targets.TARGETS) if args.module in p]
     found = [
         mutant
@@ -337,7 +340,7 @@ def run_mutants(
     """The results of mutants that have none yet."""
     with sites(ROOT, min(args.jobs, len(todo))) as there:
         if not args.no_check:
-            check_unchanged(there[0], stages, ROOT, "mistral/workflow/states.py")
+            check_unchanged(there[0], stages, "mistral/workflow/states.py")
         return {result.key: result for result in run_all(there, stages, todo, ROOT, file)}
 
 

@@ -80,15 +80,12 @@ STAGES = (PURE, SIMULATION, LANGUAGE, FUNCTIONAL)
 FUNCTIONAL_TESTS = {
     "action": ("tests/functional/test_with_items.py", "tests/functional/test_unwanted_results.py"),
     "bounds": ("tests/functional/test_bounds.py",),
-    "incoming": ("tests/unit/engine/test_heard_twice.py", "tests/unit/engine/test_poison.py"),
     "inbox": ("tests/unit/engine/test_heard_twice.py", "tests/unit/engine/test_poison.py"),
     "join": ("tests/functional/test_joins.py", "tests/functional/test_failed_joins.py"),
-    "mail": ("tests/unit/engine/test_heard_twice.py", "tests/unit/engine/test_poison.py"),
-    "news": ("tests/unit/engine/test_news.py", "tests/functional/test_sub_workflows.py"),
+    "events": ("tests/functional/test_sub_workflows.py",),
     "policies": ("tests/functional/test_policies.py",),
     "rollback": ("tests/functional/test_rollback.py",),
     "task": ("tests/functional/test_with_items.py", "tests/functional/test_policies.py"),
-    "trials": ("tests/unit/engine/test_trials.py", "tests/unit/engine/test_poison.py"),
     "workflow": ("tests/functional/test_operators.py", "tests/functional/test_sub_workflows.py"),
 }
 OTHER_FUNCTIONAL_TESTS = (
@@ -106,3 +103,10 @@ def functional_tests(module: str) -> tuple[str, ...]:
     """
     found = [test for part, tests in FUNCTIONAL_TESTS.items() for test in tests if part in module]
     return tuple(dict.fromkeys(found)) or OTHER_FUNCTIONAL_TESTS
+
+
+def all_tests() -> list[str]:
+    """All that is listed here of tests."""
+    by_module = [test for tests in FUNCTIONAL_TESTS.values() for test in tests]
+    of_stages = [path for stage in STAGES for path in stage.paths]
+    return [*of_stages, *by_module, *OTHER_FUNCTIONAL_TESTS]

@@ -9,7 +9,7 @@ from stories import Story
 
 from mistral import exceptions as exc
 from mistral.workflow.bounds import Bounds
-from mistral.workflow.means import Limits
+from mistral.workflow.limits import Limits
 
 CHAIN = """
 tasks: {a: {publish: {x: <% task().result %>}, on-success: [b], on-error: [c]}, b: {}, c: {}}
