@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -114,20 +113,32 @@ def canonical(value: Any) -> bytes:
         return json.dumps(value, default=_plain, separators=(",", ":"), sort_keys=True).encode()
 
 
-_LONG_NUMBER = re.compile(r"\d{19}")
-_LONG_NUMBER_BYTES = re.compile(rb"\d{19}")
+_DIGITS_AS_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else byte for byte in range(256))
+_LONG_NUMBER = b"0" * 19
 
 
 def loads(text: str | bytes) -> Any:
     """Parse JSON; raises ValueError."""
-    long_number = _LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES
-    if long_number.search(text):  # type: ignore[arg-type]
-        # orjson reads integers of more than 64 bits as floats
-        return json.loads(text)
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)
+    raw = _raw(text)
+    if not _has_long_number(raw):
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            pass
+    return json.loads(text)
+
+
+def _raw(text: str | bytes) -> bytes:
+    # half a surrogate pair makes what orjson refuses and json reads
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+
+
+def _has_long_number(raw: bytes) -> bool:
+    """Whether there may be an integer of more than 64 bits, which orjson reads as a float.
+
+    A search by a pattern would hold the interpreter ten times as long.
+    """
+    return _LONG_NUMBER in raw.translate(_DIGITS_AS_ZERO)
 
 
 def parse(text: str | bytes, limit: ContainerLimit = USUAL_CONTAINERS) -> Any:
@@ -149,10 +160,10 @@ def parse(text: str | bytes, limit: ContainerLimit = USUAL_CONTAINERS) -> Any:
 
 
 def _parse(text: str | bytes) -> Any:
-    long_number = _LONG_NUMBER if isinstance(text, str) else _LONG_NUMBER_BYTES
-    if not long_number.search(text):  # type: ignore[arg-type]
+    raw = _raw(text)
+    if not _has_long_number(raw):
         try:
-            return orjson.loads(text)
+            return orjson.loads(raw)
         except orjson.JSONDecodeError:
             pass
     return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
