@@ -82,7 +82,10 @@ def test_references_lead_to_a_section(pages: Path) -> None:
 
 def test_modules_that_the_architecture_names_exist() -> None:
     text = (DOCS / "architecture.rst").read_text(encoding="utf-8").partition("\nExtending it\n")[0]
-    names = re.findall(r"``(?:mistral\.)?((?:cmd|db|engine|workflow)(?:\.[a-z_]+)*)``", text)
+    names = re.findall(
+        r"``(?:mistral\.)?((?:actions|api|cmd|config|db|definitions|engine|expressions|lang|rpc|scheduler|service|workflow)(?:\.[a-z_]+)*)``",
+        text,
+    )
     assert len(names) > 10
     paths = [ROOT.joinpath("mistral", *name.split(".")) for name in names]
     lost = [
@@ -91,6 +94,15 @@ def test_modules_that_the_architecture_names_exist() -> None:
         if not path.with_suffix(".py").exists() and not path.joinpath("__init__.py").exists()
     ]
     assert lost == []
+
+
+def test_each_change_has_one_room() -> None:
+    text = (DOCS / "architecture.rst").read_text(encoding="utf-8")
+    table = text.partition("\nWhere do I change")[2].partition(".. _words:")[0]
+    changes = re.findall(r"\* - \.\.\. (.+)\n     - (.+)\n", table)
+    assert len(changes) >= 20
+    assert len({what for what, _ in changes}) == len(changes)
+    assert [room for _, room in changes if not re.fullmatch(r"``mistral\.[a-z_.]+``", room)] == []
 
 
 def test_nothing_refers_to_documents_elsewhere() -> None:
