@@ -111,8 +111,13 @@ def check_change(action_ex: ActionExecution, state: str) -> None:
         )
 
 
-def set_state(unit: UnitOfWork, action_ex: ActionExecution, state: str) -> list[Command]:
+def set_state(unit: UnitOfWork, action_ex_id: str, state: str) -> list[Command]:
     """PAUSED or RUNNING by an operator: task and workflow follow (doc:language/steering)."""
+    found = unit.load_actions([action_ex_id])
+    return _set_state(unit, found[0], state) if found else []
+
+
+def _set_state(unit: UnitOfWork, action_ex: ActionExecution, state: str) -> list[Command]:
     check_change(action_ex, state)
     if action_ex.state == state:
         return []

@@ -1,7 +1,7 @@
 """The use cases of an engine: who asks, what is decided, and what the caller is told.
 
 Results, timers and news go through the mailbox of their execution; operators' commands too, each
-in a transaction of its own. ``mail_handler`` empties the mailboxes, ``starts`` begins what is new,
+in a transaction of its own. ``inbox`` empties the mailboxes, ``starts`` begins what is new,
 ``transactions`` does the work.
 """
 
@@ -20,15 +20,18 @@ from mistral.context import RequestContext, system_context
 from mistral.db.core.database import Database
 from mistral.db.execution import action_executions, idempotency_keys
 from mistral.definitions.catalog import Catalog
-from mistral.engine import standalone_actions, state_log, utils, workflow_handler
+from mistral.engine import action_handler, standalone_actions, state_log, utils, workflow_handler
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.background.relay import Relay
 from mistral.engine.base import Engine, Start
-from mistral.engine.inbox import messages
 from mistral.engine.inbox.in_flight import InFlight
-from mistral.engine.inbox.processor import MailHandler
+from mistral.engine.inbox.processor import InboxProcessor
 from mistral.engine.inbox.suspects import Suspects
-from mistral.engine.mailbox import Mail, Mailboxes
+from mistral.engine.mail.actions import ActionResult, DeliveredResult, Reports
+from mistral.engine.mail.base import Mail, OperatorCommand
+from mistral.engine.mail.executions import ChildFinished
+from mistral.engine.mail.timers import TimerDue
+from mistral.engine.mailbox import Mailboxes
 from mistral.engine.rollback import handler as rollback_handler
 from mistral.engine.signs_of_life import note_executor
 from mistral.engine.starts import Starts
@@ -84,7 +87,7 @@ class DefaultEngine(Engine):
         self._options = options or EngineOptions()
         faults, in_flight = faults or Faults(), in_flight or InFlight()
         self._suspects = Suspects(database, in_flight, self._options.relay_interval)
-        self._mailboxes = Mailboxes(self._handle, self._options.threads)
+        self._mailboxes: Mailboxes[Mail] = Mailboxes(self._handle, self._options.threads)
         post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
         limits = self._options.limits
@@ -108,7 +111,7 @@ class DefaultEngine(Engine):
             faults,
             self._suspects,
         )
-        self._mail = MailHandler(
+        self._inbox = InboxProcessor(
             database, catalog, limits, self._transactions, post, self._suspects, in_flight
         )
         self._relay = Relay(
@@ -210,9 +213,15 @@ class DefaultEngine(Engine):
         :param async_: do not wait for the handling.
         """
         execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, wf_action))
-        kind = "child" if wf_action else "result"
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        self._mailboxes.post(execution_id, [Mail(kind, action_ex_id, result, done)])
+        self._mailboxes.post(
+            execution_id,
+            [
+                ChildFinished(action_ex_id, done=done)
+                if wf_action
+                else ActionResult(action_ex_id, result, done=done)
+            ],
+        )
         if not async_:
             done.result(WAIT_SECONDS)
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, wf_action))
@@ -238,7 +247,7 @@ class DefaultEngine(Engine):
         for execution_id, group in by_execution.items():
             done: concurrent.futures.Future[Any] = concurrent.futures.Future()
             sent = max(report.get("sent", 1) for report in group)
-            mail = Mail("reports", executor_id, group, done, looks=sent - 1)
+            mail = Reports(executor_id, group, done=done, looks=sent - 1)
             self._mailboxes.post(execution_id, [mail])
             waiting.append(done)
         if alone:
@@ -259,7 +268,7 @@ class DefaultEngine(Engine):
         """A result was committed: handle it now instead of at the relay's next look."""
         if self._mailboxes.size >= FULL_WITH:
             return
-        self._mailboxes.post(wf_ex_id or action_ex_id, [Mail("delivered", action_ex_id)])
+        self._mailboxes.post(wf_ex_id or action_ex_id, [DeliveredResult(action_ex_id)])
 
     # executors
 
@@ -358,7 +367,7 @@ class DefaultEngine(Engine):
         else:
             self._command(
                 execution_id,
-                lambda unit: messages.set_action_state(unit, action_ex_id, state),
+                lambda unit: action_handler.set_state(unit, action_ex_id, state),
                 call_id,
             )
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, False))
@@ -366,14 +375,14 @@ class DefaultEngine(Engine):
     def _command(self, execution_id: str, decide: Decide, call_id: str | None) -> JsonDict:
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
         key = call_id or ids.new_id()
-        self._mailboxes.post(execution_id, [Mail("command", key, decide, done)])
+        self._mailboxes.post(execution_id, [OperatorCommand(key, decide, done=done)])
         view: JsonDict = done.result(WAIT_SECONDS)
         return view
 
     # arrivals
 
     def _handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
-        self._mail.handle(execution_id, batch)
+        self._inbox.handle(execution_id, batch)
 
     def _fire(self, timer: Timer) -> None:
-        self._mailboxes.post(timer.execution_id, [Mail("timer", timer.id, looks=timer.tries)])
+        self._mailboxes.post(timer.execution_id, [TimerDue(timer.id, looks=timer.tries)])

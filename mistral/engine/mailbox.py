@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import dataclasses
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from cachetools import LRUCache
 
@@ -38,39 +37,37 @@ LONGEST_STOP = 10.0
 Future = concurrent.futures.Future
 
 
-@dataclasses.dataclass(frozen=True)
-class Mail:
-    """Something to handle: a kind, an id, and what came with it.
-
-    The handler resolves ``done`` when the transaction that handled the mail has ended. ``looks``
-    tells how often it had to be looked for, or sent, before. ``root`` is the root execution above a
-    sub-workflow, where the sender knows it.
-    """
-
-    kind: str
-    id: str
-    content: Any = None
-    done: Future[Any] | None = None
-    looks: int = 0
-    root: str | None = dataclasses.field(default=None, compare=False)
+class Item(Protocol):
+    """Something to handle: what a mailbox has to know of it."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """What it is about."""
-        return self.kind, self.id
+        """What it is about: of two with the same key and nobody who waits, one is enough."""
+
+    @property
+    def done(self) -> Future[Any] | None:
+        """Resolved when the item is handled, where somebody waits for that."""
+
+    @property
+    def looks(self) -> int:
+        """How often it had to be looked for, or sent, before."""
+
+    @property
+    def root(self) -> str | None:
+        """The root execution above a sub-workflow, where the sender knows it."""
 
 
-Handler = Callable[[str, Sequence[Mail]], None]
+T = TypeVar("T", bound=Item)
 
 
-class Mailboxes:
+class Mailboxes(Generic[T]):
     """The mailboxes of one engine process and the threads that empty them."""
 
-    def __init__(self, handle: Handler, threads: int) -> None:
+    def __init__(self, handle: Callable[[str, Sequence[T]], None], threads: int) -> None:
         self._handle = handle
         self._threads = threads
-        self._boxes: dict[str, collections.deque[Mail]] = {}
-        self._doorbells: dict[tuple[str, str, str], Mail] = {}
+        self._boxes: dict[str, collections.deque[T]] = {}
+        self._doorbells: dict[tuple[str, tuple[str, str]], T] = {}
         self._size = 0
         self._roots: LRUCache[str, str] = LRUCache(KNOWN_ROOTS)
         self._ready = FairQueue[str](
@@ -116,7 +113,7 @@ class Mailboxes:
         """How much mail nobody handles yet."""
         return self._size
 
-    def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
+    def post(self, execution_id: str, mails: Sequence[T]) -> None:
         """Deliver mail to an execution.
 
         What is in the mailbox already keeps its place.
@@ -138,8 +135,8 @@ class Mailboxes:
                 self._ready.append(execution_id)
                 self._changed.notify()
 
-    def _is_first(self, execution_id: str, mail: Mail) -> bool:
-        key = execution_id, mail.kind, mail.id
+    def _is_first(self, execution_id: str, mail: T) -> bool:
+        key = execution_id, mail.key
         waiting = self._doorbells.get(key)
         if waiting is None or mail.looks > waiting.looks:
             self._doorbells[key] = mail
@@ -151,7 +148,7 @@ class Mailboxes:
             self._handle_batch(execution_id, batch)
             self._give_back(execution_id)
 
-    def _take(self) -> tuple[str, list[Mail]] | None:
+    def _take(self) -> tuple[str, list[T]] | None:
         with self._changed:
             while not self._ready:
                 if self._stopped:
@@ -164,10 +161,10 @@ class Mailboxes:
             self._size -= len(batch)
             return execution_id, batch
 
-    def _latest(self, execution_id: str, mail: Mail) -> Mail:
+    def _latest(self, execution_id: str, mail: T) -> T:
         if mail.done is not None:
             return mail
-        return self._doorbells.pop((execution_id, mail.kind, mail.id))
+        return self._doorbells.pop((execution_id, mail.key))
 
     def _give_back(self, execution_id: str) -> None:
         with self._changed:
@@ -179,7 +176,7 @@ class Mailboxes:
             else:
                 del self._boxes[execution_id]
 
-    def _handle_batch(self, execution_id: str, batch: list[Mail]) -> None:
+    def _handle_batch(self, execution_id: str, batch: list[T]) -> None:
         try:
             self._handle(execution_id, batch)
         # the edge of a worker: whoever waits gets the error, the rows stay due for the relay
@@ -190,7 +187,7 @@ class Mailboxes:
                     mail.done.set_exception(error)
 
 
-def _refuse(mails: Sequence[Mail]) -> None:
+def _refuse(mails: Sequence[Item]) -> None:
     for mail in mails:
         if mail.done is not None and not mail.done.done():
             mail.done.set_exception(exc.UnavailableException("The engine stops, try again."))

@@ -20,7 +20,8 @@ from mistral.engine import action_handler, snapshots
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.actions import AdHocAction, PythonAction
 from mistral.engine.base import Scope
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.actions import ActionResult, LostAction
+from mistral.engine.mail.base import Mail
 from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
@@ -200,7 +201,7 @@ def finish(
     project_id, namespace = action_ex.project_id, action_ex.workflow_namespace
     unit = _unit(conn, catalog, limits, root_id, project_id, namespace)
     for mail in mails:
-        if isinstance(mail.content, results.Outcome):
+        if isinstance(mail, ActionResult):
             _take(action_ex, mail, limits, unit)
     is_alone = action_ex.workflow_execution_id is None
     if is_alone and action_ex.result_at is not None and not action_ex.processed:
@@ -214,11 +215,11 @@ def finish(
     return Decision(write, store.premises)
 
 
-def _take(action_ex: ActionExecution, mail: Mail, limits: Limits, unit: UnitOfWork) -> None:
-    if mail.kind == "lost" and action_ex.signalled_at is not None:
+def _take(action_ex: ActionExecution, mail: ActionResult, limits: Limits, unit: UnitOfWork) -> None:
+    if isinstance(mail, LostAction) and action_ex.signalled_at is not None:
         # its executor was heard of after all: the third party knows
         return
-    outcome = mail.content.fitting(limits.field_size_kb)
+    outcome = mail.outcome.fitting(limits.field_size_kb)
     results.accept(action_ex, outcome, unit.values, unit.now)
 
 

@@ -27,6 +27,7 @@ from mistral.engine.action_queue import ActionQueue
 from mistral.engine.base import Start
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.inbox.suspects import Suspects
+from mistral.engine.mail.executions import StartDue
 from mistral.engine.transactions import Ready, Transactions
 from mistral.utils import ids
 from mistral.utils.faults import Faults
@@ -82,7 +83,7 @@ class Starts:
         )
         before = functools.partial(existing, execution_id=execution_id, ctx=request.ctx)
         try:
-            with self._gate, self._suspects.trying(execution_id, ("start", execution_id)):
+            with self._gate, self._suspects.trying(execution_id, StartDue(execution_id).key):
                 self._faults.point("engine.start")
                 view, ready = decide(self._db, work)
         except sa.exc.IntegrityError as error:
@@ -146,7 +147,7 @@ class Starts:
 
         try:
             action_id = request.action_id
-            with self._gate, self._suspects.trying(action_id, ("start", action_id)):
+            with self._gate, self._suspects.trying(action_id, (StartDue.kind, action_id)):
                 prepared = decide(self._db, think)
         except sa.exc.IntegrityError as error:
             if not is_duplicate(error):

@@ -23,7 +23,8 @@ from mistral.definitions.catalog import Catalog
 from mistral.engine import snapshots
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.dispatcher import dispatch
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.base import Mail
+from mistral.engine.mail.executions import EventDue, StartDue
 from mistral.engine.state_log import StateLog
 from mistral.engine.unit_of_work.unit import Bell, UnitOfWork
 from mistral.utils.clock import utc_now
@@ -159,10 +160,10 @@ class Transactions:
         self._queue.send(ready.calls)
         self._add_timers(bell.timers)
         for child_id in bell.children:
-            self._post(child_id, [Mail("start", child_id, root=bell.root)])
+            self._post(child_id, [StartDue(child_id, root=bell.root)])
         # of very many the relay finds the rest: mailboxes are no place for them
         for event in bell.events[:MOST_BELLS]:
-            self._post(event.execution_id, [Mail("event", event.id, root=bell.root)])
+            self._post(event.execution_id, [EventDue(event.id, root=bell.root)])
 
 
 def _settling(settle: Write, decision: Decision[Any]) -> Decision[Any]:

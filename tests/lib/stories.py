@@ -15,8 +15,8 @@ from decisions import NOW, spec
 
 from mistral.engine import action_handler, workflow_handler
 from mistral.engine.dispatcher import dispatch
-from mistral.engine.inbox import messages
-from mistral.engine.mailbox import Mail
+from mistral.engine.inbox import decisions
+from mistral.engine.mail.timers import TimerDue
 from mistral.engine.rollback import handler as rollback_handler
 from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.workflow import results, states
@@ -185,4 +185,4 @@ class Story:
 
 
 def _fire(unit: UnitOfWork, timer: Timer) -> list[Command]:
-    return messages.handle(unit, [Mail("timer", timer.id)])
+    return decisions.decide(unit, [TimerDue(timer.id)])

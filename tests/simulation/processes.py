@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,7 +15,8 @@ from mistral import exceptions as exc
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.liveness import HeartbeatOptions
-from mistral.engine.mailbox import Mail, Mailboxes
+from mistral.engine.mail.base import Mail
+from mistral.engine.mailbox import Mailboxes
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.workflow.entities import Timer
 from mistral.workflow.limits import Limits
@@ -41,9 +43,10 @@ class SimFuture(concurrent.futures.Future[Any]):
         return super().result(0)
 
 
-class SimMailboxes(Mailboxes):
-    """Mailboxes that fibers empty."""
+class SimMailboxes(Mailboxes[Mail]):
+    """Mailboxes that fibers empty; what was handled is counted by kinds."""
 
+    handled: Counter[str]
     wake: Callable[[], None] = staticmethod(lambda: None)
 
     def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
@@ -55,6 +58,7 @@ class SimMailboxes(Mailboxes):
         while self.waiting and (taken := self._take()) is not None:
             execution_id, batch = taken
             self._handle_batch(execution_id, batch)
+            self.handled.update(mail.kind for mail in batch)
             self._give_back(execution_id)
 
 

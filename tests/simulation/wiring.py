@@ -24,7 +24,6 @@ from mistral.db.execution import idempotency_keys as real_receipts
 from mistral.db.execution import large_values as real_values
 from mistral.db.execution import store as real_store
 from mistral.engine import dispatcher
-from mistral.engine.inbox import messages
 from mistral.engine.mailbox import Mailboxes
 from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.scheduler import timer_queue
@@ -56,6 +55,7 @@ def _everywhere(replaced: Mapping[int, Any]) -> Iterator[tuple[Any, dict[str, An
 def installed(world: World, coverage: Coverage) -> Iterator[None]:
     """Run the engine's modules over the simulated rows and time of a world."""
     future = type("Future", (processes.SimFuture,), {"world": world})
+    boxes = type("Mailboxes", (processes.SimMailboxes,), {"handled": coverage.mails})
     definitions = types.SimpleNamespace(
         find_workflow_to_start=lambda conn, identifier, namespace, project_id: identifier
     )
@@ -69,7 +69,7 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
         (real_members, memory_store.MEMBERS),
         (real_receipts, memory_store.RECEIPTS),
         (UnitOfWork, functools.partial(UnitOfWork, new_id=world.new_id)),
-        (Mailboxes, processes.SimMailboxes),
+        (Mailboxes, boxes),
         (timer_queue.TimerQueue, processes.SimTimers),
         (concurrent, types.SimpleNamespace(futures=types.SimpleNamespace(Future=future))),
         (clock.utc_now, world.utc_now),
@@ -83,7 +83,6 @@ def installed(world: World, coverage: Coverage) -> Iterator[None]:
                 "heard_of": memory_store.heard_of,
             },
         ),
-        (messages, {"_KINDS": Counting(messages._KINDS, coverage.mails)}),
         (dispatcher, {"_ANSWERS": Counting(dispatcher._ANSWERS, coverage.commands)}),
     ]
     replaced = {id(real): simulated for real, simulated in real_to_simulated}

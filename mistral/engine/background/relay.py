@@ -18,7 +18,9 @@ from mistral.engine import liveness
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.background.fairness import Fairness
 from mistral.engine.liveness import Heard
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.actions import DeliveredResult, LostAction
+from mistral.engine.mail.base import Mail
+from mistral.engine.mail.executions import EventDue, StartDue
 from mistral.engine.signs_of_life import note_look
 from mistral.service.repetition import Repetition
 from mistral.utils.clock import utc_now
@@ -132,13 +134,13 @@ class Relay:
     def _events(self, now: dt.datetime) -> int:
         found: list[ExecutionEvent] = self._take(ExecutionEvent, now)
         for event in found:
-            self._post(event.execution_id, [Mail("event", event.id, looks=event.tries)])
+            self._post(event.execution_id, [EventDue(event.id, looks=event.tries)])
         return self._count(ExecutionEvent, found)
 
     def _children(self, now: dt.datetime) -> int:
         found: list[WorkflowExecution] = self._take(WorkflowExecution, now)
         for child in found:
-            self._post(child.id, [Mail("start", child.id, looks=child.tries, root=child.root_id)])
+            self._post(child.id, [StartDue(child.id, looks=child.tries, root=child.root_id)])
         return self._count(WorkflowExecution, found)
 
     def _actions(self, now: dt.datetime, listening: dt.datetime) -> int:
@@ -157,7 +159,7 @@ class Relay:
             owners = {action_ex.started_by for action_ex in found if action_ex.started_by}
             heard = heartbeats.last_seen(conn, owners) if owners else {}
             for number, action_ex in enumerate(found):
-                if batch and sum(mail.kind == "lost" for _, mail in mails) >= batch:
+                if batch and sum(isinstance(mail, LostAction) for _, mail in mails) >= batch:
                     # the others stay due
                     found = found[:number]
                     break
@@ -167,7 +169,7 @@ class Relay:
             return found
 
         count = self._count(ActionExecution, self._db.write(work))
-        if batch and sum(mail.kind == "lost" for _, mail in mails) >= batch:
+        if batch and sum(isinstance(mail, LostAction) for _, mail in mails) >= batch:
             # there may be more
             count = SWEEP_SIZE
         self._queue.send(sends)
@@ -190,7 +192,7 @@ class Relay:
         box = action_ex.workflow_execution_id or action_ex.id
         wf_ex = parents.get(action_ex.workflow_execution_id or "")
         if action_ex.result_at is not None:
-            mails.append((box, Mail("delivered", action_ex.id, looks=action_ex.tries)))
+            mails.append((box, DeliveredResult(action_ex.id, looks=action_ex.tries)))
         elif action_ex.workflow_execution_id and (
             wf_ex is None or states.is_completed(wf_ex.state)
         ):
@@ -225,9 +227,9 @@ class Relay:
         return action_ex.target, self._queue.call(action_ex, values, wf_ex)
 
 
-def _lost(action_ex: ActionExecution, reason: str) -> Mail:
+def _lost(action_ex: ActionExecution, reason: str) -> LostAction:
     outcome = results.Outcome(states.ERROR, reason)
-    return Mail("lost", action_ex.id, outcome, looks=action_ex.tries)
+    return LostAction(action_ex.id, outcome, looks=action_ex.tries)
 
 
 def _executions(

@@ -18,7 +18,7 @@ from mistral import exceptions as exc
 from mistral.db.core.database import Database
 from mistral.db.execution import delivery_attempts
 from mistral.db.execution.store import Store
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.base import Message
 
 LOG = logging.getLogger(__name__)
 
@@ -31,37 +31,28 @@ WATCHED_FROM = 2
 """The first look finds what lost its doorbell: under overload most of what there is to do."""
 
 
-def is_repeated(mail: Mail) -> bool:
+def is_repeated(mail: Message) -> bool:
     """Whether somebody may have tried it before."""
     return mail.looks >= WATCHED_FROM
 
 
-def suspected(mail: Mail) -> Mail:
+def suspected(mail: Message) -> Message:
     """Mail as if somebody had tried it before."""
     return dataclasses.replace(mail, looks=max(mail.looks, WATCHED_FROM))
 
 
-def keys_of(mail: Mail) -> list[delivery_attempts.Key]:
-    """What mail is about, by the names under which it comes again."""
-    if mail.kind == "reports":
-        return [("delivered", report["id"]) for report in mail.content]
-    if mail.kind in ("result", "lost"):
-        return [("delivered", mail.id)]
-    return [mail.key]
-
-
-def is_watched(mail: Mail) -> bool:
+def is_watched(mail: Message) -> bool:
     """Whether its tries are counted: there is a row, and nobody else who would repeat it."""
     return mail.done is None and is_repeated(mail)
 
 
-class Trials:
+class DeliveryAttempts:
     """Counts the tries of events; safe to share between threads."""
 
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    def begin(self, execution_id: str, mails: Sequence[Mail]) -> list[Mail]:
+    def begin(self, execution_id: str, mails: Sequence[Message]) -> list[Message]:
         """Note that mail is about to be handled; not that which was begun before: it is returned.
 
         Only one at a time of those may be tried again, lest the others count as failed with it.
@@ -76,7 +67,7 @@ class Trials:
         known = self._locked(execution_id, work) or {}
         return [mail for mail in mails if known.get(mail.key)]
 
-    def begin_again(self, execution_id: str, mail: Mail) -> int:
+    def begin_again(self, execution_id: str, mail: Message) -> int:
         """Note that one is about to be handled; the number of this try."""
 
         def work(conn: sa.Connection) -> int:
@@ -85,7 +76,7 @@ class Trials:
 
         return self._locked(execution_id, work) or 0
 
-    def failed(self, execution_id: str, mail: Mail) -> int:
+    def failed(self, execution_id: str, mail: Message) -> int:
         """A try has failed; how many there were. Those of a first doorbell don't count."""
         if not mail.looks or mail.done is not None:
             return 0
@@ -94,7 +85,7 @@ class Trials:
         found = self._db.read(lambda conn: delivery_attempts.begun(conn, execution_id, [mail.key]))
         return found.get(mail.key, 0)
 
-    def take_back(self, execution_id: str, mails: Sequence[Mail]) -> None:
+    def take_back(self, execution_id: str, mails: Sequence[Message]) -> None:
         """It was not their fault: the database was away."""
         keys = [mail.key for mail in mails if is_watched(mail)]
         if not keys:
@@ -106,7 +97,7 @@ class Trials:
         except exc.UnavailableException as error:
             LOG.info("These count as tries: %s", error)
 
-    def handled(self, conn: sa.Connection, execution_id: str, mails: Sequence[Mail]) -> None:
+    def handled(self, conn: sa.Connection, execution_id: str, mails: Sequence[Message]) -> None:
         """It is handled by this transaction."""
         keys = [mail.key for mail in mails if is_watched(mail)]
         if keys:

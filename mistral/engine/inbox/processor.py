@@ -21,11 +21,12 @@ from mistral.db.core.errors import is_transient
 from mistral.db.execution.store import Store
 from mistral.definitions.catalog import Catalog
 from mistral.engine import standalone_actions
-from mistral.engine.inbox import attempts, messages
-from mistral.engine.inbox.attempts import Trials
+from mistral.engine.inbox import attempts, decisions
+from mistral.engine.inbox.attempts import DeliveryAttempts
 from mistral.engine.inbox.in_flight import InFlight
 from mistral.engine.inbox.suspects import Suspects
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.actions import DeliveredResult, LostAction, Reports
+from mistral.engine.mail.base import Mail, Message, OperatorCommand
 from mistral.engine.transactions import Transactions, Write
 from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.utils.clock import utc_now
@@ -39,7 +40,7 @@ _NEVER_ENDED = (
 )
 
 
-class MailHandler:
+class InboxProcessor:
     """Handles the mail of one engine; safe to share between its threads."""
 
     def __init__(
@@ -57,28 +58,28 @@ class MailHandler:
         self._limits = limits
         self._transactions = transactions
         self._post = post
-        self._trials = Trials(database)
+        self._attempts = DeliveryAttempts(database)
         self._suspects = suspects
         self._in_flight = in_flight
 
     def handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
         """Handle a batch: first what has happened, then what operators want."""
-        commands = [mail for mail in batch if mail.kind == "command"]
-        others = [mail for mail in batch if mail.kind != "command"]
+        messages = [mail for mail in batch if isinstance(mail, Message)]
         if execution_id in self._suspects:
-            others = [attempts.suspected(mail) for mail in others]
-        if others:
-            self._handle_others(execution_id, others)
-        for mail in commands:
-            self._handle_command(execution_id, mail)
+            messages = [attempts.suspected(message) for message in messages]
+        if messages:
+            self._handle_messages(execution_id, messages)
+        for mail in batch:
+            if isinstance(mail, OperatorCommand):
+                self._handle_command(execution_id, mail)
 
-    def _handle_command(self, execution_id: str, mail: Mail) -> None:
+    def _handle_command(self, execution_id: str, mail: OperatorCommand) -> None:
         done = mail.done
         if done is None:
             return
         try:
             with self._suspects.trying(execution_id, mail.key):
-                view = self._transactions.command(execution_id, mail.content, mail.id)
+                view = self._transactions.command(execution_id, mail.decide, mail.id)
         # the one who waits gets the error; nothing was stored
         except Exception as error:
             LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
@@ -86,16 +87,16 @@ class MailHandler:
         else:
             done.set_result(view)
 
-    def _handle_others(self, execution_id: str, mails: Sequence[Mail]) -> None:
+    def _handle_messages(self, execution_id: str, mails: Sequence[Message]) -> None:
         """Together what has no bad name, one by one what may have harmed an engine."""
         again, calm = self._told_apart(execution_id, mails)
-        repeated = [mail for mail in calm if mail.kind == "reports" and attempts.is_repeated(mail)]
+        repeated = [m for m in calm if isinstance(m, Reports) and attempts.is_repeated(m)]
         if repeated:
             calm = [mail for mail in calm if mail not in repeated]
         if calm:
             self._handle_together(execution_id, calm)
-        for mail in repeated:
-            self._store_first(execution_id, mail)
+        for reports in repeated:
+            self._store_first(execution_id, reports)
         for mail in again:
             try:
                 self._handle_again(execution_id, mail)
@@ -104,21 +105,21 @@ class MailHandler:
                 LOG.exception("Left for another look [execution_id=%s]", execution_id)
 
     def _told_apart(
-        self, execution_id: str, mails: Sequence[Mail]
-    ) -> tuple[Sequence[Mail], Sequence[Mail]]:
+        self, execution_id: str, mails: Sequence[Message]
+    ) -> tuple[Sequence[Message], Sequence[Message]]:
         """What was begun before and has not ended, and the rest."""
         watched = [mail for mail in mails if attempts.is_watched(mail)]
         if not watched:
             return (), mails
         try:
-            again = self._trials.begin(execution_id, watched)
+            again = self._attempts.begin(execution_id, watched)
         except exc.UnavailableException as error:
             LOG.warning("Left for another look [execution_id=%s]: %s", execution_id, error)
             return (), [mail for mail in mails if not attempts.is_watched(mail)]
         known = {mail.key for mail in again}
         return again, [mail for mail in mails if mail.done is not None or mail.key not in known]
 
-    def _store_first(self, execution_id: str, mail: Mail) -> None:
+    def _store_first(self, execution_id: str, mail: Message) -> None:
         """Whoever had these reports before may have died of them: let rows hold them."""
         try:
             self._keep_results(execution_id, mail, together=True)
@@ -127,19 +128,19 @@ class MailHandler:
         else:
             self._tell(mail)
 
-    def _handle_again(self, execution_id: str, mail: Mail) -> None:
-        if mail.kind == "lost":
+    def _handle_again(self, execution_id: str, mail: Message) -> None:
+        if isinstance(mail, LostAction):
             # from now on it is a result like any other
             self._keep_results(execution_id, mail)
             return
-        number = self._trials.begin_again(execution_id, mail)
+        number = self._attempts.begin_again(execution_id, mail)
         if number <= attempts.MAX_TRIES:
             self._handle_together(execution_id, [mail])
         else:
             is_worse = number > attempts.MAX_TRIES + 1
             self._give_up_on(execution_id, mail, _NEVER_ENDED, is_worse)
 
-    def _handle_together(self, execution_id: str, mails: Sequence[Mail]) -> None:
+    def _handle_together(self, execution_id: str, mails: Sequence[Message]) -> None:
         try:
             self._deal_with(execution_id, mails)
         # one event that can't be handled must not hold up the others
@@ -156,7 +157,7 @@ class MailHandler:
             if away:
                 for mail in mails:
                     self._tell(mail, error)
-                self._trials.take_back(execution_id, mails)
+                self._attempts.take_back(execution_id, mails)
             elif len(mails) > 1:
                 for mail in mails:
                     self._handle_together(execution_id, [mail])
@@ -166,9 +167,9 @@ class MailHandler:
         for mail in mails:
             self._tell(mail)
 
-    def _deal_with(self, execution_id: str, mails: Sequence[Mail]) -> None:
+    def _deal_with(self, execution_id: str, mails: Sequence[Message]) -> None:
         def handle(unit: UnitOfWork) -> list[Command]:
-            return messages.handle(unit, mails)
+            return decisions.decide(unit, mails)
 
         def alone(conn: sa.Connection) -> Decision[None]:
             finish = standalone_actions.finish(
@@ -177,7 +178,7 @@ class MailHandler:
 
             def write(conn: sa.Connection) -> None:
                 finish.write(conn)
-                count = messages.set_aside(Store(conn), mails)
+                count = decisions.set_aside(Store(conn), mails)
                 if count:
                     LOG.warning(
                         "Set aside: %s rows whose execution is gone [execution_id=%s]; "
@@ -189,26 +190,26 @@ class MailHandler:
             return Decision(write, finish.premises)
 
         # what is watched was counted when it was begun
-        first = [key for m in mails if not attempts.is_watched(m) for key in attempts.keys_of(m)]
+        first = [key for m in mails if not attempts.is_watched(m) for key in m.rows]
         with self._in_flight.handling(execution_id, first):
             settle = self._settling(execution_id, mails)
             self._transactions.handle(execution_id, handle, alone, settle)
 
-    def _settling(self, execution_id: str, mails: Sequence[Mail]) -> Write:
+    def _settling(self, execution_id: str, mails: Sequence[Message]) -> Write:
         """Note with the handling of mail that it is handled."""
 
         def settle(conn: sa.Connection) -> None:
-            self._trials.handled(conn, execution_id, mails)
+            self._attempts.handled(conn, execution_id, mails)
             self._suspects.settle(conn, execution_id)
 
         return settle
 
-    def _failed(self, execution_id: str, mail: Mail, error: Exception) -> None:
+    def _failed(self, execution_id: str, mail: Message, error: Exception) -> None:
         """An event could not be handled: what it brings is kept, its row stays due."""
         is_kept = False
         try:
             is_kept = self._keep_results(execution_id, mail)
-            if self._trials.failed(execution_id, mail) >= attempts.MAX_TRIES:
+            if self._attempts.failed(execution_id, mail) >= attempts.MAX_TRIES:
                 self._give_up_on(execution_id, mail, f"{type(error).__name__}: {error}")
         # neither must this hold up the other events
         except Exception:
@@ -216,7 +217,7 @@ class MailHandler:
         self._tell(mail, None if is_kept else error)
 
     @staticmethod
-    def _tell(mail: Mail, error: Exception | None = None) -> None:
+    def _tell(mail: Message, error: Exception | None = None) -> None:
         """Whoever waits for the handling of mail learns how it ended."""
         if mail.done is None:
             return
@@ -225,45 +226,45 @@ class MailHandler:
         else:
             mail.done.set_exception(error)
 
-    def _keep_results(self, execution_id: str, mail: Mail, together: bool = False) -> bool:
+    def _keep_results(self, execution_id: str, mail: Message, together: bool = False) -> bool:
         """Store what only the sender holds; handling it is tried again, as often as anything."""
-        reports = sorted(messages.reports_of(mail), key=operator.itemgetter("id"))
+        reports = sorted(mail.unstored, key=operator.itemgetter("id"))
         for group in [reports] if together else [[report] for report in reports]:
             keep = functools.partial(standalone_actions.store_reports, reports=group, now=utc_now())
             self._db.write(keep)
-        delivered = [Mail("delivered", r["id"]) for r in reports if r["kind"] != "signalled"]
+        delivered = [DeliveredResult(r["id"]) for r in reports if r["kind"] != "signalled"]
         if delivered:
             self._post(execution_id, delivered)
         return bool(reports)
 
     def _give_up_on(
-        self, execution_id: str, mail: Mail, cause: str, is_worse: bool = False
+        self, execution_id: str, mail: Message, cause: str, is_worse: bool = False
     ) -> None:
         """End in ERROR what an event belongs to.
 
         :param is_worse: this was tried before, and has not ended either.
         """
 
-        def end(how: Callable[[UnitOfWork, Mail, str], list[Command]]) -> None:
+        def end(how: Callable[[UnitOfWork, Message, str], list[Command]]) -> None:
             def handle(unit: UnitOfWork) -> list[Command]:
                 return how(unit, mail, cause)
 
             def alone(_conn: sa.Connection) -> Decision[None]:
                 # such an execution is gone, or it is an action that belongs to none
-                message = messages.gave_up(mail, cause)
+                message = decisions.gave_up(mail, cause)
                 return Decision(lambda conn: standalone_actions.give_up(conn, mail.id, message))
 
             settle = self._settling(execution_id, [mail])
             self._transactions.handle(execution_id, handle, alone, settle)
 
         if is_worse:
-            end(messages.break_off)
+            end(decisions.break_off)
             return
         try:
-            end(messages.give_up)
+            end(decisions.give_up)
         # its end can't be decided either, perhaps for the same reason
         except Exception as another:
             LOG.exception("It is broken off [execution_id=%s]", execution_id)
             if is_transient(another):
                 raise
-            end(messages.break_off)
+            end(decisions.break_off)

@@ -15,9 +15,11 @@ from mistral.db.execution import action_executions, delivery_attempts
 from mistral.db.execution.deletion import delete_execution
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
-from mistral.engine.inbox import attempts, messages
+from mistral.engine.inbox import attempts, decisions
 from mistral.engine.inbox.attempts import MAX_TRIES
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.actions import DeliveredResult, LostAction, Reports
+from mistral.engine.mail.base import Message
+from mistral.engine.mail.executions import EventDue
 from mistral.rpc.clients import ExecutorClient
 from mistral.utils import clock
 from mistral.workflow.results import Outcome
@@ -72,16 +74,16 @@ def _live(site: Any, lives: int = 1) -> list[bool]:
     return ends
 
 
-def _kills(monkeypatch: pytest.MonkeyPatch, kind: str, names: set[str]) -> None:
+def _kills(monkeypatch: pytest.MonkeyPatch, kind: type[Message], names: set[str]) -> None:
     """Let the handling of certain rows end its process."""
-    usual = messages._KINDS[kind]
+    usual = kind.decide
 
-    def handle(unit: Any, mail: Mail) -> Any:
+    def handle(mail: Message, unit: Any) -> Any:
         if mail.id in names:
             raise Killed
-        return usual(unit, mail)
+        return usual(mail, unit)
 
-    monkeypatch.setitem(messages._KINDS, kind, handle)  # type: ignore[arg-type]
+    monkeypatch.setattr(kind, "decide", handle)
 
 
 def _deliver(site: Any, execution_id: str) -> list[str]:
@@ -108,12 +110,12 @@ def test_looks_are_no_tries(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     _deliver(site, execution_id)
     for _ in range(2 * MAX_TRIES):
         Life(site).look()
-    usual = messages._KINDS["delivered"]
+    usual = DeliveredResult.decide
     fails = MagicMock(side_effect=[IndexError("a bug"), IndexError("a bug")])
-    monkeypatch.setitem(messages._KINDS, "delivered", fails)  # type: ignore[arg-type]
+    monkeypatch.setattr(DeliveredResult, "decide", fails)
     _live(site)
     assert site.execution(execution_id).state == "RUNNING"
-    monkeypatch.setitem(messages._KINDS, "delivered", usual)  # type: ignore[arg-type]
+    monkeypatch.setattr(DeliveredResult, "decide", usual)
     _live(site)
     assert site.execution(execution_id).state == "SUCCESS"
     assert _begun(site) == {}
@@ -123,7 +125,7 @@ def test_what_kills_its_engine_is_given_up(site: Any, monkeypatch: pytest.Monkey
     """And nothing else of its execution before."""
     execution_id = site.start(Life(site).engine, ASKING)
     poisoned, healthy = _deliver(site, execution_id)
-    _kills(monkeypatch, "delivered", {poisoned})
+    _kills(monkeypatch, DeliveredResult, {poisoned})
     assert _live(site, MAX_TRIES + 1) == [False] * (MAX_TRIES + 1)
     assert site.execution(execution_id).state == "RUNNING"
     assert _begun(site)[poisoned] == MAX_TRIES
@@ -142,8 +144,8 @@ def test_what_kills_its_engine_is_given_up(site: Any, monkeypatch: pytest.Monkey
 def test_an_end_that_kills_as_well(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     execution_id = site.start(Life(site).engine, ASKING)
     poisoned, _ = _deliver(site, execution_id)
-    _kills(monkeypatch, "delivered", {poisoned})
-    monkeypatch.setattr(messages, "give_up", MagicMock(side_effect=Killed))
+    _kills(monkeypatch, DeliveredResult, {poisoned})
+    monkeypatch.setattr(decisions, "give_up", MagicMock(side_effect=Killed))
     assert _live(site, MAX_TRIES + 2) == [False] * (MAX_TRIES + 2)
     assert _live(site) == [True]
     assert site.execution(execution_id).state == "ERROR"
@@ -155,16 +157,16 @@ def test_what_another_engine_handled_meanwhile_is_not_given_up(site: Any) -> Non
     action_id, _ = _deliver(site, execution_id)
     for _ in range(2):
         life.look()
-    slow = Mail("delivered", action_id, looks=9)
+    slow = DeliveredResult(action_id, looks=9)
     for _ in range(MAX_TRIES):
-        life.engine._mail._trials.begin_again(execution_id, slow)
+        life.engine._inbox._attempts.begin_again(execution_id, slow)
     life.engine._transactions.handle(
         execution_id,
-        lambda unit: messages.handle(unit, [Mail("delivered", action_id)]),
+        lambda unit: decisions.decide(unit, [DeliveredResult(action_id)]),
         MagicMock(),
         MagicMock(),
     )
-    life.engine._mail.handle(execution_id, [slow])
+    life.engine._inbox.handle(execution_id, [slow])
     assert site.execution(execution_id).state == "RUNNING"
 
 
@@ -174,13 +176,13 @@ def test_reports_that_were_sent_again_and_again_are_stored_first(
     """Their executor would kill one engine after the other with them."""
     execution_id = site.start(Life(site).engine, ASKING)
     action_id = site.action(execution_id).id
-    _kills(monkeypatch, "reports", {"executor/1"})
+    _kills(monkeypatch, Reports, {"executor/1"})
     report = {"id": action_id, "kind": "result", "state": "SUCCESS", "result": 1, "attempt": 0}
 
     def send(sent: int) -> bool:
         life = Life(site)
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        mail = Mail("reports", "executor/1", [{**report, "sent": sent}], done, sent - 1)
+        mail = Reports("executor/1", [{**report, "sent": sent}], done=done, looks=sent - 1)
         life.engine._mailboxes.post(execution_id, [mail])
         life.work()
         return done.done()
@@ -195,12 +197,12 @@ def test_an_action_whose_loss_kills(site: Any, monkeypatch: pytest.MonkeyPatch) 
     """It gets its result, and that is counted like any other."""
     execution_id = site.start(Life(site).engine, ASKING)
     lost = site.action(execution_id).id
-    _kills(monkeypatch, "lost", {lost})
+    _kills(monkeypatch, LostAction, {lost})
     outcome = Outcome("ERROR", "Heartbeat wasn't received.")
 
     def find(looks: int) -> bool:
         life = Life(site)
-        life.engine._mailboxes.post(execution_id, [Mail("lost", lost, outcome, looks=looks)])
+        life.engine._mailboxes.post(execution_id, [LostAction(lost, outcome, looks=looks)])
         return life.work()
 
     assert [find(1), find(2), find(3)] == [False, False, True]
@@ -211,12 +213,12 @@ def test_an_action_whose_loss_kills(site: Any, monkeypatch: pytest.MonkeyPatch) 
 def test_a_database_that_is_away_is_no_try(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     execution_id = site.start(Life(site).engine, ASKING)
     _deliver(site, execution_id)
-    usual = messages._KINDS["delivered"]
+    usual = DeliveredResult.decide
     fails = MagicMock(side_effect=exc.UnavailableException("away"))
-    monkeypatch.setitem(messages._KINDS, "delivered", fails)  # type: ignore[arg-type]
+    monkeypatch.setattr(DeliveredResult, "decide", fails)
     _live(site, 2 * MAX_TRIES)
     assert set(_begun(site).values()) == {0}
-    monkeypatch.setitem(messages._KINDS, "delivered", usual)  # type: ignore[arg-type]
+    monkeypatch.setattr(DeliveredResult, "decide", usual)
     _live(site)
     assert site.execution(execution_id).state == "SUCCESS"
 
@@ -229,14 +231,14 @@ def test_tries_count_after_the_database_was_away(
     poisoned, _ = _deliver(site, execution_id)
     with monkeypatch.context() as away:
         fails = MagicMock(side_effect=exc.UnavailableException("away"))
-        away.setitem(messages._KINDS, "delivered", fails)  # type: ignore[arg-type]
+        away.setattr(DeliveredResult, "decide", fails)
         _live(site, 3)
     assert set(_begun(site).values()) == {0}
     if kills:
-        _kills(monkeypatch, "delivered", {poisoned})
+        _kills(monkeypatch, DeliveredResult, {poisoned})
     else:
         fails = MagicMock(side_effect=IndexError("bug"))
-        monkeypatch.setitem(messages._KINDS, "delivered", fails)  # type: ignore[arg-type]
+        monkeypatch.setattr(DeliveredResult, "decide", fails)
     _live(site, 3 * MAX_TRIES)
     assert site.execution(execution_id).state == "ERROR"
 
@@ -250,14 +252,14 @@ def test_what_was_signalled_meanwhile_is_not_lost(
 
     def find(looks: int) -> bool:
         life = Life(site)
-        life.engine._mailboxes.post(execution_id, [Mail("lost", lost, outcome, looks=looks)])
+        life.engine._mailboxes.post(execution_id, [LostAction(lost, outcome, looks=looks)])
         return life.work()
 
     with monkeypatch.context() as killing:
-        _kills(killing, "lost", {lost})
+        _kills(killing, LostAction, {lost})
         assert [find(1), find(2)] == [False, False]
     signalled = [{"id": lost, "kind": "signalled", "attempt": 0}]
-    Life(site).engine._mail.handle(execution_id, [Mail("reports", "x", signalled)])
+    Life(site).engine._inbox.handle(execution_id, [Reports("x", signalled)])
     assert find(3)
     assert site.action(execution_id).state == "RUNNING"
 
@@ -266,25 +268,25 @@ def test_an_outage_takes_back_the_tries_of_a_batch_at_once(
     site: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execution_id = site.start(Life(site).engine, ASKING)
-    both = [Mail("delivered", a.id, looks=2) for a in site.actions(execution_id)]
+    both = [DeliveredResult(a.id, looks=2) for a in site.actions(execution_id)]
     life = Life(site)
     taken = MagicMock(wraps=delivery_attempts.take_back)
     monkeypatch.setattr(delivery_attempts, "take_back", taken)
     fails = MagicMock(side_effect=exc.UnavailableException("away"))
-    monkeypatch.setitem(messages._KINDS, "delivered", fails)  # type: ignore[arg-type]
-    life.engine._mail.handle(execution_id, both)
+    monkeypatch.setattr(DeliveredResult, "decide", fails)
+    life.engine._inbox.handle(execution_id, both)
     assert len(both) == 2 and taken.call_count == 1
     assert set(_begun(site).values()) == {0}
 
 
 def test_only_what_is_found_twice_is_noted(site: Any) -> None:
     life = Life(site)
-    key: delivery_attempts.Key = ("event", "e")
-    assert not attempts.is_watched(Mail(*key)) and not attempts.is_watched(Mail(*key, looks=1))
-    assert attempts.is_watched(Mail(*key, looks=2))
-    waiting = Mail(*key, None, concurrent.futures.Future(), 7)
+    once, twice = EventDue("e", looks=1), EventDue("e", looks=2)
+    assert not attempts.is_watched(EventDue("e")) and not attempts.is_watched(once)
+    assert attempts.is_watched(twice)
+    waiting = EventDue("e", done=concurrent.futures.Future(), looks=7)
     assert not attempts.is_watched(waiting)
-    assert life.engine._mail._trials.begin("gone", [Mail(*key, looks=2)]) == []
+    assert life.engine._inbox._attempts.begin("gone", [twice]) == []
     assert _begun(site) == {}
 
 
@@ -308,7 +310,7 @@ def _report(site: Any, execution_id: str) -> None:
         "attempt": 0,
     }
     done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-    life.engine._mailboxes.post(execution_id, [Mail("reports", "executor/1", [report], done)])
+    life.engine._mailboxes.post(execution_id, [Reports("executor/1", [report], done=done)])
     life.work()
     life.engine._suspects.stop()
 
@@ -316,8 +318,8 @@ def _report(site: Any, execution_id: str) -> None:
 def test_new_results_of_a_killer_are_counted(site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     execution_id = site.start(Life(site).engine, ASKING)
     action_id = site.actions(execution_id)[0].id
-    _kills(monkeypatch, "reports", {"executor/1"})
-    _kills(monkeypatch, "delivered", {action_id})
+    _kills(monkeypatch, Reports, {"executor/1"})
+    _kills(monkeypatch, DeliveredResult, {action_id})
     _report(site, execution_id)
     _dies(site, execution_id, ("delivered", action_id))
     for number in range(2, MAX_TRIES + 1):

@@ -19,10 +19,14 @@ from mistral.engine import default_engine
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.background.relay import SWEEP_SIZE, Relay
 from mistral.engine.default_engine import DefaultEngine
-from mistral.engine.mailbox import BATCH, Mail, Mailboxes
+from mistral.engine.mail.actions import ActionResult, DeliveredResult, Reports
+from mistral.engine.mail.base import Mail
+from mistral.engine.mail.executions import EventDue, StartDue
+from mistral.engine.mailbox import BATCH, Mailboxes
 from mistral.utils import clock, ids
 from mistral.workflow import look_times
 from mistral.workflow.entities import ExecutionEvent
+from mistral.workflow.results import Outcome
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def test_doorbells_are_not_heard_when_enough_waits(
 
 def test_mail_that_was_taken_does_not_wait() -> None:
     boxes = Mailboxes(MagicMock(), threads=1)
-    boxes.post("w", [Mail("delivered", str(n)) for n in range(BATCH + 5)])
+    boxes.post("w", [DeliveredResult(str(n)) for n in range(BATCH + 5)])
     assert boxes.size == BATCH + 5
     boxes._take()
     assert boxes.size == 5
@@ -52,33 +56,31 @@ def test_mail_that_was_taken_does_not_wait() -> None:
 
 def test_a_row_is_held_once_however_often_it_is_found() -> None:
     boxes = Mailboxes(MagicMock(), threads=1)
-    boxes.post(
-        "w", [Mail("event", "e", looks=1), Mail("delivered", "a"), Mail("event", "e", looks=2)]
-    )
-    boxes.post("w", [Mail("event", "e", looks=3), Mail("delivered", "e"), Mail("event", "e")])
-    boxes.post("v", [Mail("event", "e")])
+    boxes.post("w", [EventDue("e", looks=1), DeliveredResult("a"), EventDue("e", looks=2)])
+    boxes.post("w", [EventDue("e", looks=3), DeliveredResult("e"), EventDue("e")])
+    boxes.post("v", [EventDue("e")])
     assert (boxes.size, boxes.waiting) == (4, 2)
     assert boxes._take() == (
         "w",
-        [Mail("event", "e", looks=3), Mail("delivered", "a"), Mail("delivered", "e")],
+        [EventDue("e", looks=3), DeliveredResult("a"), DeliveredResult("e")],
     )
-    assert boxes._take() == ("v", [Mail("event", "e")])
+    assert boxes._take() == ("v", [EventDue("e")])
     assert (boxes.size, boxes._doorbells) == (0, {})
 
 
 def test_a_row_that_is_found_while_it_is_handled_is_looked_at_again() -> None:
     """It may have changed since."""
     boxes = Mailboxes(MagicMock(), threads=1)
-    boxes.post("w", [Mail("event", "e")])
+    boxes.post("w", [EventDue("e")])
     boxes._take()
-    boxes.post("w", [Mail("event", "e", looks=1)])
+    boxes.post("w", [EventDue("e", looks=1)])
     boxes._give_back("w")
-    assert boxes._take() == ("w", [Mail("event", "e", looks=1)])
+    assert boxes._take() == ("w", [EventDue("e", looks=1)])
 
 
 def test_everybody_who_waits_gets_an_answer() -> None:
     boxes = Mailboxes(MagicMock(), threads=1)
-    mails = [Mail("result", "a", None, Future()) for _ in range(2)]
+    mails = [ActionResult("a", Outcome("SUCCESS", 1), done=Future()) for _ in range(2)]
     boxes.post("w", mails)
     assert boxes._take() == ("w", mails)
 
@@ -101,7 +103,7 @@ def test_what_the_relay_finds_again_and_again_does_not_pile_up(
     for _ in range(3):
         engine._relay.sweep()
     assert engine._mailboxes.size == 1
-    assert engine._mailboxes._take() == (event.execution_id, [Mail("event", event.id, looks=3)])
+    assert engine._mailboxes._take() == (event.execution_id, [EventDue(event.id, looks=3)])
     database.close()
 
 
@@ -119,9 +121,9 @@ def test_a_busy_engine_looks_for_no_more_than_it_has_to(is_busy: bool, looks: in
 def test_the_sub_workflows_of_one_root_let_others_pass() -> None:
     boxes = Mailboxes(MagicMock(), threads=1)
     for number in range(5):
-        boxes.post(f"child{number}", [Mail("start", f"child{number}", root="wide")])
-    boxes.post("other", [Mail("reports", "r")])
-    boxes.post("child0", [Mail("reports", "r")])
+        boxes.post(f"child{number}", [StartDue(f"child{number}", root="wide")])
+    boxes.post("other", [Reports("r", [])])
+    boxes.post("child0", [Reports("r", [])])
 
     def taken() -> str:
         execution = boxes._take()
@@ -131,8 +133,8 @@ def test_the_sub_workflows_of_one_root_let_others_pass() -> None:
     assert [taken(), taken()] == ["child0", "other"]
     # what comes without saying it belongs to the root, too
     boxes._give_back("child0")
-    boxes.post("child0", [Mail("reports", "r")])
-    boxes.post("another", [Mail("reports", "r")])
+    boxes.post("child0", [Reports("r", [])])
+    boxes.post("another", [Reports("r", [])])
     assert [taken(), taken(), taken()] == ["child1", "another", "child2"]
 
 
@@ -141,14 +143,14 @@ def test_an_engine_ends_although_there_is_always_more() -> None:
 
     def handle(execution_id: str, batch: Sequence[Mail]) -> None:
         time.sleep(0.01)
-        boxes.post(execution_id, [Mail("event", f"after {batch[0].id}")])
+        boxes.post(execution_id, [EventDue(f"after {batch[0].id}")])
 
     boxes = Mailboxes(handle, threads=2)
     boxes.start()
-    boxes.post("w", [Mail("event", "e")])
+    boxes.post("w", [EventDue("e")])
     boxes.stop(patience=0.2)
     assert not any(worker.is_alive() for worker in boxes._workers)
     waiting: Future[None] = Future()
-    boxes.post("v", [Mail("reports", "r", done=waiting)])
+    boxes.post("v", [Reports("r", [], done=waiting)])
     with pytest.raises(exc.UnavailableException):
         waiting.result(timeout=1)

@@ -14,8 +14,8 @@ from mistral.db.execution import deletion
 from mistral.db.execution.store import Store
 from mistral.engine import execution_events
 from mistral.engine.default_engine import DefaultEngine
-from mistral.engine.inbox import messages
-from mistral.engine.mailbox import Mail
+from mistral.engine.inbox import decisions
+from mistral.engine.mail.executions import EventDue
 from mistral.utils import clock, ids
 from mistral.workflow.entities import ExecutionEvent
 
@@ -103,7 +103,7 @@ def test_while_it_is_deleted_in_parts(
     assert deletion.begin(site.database, child, farewell)
     asked = dataclasses.replace(ASKED, execution_id=child)
     site.database.write(lambda conn: entity_rows.insert(conn, [asked]))
-    engine._mail.handle(child, [Mail("event", asked.id)])
+    engine._inbox.handle(child, [EventDue(asked.id)])
     assert_answered(site.database.read(answers))
     deletion.finish(site.database, child)
 
@@ -111,7 +111,7 @@ def test_while_it_is_deleted_in_parts(
 def test_when_nothing_is_left_of_it(site: Any) -> None:
     def work(conn: sa.Connection) -> None:
         entity_rows.insert(conn, [ASKED])
-        assert messages.set_aside(Store(conn), [Mail("event", ASKED.id)]) == 1
+        assert decisions.set_aside(Store(conn), [EventDue(ASKED.id)]) == 1
 
     site.database.write(work)
     assert_answered(site.database.read(answers))

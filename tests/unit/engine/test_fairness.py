@@ -10,7 +10,10 @@ import sqlalchemy as sa
 
 from mistral.db.core import tables
 from mistral.db.execution import action_executions
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.actions import DeliveredResult
+from mistral.engine.mail.base import Mail
+from mistral.engine.mail.executions import EventDue, StartDue
+from mistral.engine.mail.timers import TimerDue
 from mistral.utils import clock
 from mistral.workflow.limits import Limits
 from mistral.workflow.results import Outcome
@@ -78,12 +81,12 @@ def _ids(site: Any, column: sa.Column[str], *where: Any) -> list[str]:
 
 
 def _timers(site: Any) -> list[Mail]:
-    return [Mail("timer", i) for i in _ids(site, tables.timers.c.id)]
+    return [TimerDue(i) for i in _ids(site, tables.timers.c.id)]
 
 
 def _news(site: Any, execution_id: str, kind: str) -> list[Mail]:
     own = _ids(site, _E.c.id, _E.c.execution_id == execution_id, _E.c.kind == kind)
-    return [Mail("event", i) for i in own]
+    return [EventDue(i) for i in own]
 
 
 def _ended(site: Any, execution_ids: Sequence[str], state: str) -> list[Mail]:
@@ -95,36 +98,36 @@ def _ended(site: Any, execution_ids: Sequence[str], state: str) -> list[Mail]:
 
     found = [a.id for each in execution_ids for a in site.actions(each)]
     site.database.write(work)
-    return [Mail("delivered", i) for i in found]
+    return [DeliveredResult(i) for i in found]
 
 
 def test_delays_that_end_together(site: Any, usual: Any, small: Any) -> None:
     execution_id = site.start(usual, WAITING)
-    small._mail.handle(execution_id, _timers(site))
+    small._inbox.handle(execution_id, _timers(site))
     assert len(site.actions(execution_id)) == 1
 
-    usual._mail.handle(execution_id, _news(site, execution_id, "go-on"))
+    usual._inbox.handle(execution_id, _news(site, execution_id, "go-on"))
     assert len(site.actions(execution_id)) == 3
     assert site.read(lambda s: s.tasks_in(execution_id, ["DELAYED"])) == []
 
 
 def test_retries_that_come_together(site: Any, usual: Any, small: Any) -> None:
     execution_id = site.start(usual, RETRIED)
-    usual._mail.handle(execution_id, _ended(site, [execution_id], "ERROR"))
-    small._mail.handle(execution_id, _timers(site))
+    usual._inbox.handle(execution_id, _ended(site, [execution_id], "ERROR"))
+    small._inbox.handle(execution_id, _timers(site))
     assert len(site.actions(execution_id)) == 4
 
-    usual._mail.handle(execution_id, _news(site, execution_id, "go-on"))
+    usual._inbox.handle(execution_id, _news(site, execution_id, "go-on"))
     assert len(site.actions(execution_id)) == 6
 
 
 def test_items_whose_place_one_that_runs_again_takes(site: Any, usual: Any, small: Any) -> None:
     def hear(kind: str) -> None:
-        small._mail.handle(parent, _news(site, parent, kind))
+        small._inbox.handle(parent, _news(site, parent, kind))
 
     def let_end(child: str, state: str) -> None:
-        usual._mail.handle(child, [Mail("start", child)])
-        usual._mail.handle(child, _ended(site, [child], state))
+        usual._inbox.handle(child, [StartDue(child)])
+        usual._inbox.handle(child, _ended(site, [child], state))
         hear("child-finished")
 
     def children() -> list[str]:
@@ -152,7 +155,7 @@ def test_few_large_inputs_are_as_much_as_many_small_ones(site: Any, text: str) -
     made = [len(site.actions(execution_id))]
     while news := _news(site, execution_id, "go-on"):
         for mail in news:
-            engine._mail.handle(execution_id, [mail])
+            engine._inbox.handle(execution_id, [mail])
         made.append(len(site.actions(execution_id)))
     total = 5 if text == LARGE_ITEMS else 3
     assert made[0] == 1 and made[-1] == total

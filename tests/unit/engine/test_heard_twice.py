@@ -9,7 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from mistral.db.core import tables
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.actions import DeliveredResult
+from mistral.engine.mail.base import Mail
+from mistral.engine.mail.executions import EventDue, StartDue
+from mistral.engine.mail.timers import TimerDue
 
 NESTED = """
 main:
@@ -35,13 +38,13 @@ def _hear_the_same(site: Any, engines: list[Any]) -> None:
             tables.execution_events.c,
             tables.timers.c,
         )
-        found.extend((i, Mail("start", i)) for (i,) in conn.execute(sa.select(w.id)))
+        found.extend((i, StartDue(i)) for (i,) in conn.execute(sa.select(w.id)))
         for owner, i in conn.execute(sa.select(a.workflow_execution_id, a.id)):
-            found.append((owner, Mail("delivered", i)))
+            found.append((owner, DeliveredResult(i)))
         for owner, i in conn.execute(sa.select(e.execution_id, e.id)):
-            found.append((owner, Mail("event", i)))
+            found.append((owner, EventDue(i)))
         for owner, i in conn.execute(sa.select(r.execution_id, r.id)):
-            found.append((owner, Mail("timer", i)))
+            found.append((owner, TimerDue(i)))
 
     site.database.read(read)
     together = threading.Barrier(len(engines))

@@ -18,7 +18,8 @@ from mistral.db.execution import action_executions, heartbeats
 from mistral.db.operations import maintenance
 from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.liveness import HEARTBEAT_LOST
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.executions import StartDue
+from mistral.engine.mail.timers import TimerDue
 from mistral.utils import clock
 from mistral.workflow.results import Outcome
 
@@ -54,7 +55,7 @@ def nested(site: Any, deaf: Any) -> tuple[str, str]:
     """A parent and its child, which runs."""
     parent = site.start(deaf, NESTED)
     child = site.child(parent)
-    deaf._mailboxes.post(child, [Mail("start", child)])
+    deaf._mailboxes.post(child, [StartDue(child)])
     site.wait(child, "RUNNING")
     return parent, child
 
@@ -271,7 +272,7 @@ def test_a_result_counts_that_was_delivered_before_the_timeout(site: Any, deaf: 
     timers = tables.timers
     found = sa.select(timers.c.id).where(timers.c.execution_id == execution_id)
     timer_id = site.database.read(lambda conn: conn.execute(found).scalar_one())
-    deaf._mailboxes.post(execution_id, [Mail("timer", timer_id)])
+    deaf._mailboxes.post(execution_id, [TimerDue(timer_id)])
     site.wait(execution_id, "SUCCESS")
 
 

@@ -16,10 +16,14 @@ from mistral.db.execution import action_executions, due_rows
 from mistral.db.execution.store import Store
 from mistral.db.operations import dead_letters
 from mistral.definitions.catalog import Catalog
-from mistral.engine import standalone_actions
+from mistral.engine import action_handler, standalone_actions, workflow_handler
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
-from mistral.engine.inbox import attempts, messages
+from mistral.engine.inbox import attempts
+from mistral.engine.mail.actions import DeliveredResult
+from mistral.engine.mail.base import Message
+from mistral.engine.mail.executions import StartDue
+from mistral.engine.mail.timers import TimerDue
 from mistral.utils import clock, ids
 from mistral.workflow import results, states
 from mistral.workflow.entities import (
@@ -121,9 +125,7 @@ def test_a_result_that_cannot_be_handled_is_stored(
 ) -> None:
     """Otherwise its executor would repeat it for ever, and it would be lost at its end."""
     poison, healthy = around.action(around.task.id), around.action(None)
-    monkeypatch.setattr(
-        messages.action_handler, "_completed", MagicMock(side_effect=IndexError("a bug"))
-    )
+    monkeypatch.setattr(action_handler, "_completed", MagicMock(side_effect=IndexError("a bug")))
 
     assert around.report(poison, healthy) == 2
 
@@ -140,14 +142,14 @@ def test_an_absent_database_is_no_reason_to_give_up(
     around.database.write(
         lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
     )
-    mail = messages.Mail("delivered", action_id, looks=attempts.MAX_TRIES)
-    counted = attempts.Trials(around.database)
+    mail = DeliveredResult(action_id, looks=attempts.MAX_TRIES)
+    counted = attempts.DeliveryAttempts(around.database)
     for _ in range(attempts.MAX_TRIES - 1):
         counted.begin_again(around.execution_id, mail)
     away = MagicMock(side_effect=exc.UnavailableException("connection refused"))
-    monkeypatch.setattr(around.engine._mail._transactions, "handle", away)
+    monkeypatch.setattr(around.engine._inbox._transactions, "handle", away)
 
-    around.engine._mail.handle(around.execution_id, [mail])
+    around.engine._inbox.handle(around.execution_id, [mail])
 
     assert away.call_count == 1
     assert not around.row(action_id).processed
@@ -173,8 +175,8 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
 
     for look in range(attempts.MAX_TRIES):
         assert not around.row(action_id).processed
-        mail = messages.Mail("delivered", action_id, looks=look + 1)
-        around.engine._mail.handle(action_id, [mail])
+        mail = DeliveredResult(action_id, looks=look + 1)
+        around.engine._inbox.handle(action_id, [mail])
 
     row = around.row(action_id)
     assert (row.state, row.processed, row.next_look_at) == (states.ERROR, True, None)
@@ -210,18 +212,18 @@ main:
 """
 
 
-def _fails(monkeypatch: pytest.MonkeyPatch, kind: str, names: list[str]) -> list[str]:
+def _fails(monkeypatch: pytest.MonkeyPatch, kind: type[Message], names: list[str]) -> list[str]:
     """Let the handling of certain rows fail as a bug would; every try is noted."""
     tries: list[str] = []
-    usual = messages._KINDS[kind]
+    usual = kind.decide
 
-    def handle(unit: Any, mail: messages.Mail) -> Any:
+    def handle(mail: Message, unit: Any) -> Any:
         if mail.id in names:
             tries.append(mail.id)
             raise IndexError("a bug")
-        return usual(unit, mail)
+        return usual(mail, unit)
 
-    monkeypatch.setitem(messages._KINDS, kind, handle)  # type: ignore[arg-type]
+    monkeypatch.setattr(kind, "decide", handle)
     return tries
 
 
@@ -252,7 +254,7 @@ def test_a_poisoned_result_ends_its_task(site: Any, monkeypatch: pytest.MonkeyPa
     execution_id = site.start(engine, WAITING.replace(", wait-before: 5000", ""))
     poisoned = site.action(execution_id).id
     site.deliver(execution_id)
-    _fails(monkeypatch, "delivered", [poisoned])
+    _fails(monkeypatch, DeliveredResult, [poisoned])
     assert "IndexError: a bug" in _given_up(site, engine, execution_id)
     task_ex = site.task(execution_id, "t")
     assert task_ex.state == "ERROR"
@@ -269,7 +271,7 @@ def test_a_poisoned_timer_ends_its_task(site: Any, monkeypatch: pytest.MonkeyPat
     task_id = site.task(execution_id, "t").id
     query = sa.select(tables.timers.c.id)
     timer_id = site.database.read(lambda conn: conn.execute(query).scalar_one())
-    noted = _fails(monkeypatch, "timer", [timer_id])
+    noted = _fails(monkeypatch, TimerDue, [timer_id])
     assert "IndexError: a bug" in _given_up(site, engine, execution_id, noted)
     assert site.task(execution_id, "t").state == "ERROR"
     assert site.read(lambda s: s.timers([timer_id])) == []
@@ -286,7 +288,7 @@ def test_a_poisoned_start_ends_the_child_alone(site: Any, monkeypatch: pytest.Mo
     engine = site.engine(is_deaf=True)
     parent = site.start(engine, NESTED)
     child = site.child(parent)
-    _fails(monkeypatch, "start", [child])
+    _fails(monkeypatch, StartDue, [child])
     assert "IndexError: a bug" in _given_up(site, engine, child)
     _tries(site, engine, 1)
     assert site.task(parent, "s").state == "ERROR"
@@ -305,7 +307,7 @@ def test_poisoned_news_end_the_task_that_waits_for_them(
     _tries(site, engine, 1)
     site.deliver(child)
     monkeypatch.setattr(
-        messages.workflow_handler, "_NEWS", {"child-finished": MagicMock(side_effect=IndexError)}
+        workflow_handler, "_NEWS", {"child-finished": MagicMock(side_effect=IndexError)}
     )
     _tries(site, engine, 1)
     assert site.execution(child).state == "SUCCESS"

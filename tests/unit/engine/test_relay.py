@@ -24,7 +24,7 @@ from mistral.engine.liveness import (
     PROCESS_SILENCE,
     HeartbeatOptions,
 )
-from mistral.engine.mailbox import Mail
+from mistral.engine.mail.base import Mail
 from mistral.engine.signs_of_life import note_executor
 from mistral.utils import clock, ids
 from mistral.workflow.entities import (
@@ -195,7 +195,7 @@ def test_claims_of_silent_executors(
     around.relay.sweep()
     is_lost = outcome == "lost"
     assert around.sent == ([action_id] if safe_rerun and outcome != "waits" else [])
-    assert [m.content.value for m in around.posted] == [HEARTBEAT_LOST] * (
+    assert [m.outcome.value for m in around.posted] == [HEARTBEAT_LOST] * (
         is_lost and not safe_rerun
     )
 
@@ -217,7 +217,7 @@ def test_what_is_safe_to_repeat_is_not_for_ever(around: Surroundings) -> None:
         around.make_due(action_id)
     around.relay.sweep()
     assert around.sent == [action_id] * MAX_LOSSES
-    assert [m.content.value for m in around.posted] == [KILLER]
+    assert [m.outcome.value for m in around.posted] == [KILLER]
 
 
 def test_an_executor_that_was_never_seen_is_silent_since_its_claim(around: Surroundings) -> None:
@@ -273,7 +273,7 @@ def test_asynchronous_actions_say_that_their_signal_is_uncertain(around: Surroun
     around.listens_since(around.long_ago)
     around.relay.sweep()
     [mail] = around.posted
-    assert "not known whether the third party was told" in mail.content.value
+    assert "not known whether the third party was told" in mail.outcome.value
 
 
 def test_without_heartbeats_silence_proves_nothing(around: Surroundings) -> None:
@@ -291,14 +291,14 @@ def test_what_no_executor_takes_notice_of_fails_at_last(around: Surroundings) ->
     around.action(tries=10, last_heartbeat=around.long_ago)
     around.action(tries=1)
     around.relay.sweep()
-    assert [(m.id, m.content.value) for m in around.posted] == [(ignored, HEARTBEAT_LOST)]
+    assert [(m.id, m.outcome.value) for m in around.posted] == [(ignored, HEARTBEAT_LOST)]
     assert len(around.sent) == 3
 
 
 def test_what_a_caller_has_begun_ends_without_it(around: Surroundings) -> None:
     around.action(started_by=CALLER)
     around.relay.sweep()
-    assert [mail.content.value for mail in around.posted] == [CALLER_GONE]
+    assert [mail.outcome.value for mail in around.posted] == [CALLER_GONE]
 
 
 def _owned(around: Surroundings, kind: str, owner: str, count: int, age: int) -> list[str]:
