@@ -15,17 +15,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
-import flows as flows_client
 import private_databases
 import processes
 import pytest
 import services
-import third_party as third_party_service
-from needed import needed
 
+from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.db.operations import invariants
 from mistral.utils import clock
+from tests.lib import flows as flows_client
+from tests.lib import third_party as third_party_service
+from tests.lib.needed import needed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -143,6 +144,16 @@ def fresh_mariadb_url(mariadb: services.Service) -> Iterator[str]:
 def fresh_sqlite_url(tmp_path: Path) -> str:
     """An SQLite database for one test; the file does not exist yet."""
     return f"sqlite:///{tmp_path / 'mistral.sqlite'}"
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An empty database with all tables: SQLite, or what a test's parameter names."""
+    kind = getattr(request, "param", "sqlite")
+    found = Database(request.getfixturevalue(f"fresh_{kind}_url"))
+    found.write(tables.metadata.create_all)
+    yield found
+    found.close()
 
 
 def assert_nothing_is_stuck(database_url: str) -> None:

@@ -11,20 +11,20 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import cluster
-import private_sites
 import processes
 import pytest
 import services
-from flows import Flows
 from load_round import Round
-from needed import needed
-from private_sites import PrivateSite
 from site_processes import Site
 
 from mistral.db.core.database import Database
 from mistral.db.operations import invariants
 from mistral.utils import clock
 from mistral.utils.faults import ENVIRONMENT_VARIABLE
+from tests.lib import private_sites
+from tests.lib.flows import Flows
+from tests.lib.needed import needed
+from tests.lib.private_sites import PrivateSite
 
 
 @pytest.fixture(scope="session")

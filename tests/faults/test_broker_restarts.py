@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import private_sites
 import pytest
 import services
 from load_round import Round
-from needed import needed
 from private_brokers import PrivateBroker, PrivateRabbitMQ, PrivateRedis
-from private_sites import PrivateSite
 from site_processes import Site
+
+from tests.lib import private_sites
+from tests.lib.needed import needed
+from tests.lib.private_sites import PrivateSite
 
 Broken = tuple[PrivateBroker, Site]
 

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from pathlib import Path
 
-import private_sites
 import processes
 import pytest
 import services
 from load_round import Round
 from private_databases import PrivateServer
-from private_sites import PrivateSite
 from site_processes import Site
+
+from tests.lib import private_sites
+from tests.lib.private_sites import PrivateSite
 
 Broken = tuple[PrivateServer, Site]
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
-import plugins
 import processes
 import pytest
-from flows import Flows
 
 from tests.conftest import assert_nothing_is_stuck
+from tests.lib import plugins
+from tests.lib.flows import Flows
 
 TIMEOUT = 2
 DEATH = "it is started again"

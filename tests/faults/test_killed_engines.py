@@ -6,9 +6,9 @@ import concurrent.futures
 from typing import Any
 
 import pytest
-from flows import Execution, Flows
 
 from mistral.utils import ids
+from tests.lib.flows import Execution, Flows
 
 DEADLINE = 60.0
 

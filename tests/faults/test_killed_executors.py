@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flows import Flows
-from third_party import ThirdParty
+
+from tests.lib.flows import Flows
+from tests.lib.third_party import ThirdParty
 
 DEADLINE = 60.0
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import processes
 import pytest
-from flows import Flows
 from site_processes import Site
+
+from tests.lib.flows import Flows
 
 COUNT = 12
 WORKFLOWS = """

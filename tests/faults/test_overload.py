@@ -8,9 +8,9 @@ import threading
 from typing import Any
 
 import pytest
-from flows import Execution, Flows
 
 from mistral.utils import ids
+from tests.lib.flows import Execution, Flows
 
 DEADLINE = 60.0
 FEW, MANY = 24, 128

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from flows import Flows
-from third_party import ThirdParty
+
+from tests.lib.flows import Flows
+from tests.lib.third_party import ThirdParty
 
 DEADLINE = 60.0
 ITEMS = 12

@@ -10,11 +10,11 @@ import cluster
 import processes
 import pytest
 import services
-import version_before
 from load_round import Round
-from version_before import UpgradedSite
 
 from mistral.db.core import schema_version
+from tests.lib import version_before
+from tests.lib.version_before import UpgradedSite
 
 #: Each kind of process meets each other kind of the other version, also before it has company.
 ORDER = ("api-1", "executor-1", "engine-1", "executor-2", "engine-2", "api-2")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from flows import Flows
-from third_party import ThirdParty
 
 from mistral.utils.clock import ENVIRONMENT_VARIABLE
+from tests.lib.flows import Flows
+from tests.lib.third_party import ThirdParty
 
 WORK = """
 main:

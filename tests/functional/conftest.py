@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 from unittest.mock import create_autospec
 
@@ -20,7 +20,7 @@ from mistral.api.app import create_app
 from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.api.layers import WsgiApp
 from mistral.context import RequestContext
-from mistral.db.core import entity_rows, tables
+from mistral.db.core import entity_rows
 from mistral.db.core.database import Database
 from mistral.definitions import Definitions
 from mistral.rpc.base import RPCClient
@@ -104,18 +104,6 @@ class FakeRpc(RPCClient):
 
         processes.wait_until(lambda: len(told()) >= count, "the doorbell", 30)
         return told()
-
-
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    """An empty database with all tables: SQLite, or what a test's parameter names."""
-    kind = getattr(request, "param", "sqlite")
-    found = Database(request.getfixturevalue(f"fresh_{kind}_url"))
-    with found.connect() as conn:
-        tables.metadata.create_all(conn)
-        conn.commit()
-    yield found
-    found.close()
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from flows import Execution, Flows
-from third_party import ThirdParty
+
+from tests.lib.flows import Execution, Flows
+from tests.lib.third_party import ThirdParty
 
 
 def test_the_documented_example(flows: Flows, third_party: ThirdParty) -> None:

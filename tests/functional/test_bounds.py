@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import cluster
 import processes
 import pytest
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 LIMITS = {
     "items_limit": 20,

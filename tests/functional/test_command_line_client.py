@@ -11,8 +11,9 @@ import openstack.connection
 import openstack.exceptions
 import processes
 import pytest
-from flows import Execution, Flows
 from mistralclient.api.v2.client import Client as Library
+
+from tests.lib.flows import Execution, Flows
 
 pytestmark = pytest.mark.usefixtures("embedded")
 

@@ -16,7 +16,8 @@ import cluster
 import processes
 import pytest
 import services
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 CLIENTS = 128
 STARTS = 600

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from flows import Execution, Flows
+
+from tests.lib.flows import Execution, Flows
 
 PAGES = Path(__file__).parents[2] / "doc" / "source" / "language"
 EXAMPLES = PAGES / "examples"

@@ -7,7 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 TEXT = """
 child:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flows import Flows
+from tests.lib.flows import Flows
 
 
 def test_defaults_of_actions_go_by_the_name_in_the_task(flows: Flows) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flows import Execution, Flows
+
+from tests.lib.flows import Execution, Flows
 
 BRANCHES = """
     s: {action: std.noop, publish: {base: 7}, on-success: [a, b]}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 BRANCHES = """
 main:

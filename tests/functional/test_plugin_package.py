@@ -9,7 +9,8 @@ from pathlib import Path
 
 import cluster
 import processes
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 PLUGIN = Path(__file__).resolve().parents[1] / "plugin"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from flows import Execution, Flows
+
+from tests.lib.flows import Execution, Flows
 
 
 def seconds_of(run: Execution) -> float:

@@ -15,11 +15,11 @@ from typing import Any
 
 import processes
 import pytest
-from flows import Flows
 
 from mistral import config
 from mistral.cmd import assembly
 from mistral.db.core import schema_version
+from tests.lib.flows import Flows
 
 PUBLIC = {
     "actions.Action": "complete fail run schedule",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from flows import Execution, Flows
 
 from mistral.db.core import tables
 from mistral.db.core.database import Database
+from tests.lib.flows import Execution, Flows
 
 WITH_A_BRANCH = """
 main:

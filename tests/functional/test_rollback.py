@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flows import Execution, Flows
+from tests.lib.flows import Execution, Flows
 
 MAIN = """
 child:

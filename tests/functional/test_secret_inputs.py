@@ -13,7 +13,8 @@ from typing import Any
 import cluster
 import processes
 import pytest
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 #: Made by expressions from halves, so that no definition holds it.
 SECRET = "quite-secret-4711"

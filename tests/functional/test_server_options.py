@@ -14,8 +14,9 @@ from pathlib import Path
 import cluster
 import processes
 import pytest
-from flows import Flows
-from tls_proxy import make_certificate
+
+from tests.lib.flows import Flows
+from tests.lib.tls_proxy import make_certificate
 
 SECTIONS: cluster.Sections = {
     "api": {

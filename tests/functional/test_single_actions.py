@@ -7,7 +7,8 @@ from typing import Any
 
 import processes
 import pytest
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 ADHOC = """
 twice:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import cluster
-import plugins
 import processes
 import pytest
-from flows import Flows
+
+from tests.lib import plugins
+from tests.lib.flows import Flows
 
 SLOW = 1.5
 BEARABLE = 0.7

@@ -6,11 +6,11 @@ import concurrent.futures
 import secrets
 
 import sqlalchemy as sa
-from flows import Execution, Flows
 
 from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.utils import ids
+from tests.lib.flows import Execution, Flows
 
 _V = tables.execution_values.c
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from flows import Execution, Flows
+
+from tests.lib.flows import Execution, Flows
 
 TIMED_OUT = "Task timed out [timeout(s)=1]."
 

@@ -6,7 +6,8 @@ import json
 import time
 
 import pytest
-from flows import FINISHED, Execution, Flows
+
+from tests.lib.flows import FINISHED, Execution, Flows
 
 NINES = "9" * 400
 

@@ -6,7 +6,8 @@ import statistics
 import time
 
 import pytest
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 ASYNC = """
 main:

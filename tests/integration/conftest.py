@@ -12,11 +12,11 @@ import cluster
 import processes
 import pytest
 import services
-from flows import Flows
 
 from mistral.db.core.database import Database
 from mistral.db.operations import invariants
 from mistral.utils import clock
+from tests.lib.flows import Flows
 
 
 @dataclasses.dataclass(frozen=True)

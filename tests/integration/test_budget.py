@@ -19,12 +19,12 @@ import cluster
 import processes
 import psycopg
 import pytest
-from flows import Flows
 
 from mistral import config
 from mistral.cmd import assembly
 from mistral.db.core import schema_version
 from mistral.rpc import local
+from tests.lib.flows import Flows
 
 LONG, SHORT = 1000, 10
 STATEMENTS, TRANSACTIONS, MESSAGES = 8, 1, 2

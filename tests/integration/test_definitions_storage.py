@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions as store
-from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.db.core.named_objects import Row
 from mistral.utils import ids
+from tests.lib.databases import EVERY
 
 ME = RequestContext(project_id="mine")
 NOW = dt.datetime(2024, 5, 6, 7, 8, 9, 123456)
 
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
-    database.write(tables.metadata.create_all)
-    yield database
-    database.close()
+pytestmark = pytest.mark.parametrize("database", EVERY, indirect=True)
 
 
 def workflow(name: str) -> Row:

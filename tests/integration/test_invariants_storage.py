@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 
 import pytest
 
 from mistral.db import definitions
-from mistral.db.core import entity_rows, tables
+from mistral.db.core import entity_rows
 from mistral.db.core.database import Database
 from mistral.db.operations import invariants
 from mistral.workflow import states
@@ -19,6 +18,7 @@ from mistral.workflow.entities import (
     TaskExecution,
     WorkflowExecution,
 )
+from tests.lib.databases import EVERY
 
 NOW = dt.datetime(2024, 5, 6, 7, 8, 9)
 SPEC = definitions.StoredSpec.of(
@@ -32,13 +32,7 @@ SPEC = definitions.StoredSpec.of(
     },
 )
 
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
-    database.write(tables.metadata.create_all)
-    yield database
-    database.close()
+pytestmark = pytest.mark.parametrize("database", EVERY, indirect=True)
 
 
 def test_what_is_broken_is_found(database: Database) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 import kombu
 import pytest
 import services
-from tcp_proxy import TcpProxy
 
 from mistral import config, exceptions
 from mistral.rpc.base import RPCClient, RPCServer, Transport
 from mistral.rpc.kombu import payload
 from mistral.rpc.kombu.outlets import RabbitOutlet, RedisOutlet, open_outlet
 from mistral.rpc.plugins import create_transport
+from tests.lib.tcp_proxy import TcpProxy
 
 PATIENCE = 20.0
 #: On Redis what a dead process held comes back after twice this.

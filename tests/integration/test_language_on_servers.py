@@ -6,9 +6,10 @@ import concurrent.futures
 from pathlib import Path
 
 import cluster
-import http_target
 import pytest
-from language_cases import CaseFile, Runs
+
+from tests.lib import http_target
+from tests.lib.language_cases import CaseFile, Runs
 
 CASES = Path(__file__).parents[1] / "language" / "cases"
 

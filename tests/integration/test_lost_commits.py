@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from unittest.mock import MagicMock
 
-import cutting_proxy
 import pytest
 import sqlalchemy as sa
 
@@ -30,6 +29,7 @@ from mistral.utils import clock, ids
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
+from tests.lib import cutting_proxy
 
 CTX = RequestContext(project_id="p")
 WORKFLOW = "version: '2.0'\nw:\n  tasks:\n    t:\n      action: std.noop\n"

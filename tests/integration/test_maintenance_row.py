@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import processes
 import pytest
 import sqlalchemy as sa
 
-from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.db.operations import maintenance
 from mistral.utils import clock
@@ -22,19 +20,13 @@ _WAITING = {
 }
 
 
-@pytest.fixture(params=sorted(_WAITING))
-def kind(request: pytest.FixtureRequest) -> str:
-    """A server."""
-    return str(request.param)
+pytestmark = pytest.mark.parametrize("database", sorted(_WAITING), indirect=True)
 
 
 @pytest.fixture
-def database(kind: str, request: pytest.FixtureRequest) -> Iterator[Database]:
-    """An empty database on it."""
-    found = Database(request.getfixturevalue(f"fresh_{kind}_url"))
-    found.write(tables.metadata.create_all)
-    yield found
-    found.close()
+def kind(database: Database) -> str:
+    """The server's kind."""
+    return "mariadb" if database.dialect_name == "mysql" else database.dialect_name
 
 
 def test_two_who_are_the_first_to_ask(database: Database, kind: str) -> None:

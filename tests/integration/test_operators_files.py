@@ -17,9 +17,9 @@ import cluster
 import processes
 import pytest
 import services
-from flows import Flows
 
 from mistral.config import options
+from tests.lib.flows import Flows
 
 ROOT = Path(__file__).resolve().parents[2]
 ETC = ROOT / "etc"

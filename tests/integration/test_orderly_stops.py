@@ -15,7 +15,8 @@ import cluster
 import processes
 import pytest
 import services
-from flows import Flows
+
+from tests.lib.flows import Flows
 
 WARNS = re.compile(r"^\S+ \S+ \d+ (WARNING|ERROR|CRITICAL) |^Traceback|^Exception ", re.MULTILINE)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import concurrent.futures
 import random
 
-from flows import Execution, Flows
-from third_party import ThirdParty
-
 from mistral.utils import ids
+from tests.lib.flows import Execution, Flows
+from tests.lib.third_party import ThirdParty
 
 CLIENTS = 8
 DEADLINE = 90.0

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.db.execution import large_values, root_usage
 from mistral.workflow.bounds import Used
+from tests.lib.databases import EVERY
 
-
-@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
-    database.write(tables.metadata.create_all)
-    yield database
-    database.close()
+pytestmark = pytest.mark.parametrize("database", EVERY, indirect=True)
 
 
 def test_it_is_added_up(database: Database) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 
 import processes
 import pytest
-import rpc_listener
 import services
 
 from mistral import config
 from mistral.rpc.plugins import create_transport
+from tests.lib import rpc_listener
 
 MESSAGES = 60
 KEPT = 4

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import services
-from tls_proxy import TlsProxy, make_certificate
 
 from mistral import config
 from mistral.exceptions import RPCException
 from mistral.rpc.base import Transport
 from mistral.rpc.plugins import create_transport
+from tests.lib.tls_proxy import TlsProxy, make_certificate
 
 KINDS = {
     "oslo": ("oslo", "rabbitmq", "rabbit"),

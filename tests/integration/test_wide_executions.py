@@ -9,11 +9,11 @@ from typing import Any
 import cluster
 import processes
 import pytest
-from flows import Flows
 
 from mistral import config
 from mistral.cmd import assembly
 from mistral.db.core import fast_statements, schema_version
+from tests.lib.flows import Flows
 
 FEW, MANY, COMPLETED = 10, 90, 5
 NOISE = 20

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cluster
-import http_target
 import pytest
-from language_cases import CaseFile, Runs
+
+from tests.lib import http_target
+from tests.lib.language_cases import CaseFile, Runs
 
 CASES = Path(__file__).parent / "cases"
 AT_ONCE = 8

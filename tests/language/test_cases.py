@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import language_checks
 import pytest
 import yaml
-from language_cases import CaseFile, Runs, uncovered
+
+from tests.lib import language_checks
+from tests.lib.language_cases import CaseFile, Runs, uncovered
 
 KEYS = {
     *("area", "summary", "rows", "environments", "definitions"),

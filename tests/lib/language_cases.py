@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import language_checks as checks
 import processes
 import yaml
-from flows import FINISHED, Execution, Flows
+
+from tests.lib import language_checks as checks
+from tests.lib.flows import FINISHED, Execution, Flows
 
 PREFIX, TARGET = "__P__", "__HTTP__"
 OPEN_STATES = ("RUNNING", "PAUSED", "IDLE")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flows import Execution, decoded
+from tests.lib.flows import Execution, decoded
 
 _ATTRIBUTES = {
     "state",

@@ -11,8 +11,6 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from decisions import NOW, spec
-
 from mistral.engine import action_handler, workflow_handler
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.inbox import decisions
@@ -31,6 +29,7 @@ from mistral.workflow.entities import (
 from mistral.workflow.limits import Limits
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import Values
+from tests.lib.decisions import NOW, spec
 from tests.simulation.catalog import SimCatalog
 from tests.simulation.memory import MemoryDatabase
 from tests.simulation.memory_store import MemoryStore

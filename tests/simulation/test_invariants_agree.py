@@ -27,14 +27,6 @@ def quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    database = Database(fresh_sqlite_url)
-    database.write(tables.metadata.create_all)
-    yield database
-    database.close()
-
-
 def _copy(sim: Simulation, conn: sa.Connection) -> None:
     """Put the rows of a run into a real database."""
     for table in tables.metadata.tables.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,20 +23,15 @@ from mistral.workflow.results import Outcome
 
 
 @pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
+def database(database: Database) -> Database:
     """One execution with one action."""
-    found = Database(fresh_sqlite_url)
-    with found.connect() as conn:
-        tables.metadata.create_all(conn)
-        conn.commit()
     execution = WorkflowExecution("w", "wf", "0", created_at=clock.utc_now())
     action_ex = ActionExecution(
         "a", "std.noop", workflow_execution_id="w", created_at=clock.utc_now()
     )
-    found.write(lambda conn: Store(conn).insert([execution]))
-    found.write(lambda conn: Store(conn).insert([action_ex]))
-    yield found
-    found.close()
+    database.write(lambda conn: Store(conn).insert([execution]))
+    database.write(lambda conn: Store(conn).insert([action_ex]))
+    return database
 
 
 class Thinking:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,17 +33,12 @@ BATCH, TASKS = 10, 35
 
 
 @pytest.fixture
-def database(fresh_sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+def database(database: Database, monkeypatch: pytest.MonkeyPatch) -> Database:
     """A large execution with a child, and another one."""
     monkeypatch.setattr(deletion, "_BATCH", BATCH)
-    found = Database(fresh_sqlite_url)
-    with found.connect() as conn:
-        tables.metadata.create_all(conn)
-        conn.commit()
     for execution_id, parent, count in (("w", None, TASKS), ("c", "w", 3), ("o", None, 3)):
-        _fill(found, execution_id, parent, count)
-    yield found
-    found.close()
+        _fill(database, execution_id, parent, count)
+    return database
 
 
 def _fill(database: Database, execution_id: str, parent: str | None, count: int) -> None:

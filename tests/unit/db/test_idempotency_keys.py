@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,16 +13,6 @@ from mistral.db.core.database import Database
 from mistral.db.execution import idempotency_keys
 from mistral.engine.background.housekeeping import Housekeeping
 from mistral.utils import clock, ids
-
-
-@pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    found = Database(fresh_sqlite_url)
-    with found.connect() as conn:
-        tables.metadata.create_all(conn)
-        conn.commit()
-    yield found
-    found.close()
 
 
 def test_it_takes_effect_once_and_is_answered_alike(database: Database) -> None:

@@ -7,7 +7,6 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from decisions import NOW, Flow, action, changes, child, one
 
 from mistral import exceptions as exc
 from mistral.engine.actions import (
@@ -21,6 +20,7 @@ from mistral.workflow.commands import ActionCompleted, CreateAction, CreateExecu
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.results import Outcome
 from mistral.workflow.values import Bag
+from tests.lib.decisions import NOW, Flow, action, changes, child, one
 
 TEXT = "tasks: {a: {}}"
 

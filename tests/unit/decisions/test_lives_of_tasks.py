@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-from decisions import NOW, Flow, action, changes, child, names, one, only
 
 from mistral import exceptions as exc
 from mistral.workflow.commands import (
@@ -24,6 +23,7 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.entities import ActionExecution, TaskExecution
 from mistral.workflow.values import EMPTY, Bag
+from tests.lib.decisions import NOW, Flow, action, changes, child, names, one, only
 
 TEXT = """
 tasks:

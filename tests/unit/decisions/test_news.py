@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from decisions import NOW, Flow, one
-
 from mistral.engine import execution_events
 from mistral.workflow.commands import Command, SendEvent
 from mistral.workflow.entities import ExecutionEvent
+from tests.lib.decisions import NOW, Flow, one
 
 PARENT = {"parent_execution_id": "parent", "task_execution_id": "pt", "task_attempt": 3}
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from decisions import NOW, Flow, changes, names, one
 
 from mistral import exceptions as exc
 from mistral.engine import policies
@@ -21,6 +20,7 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution, Timer
+from tests.lib.decisions import NOW, Flow, changes, names, one
 
 FLOW = Flow("""
 tasks:

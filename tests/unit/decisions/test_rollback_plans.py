@@ -6,7 +6,6 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from decisions import NOW, Flow, action, child, one
 
 from mistral import exceptions as exc
 from mistral.engine.rollback import plan
@@ -14,6 +13,7 @@ from mistral.engine.rollback.plan import Step
 from mistral.workflow.commands import CreateAction, CreateTask
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.values import Bag
+from tests.lib.decisions import NOW, Flow, action, child, one
 
 TEXT = """
 tasks:

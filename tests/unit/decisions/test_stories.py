@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from stories import Story
 
 from mistral import exceptions as exc
 from mistral.workflow.bounds import Bounds
 from mistral.workflow.limits import Limits
+from tests.lib.stories import Story
 
 CHAIN = """
 tasks: {a: {publish: {x: <% task().result %>}, on-success: [b], on-error: [c]}, b: {}, c: {}}

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from decisions import Flow, action, changes, child, names, one, only
 
 from mistral import exceptions as exc
 from mistral.engine.tasks import SLICE, WithItemsTask, result_of
@@ -21,6 +20,7 @@ from mistral.workflow.commands import (
     GoOnLater,
 )
 from mistral.workflow.values import Bag
+from tests.lib.decisions import Flow, action, changes, child, names, one, only
 
 TEXT = """
 tasks:

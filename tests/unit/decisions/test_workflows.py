@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 import pytest
-from decisions import NOW, Flow, action, changes, definition, names, one, only, spec
 
 from mistral import exceptions as exc
 from mistral.engine.workflows import Workflow
@@ -24,6 +23,7 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.entities import ExecutionEvent
 from mistral.workflow.values import EMPTY, Bag
+from tests.lib.decisions import NOW, Flow, action, changes, definition, names, one, only, spec
 
 TEXT = """
 input: [a, {b: 2}]

@@ -102,17 +102,6 @@ class Surroundings:
 
 
 @pytest.fixture
-def database(fresh_sqlite_url: str) -> Iterator[Database]:
-    """An empty database."""
-    found = Database(fresh_sqlite_url)
-    with found.connect() as conn:
-        tables.metadata.create_all(conn)
-        conn.commit()
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def around(database: Database) -> Iterator[Surroundings]:
     """An engine on an empty database."""
     found = Surroundings(database)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 
-import expression_fuzz as fuzz
 import pytest
 
 from mistral.exceptions import MistralException
 from mistral.expressions import DataContext, Expressions
 from mistral.utils import json
+from tests.lib import expression_fuzz as fuzz
 
 MAX_SECONDS = 3.0
 MAX_MEMORY = 300 * 1024 * 1024

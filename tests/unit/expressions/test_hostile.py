@@ -7,11 +7,11 @@ import copy
 import time
 from collections.abc import Callable
 
-import expression_fuzz as fuzz
 import pytest
 
 from mistral.exceptions import EvaluationException, JinjaEvaluationException
 from mistral.expressions import DataContext, Expressions
+from tests.lib import expression_fuzz as fuzz
 
 #: Python takes multiples of this number for equal at first glance
 SAME_HASH = 2**61 - 1

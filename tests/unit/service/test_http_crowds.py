@@ -16,13 +16,13 @@ from pathlib import Path
 
 import processes
 import pytest
-from raw_http import PATIENCE, WORKERS, Echo, hear, parsed, served, talk
-from tls_proxy import make_certificate
 
 from mistral.exceptions import ConfigurationError
 from mistral.service.http.connections import Connections
 from mistral.service.http.options import Bounds, TlsFiles
 from mistral.service.http.server import HttpServer
+from tests.lib.raw_http import PATIENCE, WORKERS, Echo, hear, parsed, served, talk
+from tests.lib.tls_proxy import make_certificate
 
 MANY = 300
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n"

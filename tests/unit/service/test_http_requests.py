@@ -7,10 +7,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from raw_http import PATIENCE, Echo, hear, parsed, served, talk
 
 from mistral.service.http.options import Bounds
 from mistral.service.http.server import HttpServer
+from tests.lib.raw_http import PATIENCE, Echo, hear, parsed, served, talk
 
 POST = b"POST /x HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n"

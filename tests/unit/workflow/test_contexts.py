@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from decisions import Flow
 
 from mistral import exceptions as exc
 from mistral.expressions import DataContext
@@ -13,6 +12,7 @@ from mistral.lang import InputParam
 from mistral.workflow import data_flow
 from mistral.workflow.data_flow import BagView
 from mistral.workflow.values import EMPTY, INLINE_LIMIT, Bag, Values
+from tests.lib.decisions import Flow
 
 BIG = "x" * (INLINE_LIMIT + 1)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from decisions import spec
 
 from mistral.lang import Target, TaskSpec
 from mistral.workflow import direct
 from mistral.workflow.direct import Chosen
+from tests.lib.decisions import spec
 
 ALL = spec("""
 tasks:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from decisions import Flow, child
 
 from mistral.workflow import ancestry, states
 from mistral.workflow.commands import RunTask, SetWorkflowState, from_backlog, to_backlog
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Bag
+from tests.lib.decisions import Flow, child
 
 ALL = sorted(states.COMPLETED | states.UNFINISHED)
 LEGAL = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from decisions import spec
 
 from mistral.workflow import joins
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.joins import FAILED, READY, WAITING, EndedJoin
+from tests.lib.decisions import spec
 
 TASKS = spec("""
 tasks:

@@ -6,13 +6,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from decisions import NOW, action, child
 
 from mistral import exceptions as exc
 from mistral.workflow import results
 from mistral.workflow.entities import ActionExecution, TaskExecution
 from mistral.workflow.results import Outcome, Verdict
 from mistral.workflow.values import Bag, Values
+from tests.lib.decisions import NOW, action, child
 
 VALUES = Values(lambda hashes: {})
 

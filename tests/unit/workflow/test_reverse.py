@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from decisions import spec
 
 from mistral import exceptions as exc
 from mistral.workflow import reverse
 from mistral.workflow.entities import WorkflowExecution
 from mistral.workflow.values import Bag, Values
+from tests.lib.decisions import spec
 
 DIAMOND = spec("""
 type: reverse

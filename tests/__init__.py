@@ -1,0 +1,1 @@
+"""The tests, by what they need: nothing, one service, several processes, a simulated world."""

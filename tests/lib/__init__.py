@@ -1,0 +1,1 @@
+"""What tests share: clients, targets to connect to, makers of entities, proxies."""
