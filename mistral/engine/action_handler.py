@@ -17,6 +17,7 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.definitions import ActionDefinition
 from mistral.workflow.entities import ActionExecution
+from mistral.workflow.state_machines import ActionEvent, TaskEvent
 
 
 def signalled(unit: UnitOfWork, action_ex: ActionExecution) -> None:
@@ -53,7 +54,8 @@ def _completed(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
         )
         output = unit.values.pack({"result": str(error)})
         failed = action_ex.draft()
-        failed.apply({"state": states.ERROR, "output": output})
+        spoiled = UpdateAction(action_ex.id, {"output": output}, ActionEvent.SPOIL)
+        spoiled.apply_to(failed)
         action = PythonAction(
             ActionDefinition(action_ex.name, None),
             failed,
@@ -61,16 +63,12 @@ def _completed(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
             Scope(unit, unit.wf_ex, lambda value, _attribute: value),
         )
         return [
-            UpdateAction(action_ex.id, {"state": states.ERROR, "output": output}),
+            spoiled,
             *action.fail(str(error)),
             UpdateTask(
                 task_id,
-                {
-                    "state": states.ERROR,
-                    "state_info": message,
-                    "processed": True,
-                    "finished_at": unit.now,
-                },
+                {"state_info": message, "processed": True, "finished_at": unit.now},
+                TaskEvent.BREAK,
             ),
             SetWorkflowState(states.ERROR, message, task_id, forced=True),
         ]
@@ -111,6 +109,11 @@ def check_change(action_ex: ActionExecution, state: str) -> None:
         )
 
 
+def event_of(state: str) -> ActionEvent:
+    """What an operator means who gives an action this state."""
+    return ActionEvent.PAUSE if state == states.PAUSED else ActionEvent.RESUME
+
+
 def set_state(unit: UnitOfWork, action_ex_id: str, state: str) -> list[Command]:
     """PAUSED or RUNNING by an operator: task and workflow follow (doc:language/steering)."""
     found = unit.load_actions([action_ex_id])
@@ -126,7 +129,8 @@ def _set_state(unit: UnitOfWork, action_ex: ActionExecution, state: str) -> list
             f"An action can't be paused while its execution is rolled back "
             f"[action_ex_id={action_ex.id}]"
         )
-    commands: list[Command] = [UpdateAction(action_ex.id, {"state": state})]
+    is_pause = state == states.PAUSED
+    commands: list[Command] = [UpdateAction(action_ex.id, event=event_of(state))]
     task_ex = unit.task(action_ex.task_execution_id or "")
     if states.is_completed(task_ex.state) or states.is_completed(unit.wf_ex.state):
         return commands
@@ -135,8 +139,9 @@ def _set_state(unit: UnitOfWork, action_ex: ActionExecution, state: str) -> list
         return commands
     # a task that waits or has gone on to another attempt does not follow an old action
     if task_ex.attempt == action_ex.attempt and task_ex.state in (states.RUNNING, states.PAUSED):
-        commands.append(UpdateTask(task_ex.id, {"state": state}))
-    if state == states.PAUSED:
+        event = TaskEvent.PAUSE if is_pause else TaskEvent.RESUME
+        commands.append(UpdateTask(task_ex.id, event=event))
+    if is_pause:
         if unit.wf_ex.state == states.PAUSED:
             return commands
         return [*commands, SetWorkflowState(states.PAUSED, None, task_ex.id)]

@@ -91,7 +91,7 @@ def _begin_workflow(unit: UnitOfWork, command: Any) -> list[c.Command]:
 
 
 def _update_execution(unit: UnitOfWork, command: Any) -> None:
-    unit.wf_ex.apply(command.changes)
+    command.apply_to(unit.wf_ex)
     if "params" in command.changes:
         unit.forget_env()
 
@@ -104,7 +104,7 @@ def _update_task(unit: UnitOfWork, command: Any) -> None:
     """Change a task; what it has been running ends with it, or with its attempt."""
     task_ex = unit.task(command.task_id)
     before = task_ex.draft()
-    unit.change_task(command.task_id, command.changes)
+    unit.change_task(command)
     has_ended = states.is_completed(task_ex.state) and not states.is_completed(before.state)
     if (has_ended or task_ex.attempt > before.attempt) and _may_run(before):
         unit.call_off_actions(before, _cause(task_ex))
@@ -137,8 +137,8 @@ def _create_action(unit: UnitOfWork, command: Any) -> None:
 def _update_action(unit: UnitOfWork, command: Any) -> None:
     action_ex = unit.action(command.action_id)
     if action_ex is not None:
-        action_ex.apply(command.changes)
-        if not command.changes.keys().isdisjoint(("state", "output")):
+        command.apply_to(action_ex)
+        if command.event is not None or "output" in command.changes:
             action_ex.updated_at = unit.now
 
 

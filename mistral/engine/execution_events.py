@@ -123,7 +123,9 @@ def left_behind(event: ExecutionEvent) -> WorkflowExecution:
     Whatever it had to give is gone: its success would be one without a result.
     """
     state, info = event.payload["state"], event.payload["state_info"]
-    child = WorkflowExecution(
+    if state == states.SUCCESS:
+        state, info = states.ERROR, _DELETED.format(event.source_id)
+    return WorkflowExecution(
         id=str(event.source_id),
         workflow_name="",
         spec_hash="",
@@ -132,9 +134,6 @@ def left_behind(event: ExecutionEvent) -> WorkflowExecution:
         state=state,
         state_info=info,
     )
-    if state == states.SUCCESS:
-        child.apply({"state": states.ERROR, "state_info": _DELETED.format(child.id)})
-    return child
 
 
 def to_children(

@@ -19,6 +19,7 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.entities import RESULT_ERASED, TaskExecution, Timer, WorkflowExecution
 from mistral.workflow.ports import DecisionPorts
+from mistral.workflow.state_machines import TaskEvent
 
 WAIT_BEFORE = "wait-before"
 WAIT_AFTER = "wait-after"
@@ -126,7 +127,7 @@ class PauseBeforePolicy(TaskPolicy):
             return []
         info = "Set by 'pause-before' policy"
         return [
-            UpdateTask(task_ex.id, {"state": states.IDLE, "state_info": info}),
+            UpdateTask(task_ex.id, {"state_info": info}, TaskEvent.HOLD),
             SetWorkflowState(states.PAUSED, f"{info} [task={task_ex.name}]", forced=True),
         ]
 
@@ -148,10 +149,10 @@ class WaitBeforePolicy(TaskPolicy):
             UpdateTask(
                 task_ex.id,
                 {
-                    "state": states.DELAYED,
                     "state_info": f"Delayed by 'wait-before' policy [delay={seconds}]",
                     "runtime_context": _with(task_ex, wait_before_policy={"skip": True}),
                 },
+                TaskEvent.WAIT_BEFORE,
             ),
             _timer(WAIT_BEFORE, task_ex, task_ex.attempt, seconds, scope, {}),
         ]
@@ -235,10 +236,10 @@ class WaitAfterPolicy(TaskPolicy):
             UpdateTask(
                 task_ex.id,
                 {
-                    "state": states.DELAYED,
                     "state_info": f"Delayed by 'wait-after' policy [delay={seconds}]",
                     "runtime_context": _with(task_ex, wait_after_policy={"skip": True}),
                 },
+                TaskEvent.WAIT_AFTER,
             ),
             _timer(WAIT_AFTER, task_ex, task_ex.attempt, seconds, scope, payload),
         ]
@@ -258,7 +259,7 @@ class FailOnPolicy(TaskPolicy):
         if not _scope(self, scope).evaluate(self.fail_on, "fail-on"):
             return []
         info = "Failed by 'fail-on' policy"
-        return [UpdateTask(task_ex.id, {"state": states.ERROR, "state_info": info})]
+        return [UpdateTask(task_ex.id, {"state_info": info}, TaskEvent.FAIL_ON)]
 
 
 class RetryPolicy(TaskPolicy):
@@ -281,7 +282,6 @@ class RetryPolicy(TaskPolicy):
             return []
         attempt = task_ex.attempt + 1
         changes: dict[str, Any] = {
-            "state": states.WAITING if task_spec.join else states.DELAYED,
             "state_info": f"Delayed by 'retry' policy [delay={delay}]",
             "attempt": attempt,
             "runtime_context": _with(
@@ -294,7 +294,9 @@ class RetryPolicy(TaskPolicy):
         if task_spec.join:
             changes["runtime_context"]["waits_for_retry"] = True
         return [
-            UpdateTask(task_ex.id, changes),
+            UpdateTask(
+                task_ex.id, changes, TaskEvent.RETRY_JOIN if task_spec.join else TaskEvent.RETRY
+            ),
             DiscardResults(task_ex.id),
             _timer(RETRY, task_ex, attempt, delay, scope, {}),
         ]

@@ -31,6 +31,7 @@ from mistral.workflow.definitions import ActionDefinition
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
 from mistral.workflow.limits import Limits
 from mistral.workflow.look_times import CALLER_MARGIN, DISPATCH_LOOK_AFTER
+from mistral.workflow.state_machines import ActionEvent
 from mistral.workflow.values import Bag
 
 Send = tuple[str | None, Mapping[str, Any]]
@@ -183,7 +184,8 @@ def set_state(conn: sa.Connection, action_id: str, state: str) -> dict[str, Any]
     for action_ex in action_executions.locked(conn, [action_id]):
         action_handler.check_change(action_ex, state)
         if action_ex.state != state:
-            action_ex.state, action_ex.updated_at = state, utc_now()
+            action_ex.move(action_handler.event_of(state))
+            action_ex.updated_at = utc_now()
             entity_rows.update(conn, [action_ex])
     return {}
 
@@ -230,7 +232,7 @@ def give_up(conn: sa.Connection, action_id: str, message: str) -> None:
             continue
         values = large_values.loader(conn, action_ex.id)
         results.accept(action_ex, results.Outcome(states.ERROR, message), values, utc_now())
-        action_ex.state = states.ERROR
+        action_ex.move(ActionEvent.SPOIL)
         action_ex.output = values.pack({"result": message})
         action_executions.finish_alone(action_ex)
         entity_rows.update(conn, [action_ex])
@@ -270,7 +272,7 @@ def _transform_stored(unit: UnitOfWork, action_ex: ActionExecution) -> None:
         outcome = results.outcome_of(action_ex, unit.values)
         for command in _domain_object(unit, definition, action_ex).complete(outcome):
             if isinstance(command, UpdateAction):
-                action_ex.apply(command.changes)
+                command.apply_to(action_ex)
     except exc.MistralException as error:
-        action_ex.state = states.ERROR
+        action_ex.move(ActionEvent.SPOIL)
         action_ex.output = unit.values.pack({"result": str(error)})

@@ -18,6 +18,7 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import DELAY_OVER, POSTPONED, TaskExecution
+from mistral.workflow.state_machines import TaskEvent
 
 BEFORE = "Failed to run task"
 AFTER = "Failed to handle action completion"
@@ -81,10 +82,10 @@ def rerun_task(unit: UnitOfWork, command: Any) -> list[Command]:
 def skip_task(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     """Put a failed task into SKIPPED and go on behind it (doc:language/rerun#skip)."""
     reopened = UpdateTask(
-        task_ex.id, {"state": states.RUNNING, "error_handled": False, "processed": False}
+        task_ex.id, {"error_handled": False, "processed": False}, TaskEvent.REOPEN
     )
     draft = task_ex.draft()
-    draft.apply(reopened.changes)
+    reopened.apply_to(draft)
     task = existing(unit, draft)
     done = guarded(task, lambda: task.complete(states.SKIPPED, "Task was skipped."), AFTER)
     return [reopened, *done]
@@ -220,13 +221,13 @@ def _fatal(
         UpdateTask(
             task_ex.id,
             {
-                "state": states.ERROR,
                 "state_info": message[: task.means.limits.state_info_chars],
                 "processed": True,
                 "error_handled": False,
                 "has_next_tasks": False,
                 "finished_at": task.means.now,
             },
+            TaskEvent.BREAK,
         )
     )
     return [*commands, SetWorkflowState(states.ERROR, message, task_ex.id, forced=True)]

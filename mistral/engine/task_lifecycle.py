@@ -34,9 +34,19 @@ from mistral.workflow.entities import (
     WorkflowExecution,
 )
 from mistral.workflow.ports import DecisionPorts
+from mistral.workflow.state_machines import TASK_ENDS, TaskEvent
 from mistral.workflow.values import EMPTY, Bag
 
 _COMMAND_STATES = {"fail": states.ERROR, "succeed": states.SUCCESS, "pause": states.PAUSED}
+
+_EVENTS: Mapping[str, TaskEvent] = {
+    **TASK_ENDS,
+    states.IDLE: TaskEvent.HOLD,
+    states.WAITING: TaskEvent.WAIT_AGAIN,
+    states.RUNNING: TaskEvent.GO_ON,
+    states.PAUSED: TaskEvent.PAUSE,
+}
+"""What ``set_state`` means."""
 
 
 class Task:
@@ -118,11 +128,8 @@ class Task:
         commands += self._do(
             UpdateTask(
                 self.draft.id,
-                {
-                    "state": states.RUNNING,
-                    "state_info": None,
-                    "started_at": self.draft.started_at or self.means.now,
-                },
+                {"state_info": None, "started_at": self.draft.started_at or self.means.now},
+                TaskEvent.START,
             )
         )
         commands += self._before_policies()
@@ -211,7 +218,8 @@ class Task:
         commands = self._do(
             UpdateTask(
                 self.draft.id,
-                {"state": state, "state_info": self._cut(state_info), "updated_at": self.means.now},
+                {"state_info": self._cut(state_info), "updated_at": self.means.now},
+                TASK_ENDS[state],
             )
         )
         if not published:
@@ -360,7 +368,8 @@ class Task:
         attempt = self.draft.attempt + 1
         remembered = {**self._remembered("triggered_by", "join"), "base_attempt": attempt}
         changes = self._rerun_changes(attempt, remembered)
-        return [DiscardResults(self.draft.id), *self._do(UpdateTask(self.draft.id, changes))]
+        again = UpdateTask(self.draft.id, changes, TaskEvent.RERUN)
+        return [DiscardResults(self.draft.id), *self._do(again)]
 
     def _remembered(self, *keys: str) -> dict[str, Any]:
         context = self.draft.runtime_context
@@ -368,7 +377,6 @@ class Task:
 
     def _rerun_changes(self, attempt: int, runtime_context: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "state": states.IDLE,
             "state_info": None,
             "attempt": attempt,
             "run": self.draft.run + 1,
@@ -396,16 +404,16 @@ class Task:
         attempt = self.draft.attempt + 1
         remembered = {**self._remembered("base_attempt", "join"), "round_attempt": attempt}
         changes = self._rerun_changes(attempt, remembered)
-        return self._do(UpdateTask(self.draft.id, changes | {"state": states.WAITING}))
+        return self._do(UpdateTask(self.draft.id, changes, TaskEvent.WAIT_AGAIN))
 
     def set_state(
         self, state: str, state_info: str | None = None, processed: bool | None = None
     ) -> list[Command]:
         """Set the state without anything that would follow."""
-        changes: dict[str, Any] = {"state": state, "state_info": self._cut(state_info)}
+        changes: dict[str, Any] = {"state_info": self._cut(state_info)}
         if processed is not None:
             changes["processed"] = processed
-        return self._do(UpdateTask(self.draft.id, changes))
+        return self._do(UpdateTask(self.draft.id, changes, _EVENTS[state]))
 
     # evaluating
 
@@ -413,7 +421,7 @@ class Task:
         """Let commands take effect on the draft and pass them on."""
         for command in commands:
             if isinstance(command, UpdateTask) and command.task_id == self.draft.id:
-                self.draft.apply(command.changes)
+                command.apply_to(self.draft)
         return list(commands)
 
     def _context(

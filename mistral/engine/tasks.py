@@ -29,6 +29,7 @@ from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.limits import ROWS_OF_CHILD
 from mistral.workflow.ports import DecisionPorts
 from mistral.workflow.results import Outcome
+from mistral.workflow.state_machines import TaskEvent
 from mistral.workflow.values import Bag, Values
 
 MAX_TARGET = 255
@@ -290,7 +291,11 @@ class WithItemsTask(RegularTask):
         kept["with_items"] = {**self._counts, "redo": redo}
         commands: list[Command] = [DiscardResults(self.draft.id, failed_only=True)]
         return commands + self._do(
-            UpdateTask(self.draft.id, self._rerun_changes(self.draft.attempt + 1, kept))
+            UpdateTask(
+                self.draft.id,
+                self._rerun_changes(self.draft.attempt + 1, kept),
+                TaskEvent.RERUN,
+            )
         )
 
     def _successful_indexes(self) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ from mistral.workflow.commands import (
 )
 from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
 from mistral.workflow.results import Outcome
+from mistral.workflow.state_machines import TaskEvent
 
 
 def existing(unit: UnitOfWork) -> wf.Workflow:
@@ -102,7 +104,7 @@ def _paused(
     if unit.wf_ex.state != states.RUNNING:
         return commands
     waiting = [t for t in unit.tasks_in(states.RUNNING) if t.type == "WORKFLOW"]
-    return [*commands, *(UpdateTask(t.id, {"state": states.PAUSED}) for t in waiting)]
+    return [*commands, *(UpdateTask(t.id, event=TaskEvent.PAUSE) for t in waiting)]
 
 
 def resume(
@@ -116,7 +118,7 @@ def resume(
     held = task_handler.held(unit)
     commands = existing(unit).resume(env, unit.wf_ex.command_number, came_from, held)
     paused = unit.tasks_in(states.PAUSED)
-    commands += [UpdateTask(t.id, {"state": states.RUNNING}) for t in paused]
+    commands += [UpdateTask(t.id, event=TaskEvent.RESUME) for t in paused]
     return [*commands, *_held_back(unit), CheckWorkflow()]
 
 
@@ -295,8 +297,8 @@ def _child_finished(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         child = execution_events.left_behind(event)
     elif child.attempt != ended.get("attempt"):
         # it runs again meanwhile; the news of that comes next and finds its end counted
-        child = child.draft()
-        child.apply({"state": ended["state"], "state_info": ended["state_info"]})
+        told = {"state": ended["state"], "state_info": ended["state_info"]}
+        child = dataclasses.replace(child, **told)
     return take_child(unit, found[0], child)
 
 
@@ -310,7 +312,6 @@ def _child_running(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if reason is not None:
         return [execution_events.refuse(unit, unit.wf_ex, event, reason)]
     changes: dict[str, Any] = {
-        "state": states.RUNNING,
         "state_info": None,
         "processed": False,
         "error_handled": False,
@@ -324,7 +325,10 @@ def _child_running(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         changed["cancelled"] = 0
         changed["capacity"] = counts["capacity"] - 1
         changes["runtime_context"] = {**task_ex.runtime_context, "with_items": changed}
-    runs_again = [UpdateTask(task_ex.id, changes), *join_handler.not_yet(unit, task_ex)]
+    runs_again = [
+        UpdateTask(task_ex.id, changes, TaskEvent.RUN_AGAIN),
+        *join_handler.not_yet(unit, task_ex),
+    ]
     if unit.wf_ex.state == states.PAUSED:
         _take_number(unit)
         return [*runs_again, *resume(unit, None, event.source_id)]
@@ -337,7 +341,7 @@ def _child_paused(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
     commands: list[Command] = [
-        UpdateTask(t.id, {"state": states.PAUSED}) for t in found if t.state == states.RUNNING
+        UpdateTask(t.id, event=TaskEvent.PAUSE) for t in found if t.state == states.RUNNING
     ]
     return commands + _paused(unit, None, event.number, event.source_id)
 
@@ -350,7 +354,7 @@ def _child_resumed(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if any(c.state == states.PAUSED for c in siblings):
         return []
     commands: list[Command] = [
-        UpdateTask(t.id, {"state": states.RUNNING}) for t in found if t.state == states.PAUSED
+        UpdateTask(t.id, event=TaskEvent.RESUME) for t in found if t.state == states.PAUSED
     ]
     others = [t for t in unit.tasks_in(states.PAUSED) if t.id != event.task_id]
     return commands if others else commands + resume(unit, None, event.source_id)

@@ -25,7 +25,15 @@ from mistral.workflow.commands import (
 from mistral.workflow.definitions import WorkflowDefinition
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
 from mistral.workflow.ports import WorkflowDecisionPorts
+from mistral.workflow.state_machines import WORKFLOW_ENDS, WorkflowEvent
 from mistral.workflow.values import EMPTY, Bag
+
+_EVENTS: Mapping[str, WorkflowEvent] = {
+    **WORKFLOW_ENDS,
+    states.PAUSED: WorkflowEvent.PAUSE,
+    states.RUNNING: WorkflowEvent.RESUME,
+}
+"""What ``set_state`` means when nobody says why."""
 
 
 class Workflow:
@@ -138,11 +146,11 @@ class Workflow:
         commands = self._do(
             UpdateExecution(
                 {
-                    "state": states.RUNNING,
                     "context": context,
                     "next_look_at": None,
                     "started_at": self.means.now,
-                }
+                },
+                WorkflowEvent.BEGIN,
             )
         )
         return commands + [RunTask(name) for name in self._first_tasks()] + [CheckWorkflow()]
@@ -227,8 +235,12 @@ class Workflow:
         """Serialise with everybody else who handles this execution."""
         return [LockExecution(self.draft.id)]
 
-    def set_state(self, state: str, state_info: str | None = None) -> list[Command]:
-        """Change the state by the transition table.
+    def set_state(
+        self, state: str, state_info: str | None = None, event: WorkflowEvent | None = None
+    ) -> list[Command]:
+        """Change the state as far as a command may.
+
+        :param event: why, where the state does not tell.
 
         :raises InvalidStateException: for a change that the table does not allow.
         """
@@ -238,8 +250,9 @@ class Workflow:
                 f"Can't change workflow execution state from {old} to {state}. "
                 f"[workflow={self.draft.workflow_name}, execution_id={self.draft.id}]"
             )
-        changes = {"state": state, "state_info": state_info, "updated_at": self.means.now}
-        return self._do(UpdateExecution(changes))
+        changes = {"state_info": state_info, "updated_at": self.means.now}
+        event = None if state == old else event or _EVENTS[state]
+        return self._do(UpdateExecution(changes, event))
 
     def stop(self, state: str, msg: str | None = None, number: int = 0) -> list[Command]:
         """Put the execution into a final state by command (doc:language/steering#stop)."""
@@ -279,7 +292,7 @@ class Workflow:
             )
         if self.draft.state == states.IDLE and self.draft.parent_execution_id:
             # a child that has not begun: it begins when it is resumed
-            return self._do(UpdateExecution({"state": states.PAUSED, "next_look_at": None}))
+            return self._do(UpdateExecution({"next_look_at": None}, WorkflowEvent.PAUSE))
         means = self.means
         commands = self.set_state(states.PAUSED, self._cut(message))
         commands += execution_events.to_children(
@@ -332,7 +345,8 @@ class Workflow:
         if self.draft.state == states.RUNNING:
             return []
         was_completed = self.is_completed()
-        commands = self.set_state(states.RUNNING)
+        event = WorkflowEvent.RUN_AGAIN if was_completed else WorkflowEvent.RESUME
+        commands = self.set_state(states.RUNNING, event=event)
         commands += self._do(
             UpdateExecution(
                 {
@@ -361,7 +375,7 @@ class Workflow:
             self.wf_ex = self.wf_ex.draft()
         for command in commands:
             if isinstance(command, UpdateExecution):
-                self.draft.apply(command.changes)
+                command.apply_to(self.draft)
         return list(commands)
 
     def _cut(self, text: str | None) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from mistral.workflow.entities import (
@@ -17,6 +18,7 @@ from mistral.workflow.entities import (
     Timer,
     WorkflowExecution,
 )
+from mistral.workflow.state_machines import ActionEvent, TaskEvent, WorkflowEvent
 from mistral.workflow.values import EMPTY, Bag
 
 
@@ -26,6 +28,19 @@ class Command:
 
 
 # rows ----------------------------------------------------------------------
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Update(Command):
+    """Base of the commands that change a row; its state changes by an event alone."""
+
+    def __post_init__(self) -> None:
+        if "state" in self.changes:  # type: ignore[attr-defined]
+            raise TypeError(f"{type(self).__name__}: the state changes by an event.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +58,17 @@ class CreateExecution(Command):
 
 
 @dataclasses.dataclass(frozen=True)
-class UpdateExecution(Command):
+class UpdateExecution(_Update):
     """Change the execution that the transaction handles."""
 
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=_nothing)
+    event: WorkflowEvent | None = None
+
+    def apply_to(self, wf_ex: WorkflowExecution) -> None:
+        """Make the change, in the row or in a draft of it."""
+        if self.event is not None:
+            wf_ex.move(self.event)
+        wf_ex.apply(self.changes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +79,18 @@ class CreateTask(Command):
 
 
 @dataclasses.dataclass(frozen=True)
-class UpdateTask(Command):
+class UpdateTask(_Update):
     """Change a task."""
 
     task_id: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=_nothing)
+    event: TaskEvent | None = None
+
+    def apply_to(self, task_ex: TaskExecution) -> None:
+        """Make the change, in the row or in a draft of it."""
+        if self.event is not None:
+            task_ex.move(self.event)
+        task_ex.apply(self.changes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +101,18 @@ class CreateAction(Command):
 
 
 @dataclasses.dataclass(frozen=True)
-class UpdateAction(Command):
+class UpdateAction(_Update):
     """Change an action."""
 
     action_id: str
-    changes: Mapping[str, Any]
+    changes: Mapping[str, Any] = dataclasses.field(default_factory=_nothing)
+    event: ActionEvent | None = None
+
+    def apply_to(self, action_ex: ActionExecution) -> None:
+        """Make the change, in the row or in a draft of it."""
+        if self.event is not None:
+            action_ex.move(self.event)
+        action_ex.apply(self.changes)
 
 
 @dataclasses.dataclass(frozen=True)

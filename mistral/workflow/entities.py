@@ -8,6 +8,14 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from mistral.workflow import states
+from mistral.workflow.state_machines import (
+    ACTION,
+    TASK,
+    WORKFLOW,
+    ActionEvent,
+    TaskEvent,
+    WorkflowEvent,
+)
 from mistral.workflow.values import EMPTY, Bag
 
 RESULT_ERASED = "result_erased"
@@ -114,6 +122,10 @@ class WorkflowExecution(Entity):
     started_at: dt.datetime | None = None
     finished_at: dt.datetime | None = None
 
+    def move(self, event: WorkflowEvent) -> None:
+        """Change the state by the table."""
+        self.state = WORKFLOW.after(self.state, event)
+
     @property
     def root_id(self) -> str:
         """The id of the top execution: this one's own when it has no parent."""
@@ -151,6 +163,10 @@ class TaskExecution(Entity):
     updated_at: dt.datetime | None = None
     started_at: dt.datetime | None = None
     finished_at: dt.datetime | None = None
+
+    def move(self, event: TaskEvent) -> None:
+        """Change the state by the table."""
+        self.state = TASK.after(self.state, event)
 
     @property
     def is_compensation(self) -> bool:
@@ -207,6 +223,10 @@ class ActionExecution(Entity):
     last_heartbeat: dt.datetime | None = None
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None
+
+    def move(self, event: ActionEvent) -> None:
+        """Change the state by the table."""
+        self.state = ACTION.after(self.state, event)
 
 
 @dataclasses.dataclass(eq=False)

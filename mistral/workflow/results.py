@@ -13,6 +13,7 @@ from mistral import exceptions as exc
 from mistral.utils import json
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution
+from mistral.workflow.state_machines import ACTION_ENDS
 from mistral.workflow.values import Bag, Values
 
 RESULT_LOOK_AFTER = dt.timedelta(seconds=3)
@@ -75,7 +76,7 @@ def accept(
     if action_ex.result_at is not None:
         same = action_ex.result_hash == digest
         return Verdict.REPEATED if same else Verdict.CONFLICT
-    action_ex.state = outcome.state
+    action_ex.move(ACTION_ENDS[outcome.state])
     action_ex.output = values.pack({"result": outcome.value})
     action_ex.result_hash = digest
     action_ex.result_at = action_ex.updated_at = now
@@ -87,10 +88,12 @@ def accept(
 
 
 def called_off(cause: str, now: dt.datetime) -> dict[str, Any]:
-    """What becomes of an action for which nobody waits any more: a late result is a conflict."""
+    """What becomes of an action for which nobody waits any more: a late result is a conflict.
+
+    That it is cancelled is left to whoever knows the states of what it changes.
+    """
     outcome = Outcome(states.CANCELLED)
     return {
-        "state": outcome.state,
         "state_info": cause,
         "output": Bag({"result": outcome.value}),
         "result_hash": outcome.digest,

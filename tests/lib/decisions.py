@@ -33,6 +33,7 @@ from mistral.workflow.commands import Command, UpdateAction, UpdateExecution, Up
 from mistral.workflow.definitions import ActionDefinition, WorkflowDefinition
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.limits import Limits
+from mistral.workflow.state_machines import ACTION, TASK, WORKFLOW
 from mistral.workflow.values import EMPTY, Bag, Values
 from mistral_lib import actions as public
 from mistral_lib.actions import Secret
@@ -274,17 +275,32 @@ def one(kind: type[C], commands: Iterable[Command]) -> C:
 
 
 def changes(commands: Sequence[Command], id: str | None = None) -> dict[str, Any]:
-    """All that commands change of a task or an action; without an id, of the execution."""
+    """All that commands change of a task or an action; without an id, of the execution.
+
+    The state is the one to which the event leads.
+    """
     found: dict[str, Any] = {}
     for command in commands:
-        if _changes_what(command) == (True, id):
-            found |= command.changes  # type: ignore[attr-defined]
+        changed, state = _changed_by(command)
+        if isinstance(command, UpdateTask | UpdateAction | UpdateExecution) and changed == id:
+            found |= {**command.changes, **({"state": state} if state else {})}
     return found
 
 
-def _changes_what(command: Command) -> tuple[bool, str | None]:
-    if isinstance(command, UpdateTask):
-        return True, command.task_id
-    if isinstance(command, UpdateAction):
-        return True, command.action_id
-    return isinstance(command, UpdateExecution), None
+def _changed_by(command: Command) -> tuple[str | None, str | None]:
+    """The id of what a command changes, and the state to which it leads."""
+    match command:
+        case UpdateTask():
+            return command.task_id, TASK.target(command.event) if command.event else None
+        case UpdateAction():
+            return command.action_id, ACTION.target(command.event) if command.event else None
+        case UpdateExecution():
+            return None, WORKFLOW.target(command.event) if command.event else None
+    return None, None
+
+
+def carry_out(commands: Iterable[Command], task_ex: TaskExecution) -> None:
+    """Let commands change a task."""
+    for command in only(UpdateTask, commands):
+        if command.task_id == task_ex.id:
+            command.apply_to(task_ex)

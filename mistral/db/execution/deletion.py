@@ -26,6 +26,7 @@ from mistral.db.execution import idempotency_keys
 from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.entities import ExecutionEvent, WorkflowExecution
+from mistral.workflow.state_machines import WORKFLOW, WorkflowEvent
 
 _WF = tables.workflow_executions
 _TASK = tables.task_executions
@@ -237,6 +238,6 @@ def _mark(conn: sa.Connection, execution_id: str, state: str, look_at: dt.dateti
     # the version before shows it, and does not know of marks
     changes: dict[str, Any] = {"state_info": _TEXT, "version": _WF.c.version + 1}
     if state in states.UNFINISHED:
-        changes |= {"state": states.CANCELLED, "next_look_at": None}
+        changes |= {"state": WORKFLOW.after(state, WorkflowEvent.CANCEL), "next_look_at": None}
     conn.execute(sa.update(_WF).where(_WF.c.id == execution_id).values(changes))
     return True

@@ -16,6 +16,7 @@ from mistral.utils.clock import utc_now
 from mistral.utils.ids import new_id
 from mistral.workflow import states
 from mistral.workflow.commands import Command, SetWorkflowState, UpdateTask
+from mistral.workflow.state_machines import TaskEvent
 
 
 def decide(unit: UnitOfWork, messages: Sequence[Message]) -> list[Command]:
@@ -59,8 +60,8 @@ def _given_up(unit: UnitOfWork, message: Message, info: str) -> tuple[str | None
     commands: list[Command] = []
     for task_ex in unit.tasks([task_id] if task_id else []):
         if not states.is_completed(task_ex.state):
-            changes = {"state": states.ERROR, "state_info": info, "processed": True}
-            commands.append(UpdateTask(task_ex.id, changes))
+            changes = {"state_info": info, "processed": True}
+            commands.append(UpdateTask(task_ex.id, changes, TaskEvent.FAIL))
     return task_id, commands
 
 

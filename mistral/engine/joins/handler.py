@@ -191,7 +191,7 @@ def _gathered(unit: UnitOfWork, task_ex: TaskExecution) -> UpdateTask:
 
 def _with(task_ex: TaskExecution, update: UpdateTask) -> TaskExecution:
     draft = task_ex.draft()
-    draft.apply(update.changes)
+    update.apply_to(draft)
     return draft
 
 
@@ -321,7 +321,7 @@ def record(unit: UnitOfWork, inbound: JoinInbound) -> None:
     task_ex = unit.task(inbound.task_execution_id)
     before = unit.inbounds.put(inbound)
     context = joins.recounted(task_ex, before, inbound.state)
-    unit.change_task(task_ex.id, {"runtime_context": context})
+    unit.change_task(UpdateTask(task_ex.id, {"runtime_context": context}))
 
 
 def not_yet(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:

@@ -25,6 +25,7 @@ from mistral.workflow.entities import (
     TaskExecution,
     WorkflowExecution,
 )
+from mistral.workflow.state_machines import WORKFLOW_ENDS, TaskEvent, WorkflowEvent
 from mistral.workflow.values import EMPTY
 
 
@@ -136,9 +137,8 @@ def _begin(unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | Non
     for key, old in known.items():
         if key not in planned and not states.is_completed(old.state):
             # what it was to undo has changed since
-            commands.append(UpdateTask(old.id, {"state": states.CANCELLED, "processed": True}))
+            commands.append(UpdateTask(old.id, {"processed": True}, TaskEvent.CANCEL))
     changes = {
-        "state": states.RUNNING,
         "state_info": "Rolling back",
         "accepted": False,
         "finished_at": None,
@@ -148,19 +148,19 @@ def _begin(unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | Non
         "rollback": {"abandoned": abandoned, "asked": asked, "owed": owed},
     }
     going_on = task_handler.awaited_again(unit, unit.compensations(states.RUNNING))
-    return [*commands, *going_on, UpdateExecution(changes), NextCompensation()]
+    begun = UpdateExecution(changes, WorkflowEvent.ROLL_BACK)
+    return [*commands, *going_on, begun, NextCompensation()]
 
 
 def _again(compensation: TaskExecution, runtime_context: dict[str, Any]) -> Command:
     """Let a compensation that was begun before wait for another turn."""
     changes = {
         "runtime_context": runtime_context,
-        "state": states.IDLE,
         "state_info": None,
         "attempt": compensation.attempt + 1,
         "finished_at": None,
     }
-    return UpdateTask(compensation.id, changes)
+    return UpdateTask(compensation.id, changes, TaskEvent.TAKE_TURN)
 
 
 def _abandon(unit: UnitOfWork) -> tuple[list[Command], list[str]]:
@@ -170,13 +170,12 @@ def _abandon(unit: UnitOfWork) -> tuple[list[Command], list[str]]:
     for task_ex in unit.tasks_in(*sorted(states.UNFINISHED)):
         names.append(task_ex.name)
         changes = {
-            "state": states.CANCELLED,
             "state_info": "Abandoned by a rollback of the workflow.",
             "attempt": task_ex.attempt + 1,
             "processed": True,
             "finished_at": unit.now,
         }
-        commands.append(UpdateTask(task_ex.id, changes))
+        commands.append(UpdateTask(task_ex.id, changes, TaskEvent.CANCEL))
     return commands, sorted(names)
 
 
@@ -190,14 +189,14 @@ def proceed(unit: UnitOfWork) -> list[Command]:
     if not waiting:
         return _end(unit, states.CANCELLED, _summary(unit))
     compensation = waiting[0]
-    started = {"state": states.RUNNING, "started_at": unit.now, "state_info": None}
+    started: dict[str, Any] = {"started_at": unit.now, "state_info": None}
     child_id = compensation.runtime_context.get("child_id")
     undone = unit.task(compensation.runtime_context["rollback_of"])
     if child_id is None:
         started["runtime_context"] = plan.begun(compensation, undone)
-    begun = UpdateTask(compensation.id, started)
+    begun = UpdateTask(compensation.id, started, TaskEvent.START)
     draft = compensation.draft()
-    draft.apply(started)
+    begun.apply_to(draft)
     if child_id is not None:
         return [begun, execution_events.roll_back(unit, unit.wf_ex, child_id, draft)]
     try:
@@ -240,13 +239,12 @@ def _done(unit: UnitOfWork, compensation: TaskExecution) -> list[Command]:
         return [_again(compensation, context), NextCompensation()]
     changes = {
         "runtime_context": context,
-        "state": states.SUCCESS,
         "state_info": None,
         "processed": True,
         "has_next_tasks": True,
         "finished_at": unit.now,
     }
-    return [UpdateTask(compensation.id, changes), NextCompensation()]
+    return [UpdateTask(compensation.id, changes, TaskEvent.SUCCEED), NextCompensation()]
 
 
 def _has_more(unit: UnitOfWork, compensation: TaskExecution, context: dict[str, Any]) -> bool:
@@ -260,7 +258,6 @@ def _has_more(unit: UnitOfWork, compensation: TaskExecution, context: dict[str, 
 def _failed(unit: UnitOfWork, compensation: TaskExecution, cause: str) -> list[Command]:
     info = cause[: unit.limits.state_info_chars]
     changes = {
-        "state": states.ERROR,
         "state_info": info,
         "processed": True,
         "has_next_tasks": True,
@@ -268,7 +265,7 @@ def _failed(unit: UnitOfWork, compensation: TaskExecution, cause: str) -> list[C
     }
     remains = [plan.label(compensation)]
     remains += [plan.label(t) for t in _waiting(unit) if t.id != compensation.id]
-    ended = UpdateTask(compensation.id, changes)
+    ended = UpdateTask(compensation.id, changes, TaskEvent.FAIL)
     if unit.wf_ex.rollback is None:
         # somebody has stopped the rollback meanwhile
         return [ended]
@@ -294,7 +291,6 @@ def _end(unit: UnitOfWork, state: str, message: str) -> list[Command]:
     text = message[: unit.limits.state_info_chars]
     progress = unit.wf_ex.rollback or {}
     changes = {
-        "state": state,
         "state_info": text,
         "output": EMPTY.updated(unit.values.pack({"result": text})),
         "accepted": True,
@@ -302,4 +298,4 @@ def _end(unit: UnitOfWork, state: str, message: str) -> list[Command]:
         "rollback": None,
     }
     told = execution_events.rolled_back(unit, unit.wf_ex, progress, state == states.CANCELLED, text)
-    return [UpdateExecution(changes), *told]
+    return [UpdateExecution(changes, WORKFLOW_ENDS[state]), *told]

@@ -12,7 +12,9 @@ from typing import Any
 
 from mistral.db.execution.store import Store
 from mistral.workflow import results, states
+from mistral.workflow.commands import UpdateAction
 from mistral.workflow.entities import ActionExecution
+from mistral.workflow.state_machines import ACTION, ActionEvent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,11 +25,12 @@ class _Sweep:
     applies: Callable[[ActionExecution], bool]
     changes: Mapping[str, Any]
     write: Callable[[Store], None]
+    event: ActionEvent | None = None
 
     def correct(self, found: Collection[ActionExecution]) -> None:
         for action_ex in found:
             if action_ex.task_execution_id == self.task_id and self.applies(action_ex):
-                action_ex.apply(self.changes)
+                UpdateAction(action_ex.id, self.changes, self.event).apply_to(action_ex)
 
 
 class BulkChanges:
@@ -61,9 +64,11 @@ class BulkChanges:
 
         def write(store: Store) -> None:
             if not is_new:
-                store.call_off_actions(task_id, changes, own)
+                cancelled = {**changes, "state": ACTION.target(ActionEvent.CANCEL)}
+                store.call_off_actions(task_id, cancelled, own)
 
-        self._add(_Sweep(task_id, results.is_live, changes, write), known)
+        sweep = _Sweep(task_id, results.is_live, changes, write, ActionEvent.CANCEL)
+        self._add(sweep, known)
         # the others have a result in their rows
         own += [a.id for a in known if a.task_execution_id == task_id and a.__dict__["changed"]]
 

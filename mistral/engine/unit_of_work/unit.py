@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection
 
 from mistral.db.execution.store import Store
 from mistral.definitions.catalog import Catalog
@@ -17,7 +16,7 @@ from mistral.engine.unit_of_work.execution_view import ExecutionView
 from mistral.engine.unit_of_work.outgoing import Outgoing
 from mistral.utils import ids
 from mistral.workflow import results, states
-from mistral.workflow.commands import Command
+from mistral.workflow.commands import Command, UpdateTask
 from mistral.workflow.entities import (
     STORED_BYTES,
     ActionExecution,
@@ -89,14 +88,14 @@ class UnitOfWork(ExecutionView):
         self._use_task()
         self._count(task_ex, +1)
 
-    def change_task(self, task_id: str, changes: Mapping[str, Any]) -> None:
+    def change_task(self, command: UpdateTask) -> None:
         """Change a task and what its execution counts."""
-        task_ex = self.task(task_id)
+        task_ex = self.task(command.task_id)
         self._count(task_ex, -1)
-        if changes.get("attempt", task_ex.attempt) > task_ex.attempt:
+        if command.changes.get("attempt", task_ex.attempt) > task_ex.attempt:
             self._use_task()
-        task_ex.apply(changes)
-        if "state" in changes:
+        command.apply_to(task_ex)
+        if command.event is not None:
             task_ex.updated_at = self.now
         self._count(task_ex, +1)
 

@@ -428,7 +428,7 @@ def test_a_join_waits_again() -> None:
 
 def test_a_state_alone() -> None:
     here = flow()
-    assert changes(here.task("b").set_state("WAITING"), "t-b") == {
+    assert changes(here.task("b", "ERROR").set_state("WAITING"), "t-b") == {
         "state": "WAITING",
         "state_info": None,
     }

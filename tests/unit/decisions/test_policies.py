@@ -20,7 +20,8 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution, Timer
-from tests.lib.decisions import NOW, Flow, changes, names, one
+from mistral.workflow.state_machines import TaskEvent
+from tests.lib.decisions import NOW, Flow, carry_out, changes, names, one
 
 FLOW = Flow("""
 tasks:
@@ -179,7 +180,7 @@ def test_a_wait_after_the_end() -> None:
     assert found.payload == {"state": "ERROR", "state_info": "why"}
     assert found.due_at == NOW + dt.timedelta(seconds=5)
     # it has waited
-    own.apply(changes(commands, "t-a"))
+    carry_out(commands, own)
     assert after(policies.WaitAfterPolicy(5), own) == []
     assert after(policies.WaitAfterPolicy(5), task_ex(context={"wait_after_policy": {}})) != []
 
@@ -190,7 +191,7 @@ def test_a_wait_after_the_end() -> None:
 )
 def test_fail_on(state: str, value: bool, fails: bool) -> None:
     commands = after(policies.FailOnPolicy("$.x"), task_ex(state), x=value)
-    expected = UpdateTask("t-a", {"state": "ERROR", "state_info": "Failed by 'fail-on' policy"})
+    expected = UpdateTask("t-a", {"state_info": "Failed by 'fail-on' policy"}, TaskEvent.FAIL_ON)
     assert commands == ([expected] if fails else [])
 
 

@@ -9,8 +9,10 @@ import pytest
 
 from mistral import exceptions as exc
 from mistral.workflow import results
+from mistral.workflow.commands import UpdateAction
 from mistral.workflow.entities import ActionExecution, TaskExecution
 from mistral.workflow.results import Outcome, Verdict
+from mistral.workflow.state_machines import ActionEvent
 from mistral.workflow.values import Bag, Values
 from tests.lib.decisions import NOW, action, child
 
@@ -56,7 +58,7 @@ def test_a_second_result_changes_nothing(outcome: Outcome, verdict: Verdict) -> 
 
 def test_an_action_that_is_called_off() -> None:
     own = running()
-    own.apply(results.called_off("why", NOW))
+    UpdateAction("a", results.called_off("why", NOW), ActionEvent.CANCEL).apply_to(own)
     assert (own.state, own.state_info, own.output) == ("CANCELLED", "why", Bag({"result": None}))
     assert own.result_at == own.updated_at == NOW
     assert (own.processed, own.next_look_at, own.secrets) == (True, None, None)
