@@ -21,7 +21,8 @@ from oslo_config import cfg
 from oslo_log import log
 
 from mistral.config import completion
-from mistral.config.feature_options import IGNORED, UNBUILT
+from mistral.config.feature_options import UNBUILT
+from mistral.config.option_kinds import IGNORED
 from mistral.config.options import COMPONENTS, GROUPS, SERVER_CLI_OPTS, SHARED_GROUPS
 from mistral.exceptions import ConfigurationError
 

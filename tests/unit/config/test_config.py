@@ -10,7 +10,7 @@ import pytest
 from oslo_config import cfg, generator
 
 from mistral import config
-from mistral.config.feature_options import IGNORED
+from mistral.config.option_kinds import IGNORED
 from mistral.exceptions import ConfigurationError
 from mistral.rpc.oslo.library import rabbit_opts
 
