@@ -13,7 +13,7 @@ from mistral.api.browsers import Hosts
 from mistral.context import RequestContext
 from mistral.db.core.database import Database
 from mistral.definitions import Definitions
-from mistral.rpc.base import RPCClient
+from mistral.rpc.clients import EngineClient, ExecutorClient
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +60,11 @@ class ApiDependencies:
     """
 
     database: Database
-    engine: RPCClient
-    executor: RPCClient
+    engine: EngineClient
+    executor: ExecutorClient
     definitions: Definitions
     system_actions: Callable[[], Iterable[ActionDescriptor]] = tuple
     options: ApiOptions = dataclasses.field(default_factory=ApiOptions)
     admission: Admission = dataclasses.field(default_factory=Admission)
-    doorbell: RPCClient | None = None
+    doorbell: EngineClient | None = None
     authenticate: Callable[[Mapping[str, Any]], RequestContext] = no_authentication

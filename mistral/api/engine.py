@@ -6,8 +6,8 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
@@ -15,11 +15,15 @@ from mistral.api.requests import ApiRequest
 from mistral.context import RequestContext
 from mistral.db.core import server_clock
 from mistral.db.core.database import Database
-from mistral.rpc.base import RPCClient
 from mistral.rpc.batch_sender import BatchSender
+from mistral.rpc.clients import EngineClient
+from mistral.rpc.messages import Delivery
 from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+Question = Callable[[EngineClient], T]
+"""What is asked: one verb of the engines that it is given, which know who asks."""
 
 _SETTLE_PATIENCE = 5.0
 _AGAIN = 0.2
@@ -30,20 +34,20 @@ class EngineGateway:
     """The engine's verbs as the API uses them."""
 
     def __init__(self, deps: ApiDependencies) -> None:
-        self._client = deps.engine
+        self._engines = deps.engine
         self._timeout = deps.options.engine_timeout
         self._admission = deps.admission
 
-    def ask(self, request: ApiRequest, method: str, **args: Any) -> Any:
+    def ask(self, request: ApiRequest, question: Question[T]) -> T:
         """Call the engine on behalf of a request and wait for its answer.
 
         :raises EngineUnavailableException: no engine answered in time.
         :raises UnavailableException: too many requests of this process wait for engines.
         """
         with self._admission.to_wait(request.route.lane):
-            return self._ask(method, request.caller, self._timeout, args)
+            return self._ask(question, request.caller, self._timeout)
 
-    def start_workflow(self, request: ApiRequest, **args: Any) -> Any:
+    def ask_to_start(self, request: ApiRequest, question: Question[T]) -> T:
         """Start an execution whose id is chosen; an engine that has enough to do is asked again.
 
         :raises EngineUnavailableException: no engine answered in time.
@@ -54,7 +58,7 @@ class EngineGateway:
             while True:
                 remaining = give_up_at - time.monotonic()
                 try:
-                    return self._ask("start_workflow", request.caller, max(remaining, _AGAIN), args)
+                    return self._ask(question, request.caller, max(remaining, _AGAIN))
                 except exc.EngineUnavailableException:
                     raise
                 except exc.UnavailableException:
@@ -62,9 +66,9 @@ class EngineGateway:
                         raise
                 time.sleep(_AGAIN * (1 + random.random()))
 
-    def ask_admitted(self, method: str, ctx: RequestContext, **args: Any) -> Any:
+    def ask_admitted(self, ctx: RequestContext, question: Question[T]) -> T:
         """As :meth:`ask`, for a request that has been admitted already."""
-        return self._ask(method, ctx, self._timeout, args)
+        return self._ask(question, ctx, self._timeout)
 
     def settle(self, request: ApiRequest, action_ex_id: str, outcome: Outcome) -> None:
         """Let an engine handle a committed result, for an answer with what becomes of it.
@@ -85,20 +89,18 @@ class EngineGateway:
     def _settle(
         self, ctx: RequestContext, action_ex_id: str, outcome: Outcome, timeout: float
     ) -> None:
-        result = {"state": outcome.state, "result": outcome.value}
-        args = {"action_ex_id": action_ex_id, "result": result}
         try:
-            self._ask("on_action_complete", ctx, timeout, args)
+            self._ask(lambda engine: engine.on_action_complete(action_ex_id, outcome), ctx, timeout)
         except exc.MistralError as error:
             LOG.warning("The result of %s waits for the relay: %s", action_ex_id, error)
 
-    def _ask(self, method: str, ctx: RequestContext, timeout: float, args: dict[str, Any]) -> Any:
+    def _ask(self, question: Question[T], ctx: RequestContext, timeout: float) -> T:
         try:
-            return self._client.call(method, ctx, timeout=timeout, **args)
+            return question(self._engines.on_behalf_of(ctx, timeout))
         except exc.EngineUnavailableException:
             raise
         except exc.RPCException as error:
-            LOG.warning("No engine answered %s: %s", method, error)
+            LOG.warning("No engine answered: %s", error)
             raise exc.EngineUnavailableException from error
 
 
@@ -109,15 +111,15 @@ class Doorbell:
     because some HTTP servers fork after they have loaded the application.
     """
 
-    def __init__(self, client: RPCClient, database: Database) -> None:
-        self._client = client
+    def __init__(self, engines: EngineClient, database: Database) -> None:
+        self._engines = engines
         self._database = database
         self._guard = threading.Lock()
         self._sender: BatchSender | None = None
 
     def ring(self, action_ex_id: str, wf_ex_id: str | None) -> None:
         """A result of this action is committed."""
-        self._started().put([{"id": action_ex_id, "wf_ex_id": wf_ex_id}])
+        self._started().put([Delivery(action_ex_id, wf_ex_id)])
 
     def _started(self) -> BatchSender:
         with self._guard:
@@ -126,9 +128,9 @@ class Doorbell:
                 self._sender.start()
             return self._sender
 
-    def _send(self, deliveries: Sequence[dict[str, Any]]) -> None:
+    def _send(self, deliveries: Sequence[Delivery]) -> None:
         try:
-            self._client.cast("actions_delivered", None, deliveries=list(deliveries))
+            self._engines.actions_delivered(deliveries)
         except exc.RPCException as error:
             LOG.warning("%s deliveries wait for the relay: %s", len(deliveries), error)
         try:

@@ -18,7 +18,6 @@ from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.db.core import server_clock
 from mistral.db.execution import heartbeats
-from mistral.rpc.base import RPCClient
 from mistral.utils import clock
 
 T = TypeVar("T")
@@ -69,8 +68,9 @@ class Health:
     def __init__(self, deps: ApiDependencies) -> None:
         self._database = deps.database
         # on the topic where nothing that takes long stands in the way
-        self._engines: RPCClient = deps.doorbell or deps.engine
-        self._ping_timeout = min(_PING_TIMEOUT, deps.options.engine_timeout)
+        self._engines = (deps.doorbell or deps.engine).on_behalf_of(
+            context.system_context(), min(_PING_TIMEOUT, deps.options.engine_timeout)
+        )
         self._silence = dt.timedelta(seconds=deps.options.silence)
         self._living = _Remembered(self._ask_living)
         self._checks = _Remembered(self._check)
@@ -115,7 +115,7 @@ class Health:
         if not living.engine:
             return f"no engine has shown a sign of life for {self._seconds()}"
         try:
-            self._engines.call("ping", context.system_context(), timeout=self._ping_timeout)
+            self._engines.ping()
         except exc.MistralError as error:
             return f"an engine lives but does not answer: {error}"
         return OK

@@ -20,7 +20,7 @@ from mistral.api.resources.types import FLAG, NAME, checked
 from mistral.context import RequestContext
 from mistral.db.execution import action_executions
 from mistral.lang import LONGEST_SECONDS
-from mistral.rpc.clients import ExecutorClient
+from mistral.rpc.messages import ActionOrder, Report
 from mistral.utils import clock
 from mistral.workflow import states
 from mistral.workflow.results import UNKNOWN_ERROR, Outcome
@@ -44,7 +44,7 @@ class StandaloneActions:
     def __init__(self, deps: ApiDependencies, engine: EngineGateway, lists: Lists) -> None:
         self._engine = engine
         self._lists = lists
-        self._executor = ExecutorClient(deps.executor)
+        self._executor = deps.executor
         self._database = deps.database
         self._timeout = deps.options.action_timeout
         self._size_limit_kb = deps.options.execution_field_size_limit_kb
@@ -62,24 +62,25 @@ class StandaloneActions:
     def _run(self, ctx: RequestContext, values: Mapping[str, Any]) -> dict[str, Any]:
         params = _params(values)
         started = self._engine.ask_admitted(
-            "start_action",
             ctx,
-            action_name=values["name"],
-            action_input=values.get("input") or {},
-            description=values.get("description"),
-            params=params,
+            lambda engine: engine.start_action(
+                values["name"],
+                values.get("input") or {},
+                description=values.get("description"),
+                params=params,
+            ),
         )
-        row, call = dict(started["action"]), started.get("call")
-        if call is None:
+        row = started.action
+        if started.order is None:
             return self._stored(ctx, row)
         try:
-            outcome = self._execute(ctx, call, row.get("target"))
+            outcome = self._execute(ctx, started.order, row.get("target"))
         except _Refused as error:
-            if started["saved"]:
+            if started.saved:
                 # it does not run, and the caller begins anew
                 self._deliver(ctx, row, Outcome(states.ERROR, str(error)))
             raise
-        if started["saved"]:
+        if started.saved:
             self._deliver(ctx, row, outcome.fitting(self._size_limit_kb))
             return self._stored(ctx, row)
         if row.get("base_name"):
@@ -91,22 +92,11 @@ class StandaloneActions:
             "output": {"result": outcome.value},
         }
 
-    def _execute(self, ctx: RequestContext, call: Mapping[str, Any], target: str | None) -> Outcome:
-        limit = call.get("timeout")
+    def _execute(self, ctx: RequestContext, order: ActionOrder, target: str | None) -> Outcome:
+        limit = order.timeout
+        patience = limit + EXECUTOR_GRACE if limit else self._timeout
         try:
-            report = self._executor.run_action(
-                ctx,
-                call["id"],
-                call["action_class"],
-                call["attributes"],
-                call["input"],
-                call["safe_rerun"],
-                name=call["name"],
-                execution_context=call["context"],
-                action_timeout=limit,
-                target=target,
-                timeout=limit + EXECUTOR_GRACE if limit else self._timeout,
-            )
+            report = self._executor.run_action(ctx, order, target, patience)
         except exc.RPCException as error:
             if limit:
                 return Outcome(states.ERROR, f"Action timed out after {limit:g} seconds.")
@@ -127,14 +117,12 @@ class StandaloneActions:
         self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome
     ) -> Outcome:
         """What its definition makes of the result, which no row holds."""
-        answer = self._engine.ask_admitted(
-            "transform_result",
+        return self._engine.ask_admitted(
             ctx,
-            action_name=row["name"],
-            action_namespace=row.get("workflow_namespace") or "",
-            result={"state": outcome.state, "result": outcome.value},
+            lambda engine: engine.transform_result(
+                row["name"], outcome, action_namespace=row.get("workflow_namespace") or ""
+            ),
         )
-        return Outcome(answer["state"], answer["result"])
 
     def _stored(self, ctx: RequestContext, row: Mapping[str, Any]) -> dict[str, Any]:
         names = ACTION_EXECUTION.plan(ACTION_EXECUTION.shown).columns
@@ -142,9 +130,10 @@ class StandaloneActions:
         return self._database.read(lambda conn: self._lists.values(conn, row["id"], names, ctx))
 
 
-def _outcome(report: Mapping[str, Any]) -> Outcome:
-    state, value = report["state"], report.get("result")
-    return Outcome(state, (value or UNKNOWN_ERROR) if state == states.ERROR else value)
+def _outcome(report: Report) -> Outcome:
+    if report.state == states.ERROR:
+        return Outcome(states.ERROR, report.result or UNKNOWN_ERROR)
+    return report.outcome
 
 
 def _params(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,13 +28,14 @@ from mistral.engine.background.executor_watch import ExecutorWatch
 from mistral.engine.background.housekeeping import Housekeeping
 from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
-from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
+from mistral.engine.default_executor import DefaultExecutor
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
 from mistral.engine.executor.claim_window import confirmed_for
+from mistral.engine.executor.options import ExecutorOptions
 from mistral.engine.executor_server import ExecutorServer
 from mistral.engine.liveness import HeartbeatOptions
 from mistral.exceptions import ConfigurationError
-from mistral.rpc.clients import ExecutorClient
+from mistral.rpc.clients import EngineClient, ExecutorClient
 from mistral.rpc.preferred import PreferredClient
 from mistral.service import memory
 from mistral.service.base import ServiceGroup, Startable
@@ -201,10 +202,12 @@ class Components:
         )
         transport, topic = self._parts.transport, conf.engine.topic
         executor = DefaultExecutor(
-            PreferredClient(transport.client(results_topic(topic)), transport.client(topic)),
+            EngineClient(
+                PreferredClient(transport.client(results_topic(topic)), transport.client(topic))
+            ),
             options,
             self._parts.action_services,
-            alive_client=transport.client(alive_topic(topic)),
+            alive_client=EngineClient(transport.client(alive_topic(topic))),
         )
         return ExecutorServer(
             executor, transport=self._parts.executor_transport, topic=conf.executor.topic
@@ -212,7 +215,8 @@ class Components:
 
     def engine_clock(self) -> EngineClock:
         """The time of an executor that is alone in its process."""
-        return EngineClock(self._parts.transport.client(alive_topic(self._conf.engine.topic)))
+        topic = alive_topic(self._conf.engine.topic)
+        return EngineClock(EngineClient(self._parts.transport.client(topic)))
 
     def api(self) -> HttpServer:
         """Serves the REST API."""
@@ -278,10 +282,10 @@ class Components:
         return create_app(
             ApiDependencies(
                 database=self._parts.database,
-                engine=self._parts.transport.client(conf.engine.topic),
-                doorbell=self._parts.transport.client(alive_topic(conf.engine.topic)),
-                executor=self._parts.executor_transport.client(
-                    conf.executor.topic, calls_once=True
+                engine=EngineClient(self._parts.transport.client(conf.engine.topic)),
+                doorbell=EngineClient(self._parts.transport.client(alive_topic(conf.engine.topic))),
+                executor=ExecutorClient(
+                    self._parts.executor_transport.client(conf.executor.topic, calls_once=True)
                 ),
                 definitions=Definitions(
                     self._parts.database,

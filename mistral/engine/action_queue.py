@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from mistral.definitions.catalog import Catalog
 from mistral.engine.liveness import HeartbeatOptions
 from mistral.rpc.batch_sender import BatchSender
 from mistral.rpc.clients import ExecutorClient
+from mistral.rpc.messages import ActionInput, ActionOrder, RunKey
 from mistral.workflow import results
 from mistral.workflow.entities import (
     ActionExecution,
@@ -34,6 +35,9 @@ MESSAGE_SIZE = 100
 
 LARGE_INPUT = 64 * 1024
 """From so many bytes on an input stays in the database until the action is about to run."""
+
+Addressed = tuple[str | None, ActionOrder]
+"""An order and the name of the executor that is to run it, if that matters."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,44 +68,44 @@ class ActionQueue:
         self._sender.wait_empty(5.0)
         self._sender.stop()
 
-    def call(
+    def order(
         self,
         action_ex: ActionExecution,
         values: Values,
         wf_ex: WorkflowExecution | None,
         is_whole: bool = False,
-    ) -> dict[str, Any]:
-        """The message for one action: ids and input, never specifications.
+    ) -> ActionOrder:
+        """The order to run one action.
 
         A large input is only named by its size, unless the message has to be whole: otherwise all
         that waits for executors would be held in memory, here, there or by a broker.
         """
         name = action_ex.base_name or action_ex.name
         descriptor = self._catalog.plugin(name)
-        if descriptor is None:
+        if descriptor is None or descriptor.action_class_name is None:
             raise exc.InvalidActionException(f"Failed to find action [action_name={name}]")
         size = 0 if is_whole else _large_size(_own_input(action_ex))
         dry_run = wf_ex is not None and "dry_run" in wf_ex.params
         # whoever may kill executors one after the other is claimed, so that this is seen
         is_first = not action_ex.tries
-        return {
-            "id": action_ex.id,
-            "wf_ex_id": action_ex.workflow_execution_id,
-            "root_ex_id": action_ex.root_execution_id,
-            "task_ex_id": action_ex.task_execution_id,
-            "attempt": action_ex.attempt,
-            "name": action_ex.name,
-            "action_class": descriptor.action_class_name,
-            "attributes": dict(descriptor.action_class_attributes or {}),
-            "input": {} if size else self._input(action_ex, values),
-            "input_size": size,
-            "is_whole": True,
-            "safe_rerun": action_ex.safe_rerun,
-            "needs_claim": not (descriptor.is_safe or (action_ex.safe_rerun and is_first)),
-            "timeout": (action_ex.runtime_context or {}).get("timeout"),
-            "dry_run": bool(dry_run and wf_ex and values.get(wf_ex.params, "dry_run")),
-            "context": self._context(action_ex, wf_ex),
-        }
+        return ActionOrder(
+            id=action_ex.id,
+            action_class=descriptor.action_class_name,
+            name=action_ex.name,
+            input={} if size else self._input(action_ex, values),
+            attributes=dict(descriptor.action_class_attributes or {}),
+            attempt=action_ex.attempt,
+            wf_ex_id=action_ex.workflow_execution_id,
+            root_ex_id=action_ex.root_execution_id,
+            task_ex_id=action_ex.task_execution_id,
+            safe_rerun=action_ex.safe_rerun,
+            needs_claim=not (descriptor.is_safe or (action_ex.safe_rerun and is_first)),
+            timeout=(action_ex.runtime_context or {}).get("timeout"),
+            dry_run=bool(dry_run and wf_ex and values.get(wf_ex.params, "dry_run")),
+            is_whole=True,
+            input_size=size,
+            context=self._context(action_ex, wf_ex),
+        )
 
     def _input(self, action_ex: ActionExecution, values: Values) -> dict[str, Any]:
         given = values.unpack(_own_input(action_ex))
@@ -110,18 +114,18 @@ class ActionQueue:
         return given
 
     def inputs(
-        self, conn: sa.Connection, executor_id: str, wanted: Sequence[tuple[str, int]]
-    ) -> list[dict[str, Any]]:
+        self, conn: sa.Connection, executor_id: str, wanted: Sequence[RunKey]
+    ) -> list[ActionInput]:
         """Inputs of actions that were sent without them, of those the executor is to run."""
         attempts = dict(wanted)
         return [
-            {
-                "id": action_ex.id,
-                "input": self._input(
+            ActionInput(
+                action_ex.id,
+                self._input(
                     action_ex,
                     large_values.loader(conn, action_ex.root_execution_id or action_ex.id),
                 ),
-            }
+            )
             for action_ex in action_executions.by_ids(conn, attempts)
             if results.is_live(action_ex)
             and action_ex.attempt == attempts[action_ex.id]
@@ -143,15 +147,15 @@ class ActionQueue:
             "project_id": action_ex.project_id,
         }
 
-    def send(self, calls: Iterable[tuple[str | None, Mapping[str, Any]]]) -> None:
+    def send(self, orders: Iterable[Addressed]) -> None:
         """Send soon; what is handed over meanwhile travels in the same message."""
-        self._sender.put(calls)
+        self._sender.put(orders)
 
-    def _deliver(self, calls: Sequence[tuple[str | None, Mapping[str, Any]]]) -> None:
+    def _deliver(self, orders: Sequence[Addressed]) -> None:
         """One message per target; a failure is left to the relay."""
-        groups: dict[tuple[str | None, bool], list[Mapping[str, Any]]] = defaultdict(list)
-        for target, call in calls:
-            groups[target, bool(call["input_size"])].append(call)
+        groups: dict[tuple[str | None, bool], list[ActionOrder]] = defaultdict(list)
+        for target, order in orders:
+            groups[target, bool(order.input_size)].append(order)
         for (target, is_large), group in groups.items():
             send = self._executors.run_large_actions if is_large else self._executors.run_actions
             try:

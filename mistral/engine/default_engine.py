@@ -36,6 +36,7 @@ from mistral.engine.rollback import handler as rollback_handler
 from mistral.engine.signs_of_life import note_executor
 from mistral.engine.starts import Starts
 from mistral.engine.transactions import Decide, Transactions
+from mistral.rpc.messages import ActionInput, Heartbeat, Report, RunKey, StartedAction
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
@@ -174,11 +175,10 @@ class DefaultEngine(Engine):
         *,
         call_id: str | None = None,
         **params: Any,
-    ) -> JsonDict:
+    ) -> StartedAction:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
 
         :param call_id: names the request, which may come again, and becomes the action's id.
-        :returns: ``action`` (its columns), ``saved``, and ``call``: what the caller has to run.
         :raises InvalidActionException: unknown action.
         :raises InputException: wrong parameters.
         """
@@ -227,7 +227,7 @@ class DefaultEngine(Engine):
         return self._db.read(lambda conn: utils.shown(conn, action_ex_id, wf_action))
 
     def on_actions_complete(
-        self, executor_id: str, reports: Sequence[JsonDict], wait: float = WAIT_SECONDS
+        self, executor_id: str, reports: Sequence[Report], wait: float = WAIT_SECONDS
     ) -> int:
         """Store a batch of an executor's reports; those of one execution in one transaction.
 
@@ -236,17 +236,17 @@ class DefaultEngine(Engine):
         :raises UnavailableException: not all are stored yet.
         """
         give_up_at = time.monotonic() + wait
-        by_execution: dict[str, list[JsonDict]] = defaultdict(list)
+        by_execution: dict[str, list[Report]] = defaultdict(list)
         alone = []
         for report in reports:
-            if report.get("wf_ex_id"):
-                by_execution[report["wf_ex_id"]].append(report)
+            if report.wf_ex_id:
+                by_execution[report.wf_ex_id].append(report)
             else:
                 alone.append(report)
         waiting = []
         for execution_id, group in by_execution.items():
             done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-            sent = max(report.get("sent", 1) for report in group)
+            sent = max(report.sent for report in group)
             mail = Reports(executor_id, group, done=done, looks=sent - 1)
             self._mailboxes.post(execution_id, [mail])
             waiting.append(done)
@@ -256,7 +256,7 @@ class DefaultEngine(Engine):
                 lambda conn: standalone_actions.store_reports(conn, alone, utc_now(), limit_kb)
             )
             for report in alone:
-                self.action_delivered(report["id"], None)
+                self.action_delivered(report.id, None)
         try:
             for done in waiting:
                 done.result(max(0.0, give_up_at - time.monotonic()))
@@ -272,7 +272,7 @@ class DefaultEngine(Engine):
 
     # executors
 
-    def claim_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> list[str]:
+    def claim_actions(self, executor_id: str, claims: Sequence[RunKey]) -> list[str]:
         """The actions that this executor, and nobody else, is to run."""
         now = utc_now()
         look_at = now + self._queue.options.patience.claimed_look
@@ -282,8 +282,8 @@ class DefaultEngine(Engine):
             )
         )
 
-    def action_inputs(self, executor_id: str, wanted: Sequence[tuple[str, int]]) -> list[JsonDict]:
-        """Inputs (``id``, ``input``) of actions that this executor is to run.
+    def action_inputs(self, executor_id: str, wanted: Sequence[RunKey]) -> list[ActionInput]:
+        """Inputs of actions that this executor is to run.
 
         What has ended meanwhile, or is somebody else's, is left out.
         """
@@ -291,15 +291,15 @@ class DefaultEngine(Engine):
             functools.partial(self._queue.inputs, executor_id=executor_id, wanted=wanted)
         )
 
-    def release_actions(self, executor_id: str, claims: Sequence[tuple[str, int]]) -> None:
+    def release_actions(self, executor_id: str, claims: Sequence[RunKey]) -> None:
         """An executor that stops has not begun these: another one may run them."""
         now = utc_now()
         self._db.write(lambda conn: action_executions.release(conn, executor_id, claims, now))
 
-    def executor_alive(self, executor_id: str, host: str, running: Sequence[str]) -> None:
+    def executor_alive(self, heartbeat: Heartbeat) -> None:
         """A sign of life with what is being run."""
         now, patience = utc_now(), self._queue.options.patience
-        self._db.write(lambda conn: note_executor(conn, executor_id, host, running, now, patience))
+        self._db.write(lambda conn: note_executor(conn, heartbeat, now, patience))
 
     # operators: ``call_id`` names the request, which may come again
     # (``mistral.db.execution.idempotency_keys``)

@@ -10,9 +10,17 @@ from mistral.context import RequestContext
 from mistral.engine.base import Start
 from mistral.engine.default_engine import WAIT_SECONDS, DefaultEngine
 from mistral.rpc.base import RPCServer, Transport, stop_together
+from mistral.rpc.messages import (
+    Delivery,
+    Heartbeat,
+    Pong,
+    Report,
+    RunKey,
+    outcome_from_wire,
+    outcome_to_wire,
+)
 from mistral.service.base import MistralService
 from mistral.utils import clock, hosts
-from mistral.workflow.results import Outcome
 
 LOG = logging.getLogger(__name__)
 
@@ -90,7 +98,7 @@ class EngineServer(MistralService):
 
     def ping(self, rpc_ctx: Mapping[str, Any]) -> JsonDict:
         """Tell that an engine answers, and the time."""
-        return {"engine": self._host, "now": clock.COMMON.seconds()}
+        return Pong(self._host, clock.COMMON.seconds()).to_wire()
 
     # executions
 
@@ -162,9 +170,10 @@ class EngineServer(MistralService):
     ) -> JsonDict:
         """Check, describe and perhaps schedule a single action."""
         ctx = RequestContext.from_dict(rpc_ctx)
-        return self.engine.start_action(
+        started = self.engine.start_action(
             action_name, action_input, description, ctx, params, call_id=_call_id(rpc_ctx)
         )
+        return started.to_wire()
 
     def transform_result(
         self,
@@ -175,8 +184,9 @@ class EngineServer(MistralService):
     ) -> JsonDict:
         """The result of a run that is not saved, as the action's definition transforms it."""
         ctx = RequestContext.from_dict(rpc_ctx)
-        outcome = self.engine.transform_result(action_name, _outcome(result), action_namespace, ctx)
-        return {"state": outcome.state, "result": outcome.value}
+        outcome = outcome_from_wire(result)
+        transformed = self.engine.transform_result(action_name, outcome, action_namespace, ctx)
+        return outcome_to_wire(transformed)
 
     def on_action_complete(
         self,
@@ -186,15 +196,16 @@ class EngineServer(MistralService):
         wf_action: bool = False,
     ) -> JsonDict:
         """Accept a result: ``{"state": ..., "result": ...}``."""
-        return self.engine.on_action_complete(action_ex_id, _outcome(result or {}), wf_action)
+        outcome = outcome_from_wire(result or {})
+        return self.engine.on_action_complete(action_ex_id, outcome, wf_action)
 
     def actions_delivered(self, rpc_ctx: Mapping[str, Any], deliveries: Sequence[JsonDict]) -> None:
         """Results were committed (a cast)."""
         if rpc_ctx.get("redelivered"):
             # whoever heard it before may have died of it: the relay finds them, and counts
             return
-        for delivery in deliveries:
-            self.engine.action_delivered(delivery["id"], delivery["wf_ex_id"])
+        for delivery in map(Delivery.from_wire, deliveries):
+            self.engine.action_delivered(delivery.id, delivery.wf_ex_id)
 
     def set_action_state(
         self, rpc_ctx: Mapping[str, Any], action_ex_id: str, state: str
@@ -210,29 +221,27 @@ class EngineServer(MistralService):
         """Store a batch of reports; the answer means that they are stored."""
         deadline = rpc_ctx.get("deadline")
         wait = WAIT_SECONDS if deadline is None else deadline - clock.COMMON.seconds()
-        return {"stored": self.engine.on_actions_complete(executor_id, results, wait)}
+        reports = [Report.from_wire(report) for report in results]
+        return {"stored": self.engine.on_actions_complete(executor_id, reports, wait)}
 
     def claim_actions(
         self, rpc_ctx: Mapping[str, Any], executor_id: str, claims: Sequence[JsonDict]
     ) -> list[str]:
         """Which of these actions the executor is to run."""
-        wanted = [(claim["id"], claim["attempt"]) for claim in claims]
-        return self.engine.claim_actions(executor_id, wanted)
+        return self.engine.claim_actions(executor_id, [RunKey.from_wire(c) for c in claims])
 
     def action_inputs(
         self, rpc_ctx: Mapping[str, Any], executor_id: str, wanted: Sequence[JsonDict]
     ) -> list[JsonDict]:
         """The inputs of actions that were ordered without them, of those that are still to run."""
-        return self.engine.action_inputs(
-            executor_id, [(order["id"], order["attempt"]) for order in wanted]
-        )
+        runs = [RunKey.from_wire(run) for run in wanted]
+        return [found.to_wire() for found in self.engine.action_inputs(executor_id, runs)]
 
     def release_actions(
         self, rpc_ctx: Mapping[str, Any], executor_id: str, claims: Sequence[JsonDict]
     ) -> None:
         """An executor gives back what it has claimed and not begun."""
-        given = [(claim["id"], claim["attempt"]) for claim in claims]
-        self.engine.release_actions(executor_id, given)
+        self.engine.release_actions(executor_id, [RunKey.from_wire(c) for c in claims])
 
     def executor_alive(
         self,
@@ -242,13 +251,9 @@ class EngineServer(MistralService):
         running: Sequence[str],
     ) -> None:
         """A sign of life of an executor (a cast)."""
-        self.engine.executor_alive(executor_id, host, running)
+        self.engine.executor_alive(Heartbeat(executor_id, host, running))
 
 
 def _call_id(rpc_ctx: Mapping[str, Any]) -> str | None:
     """Names the request; messages of version 0.1.0 have none."""
     return rpc_ctx.get("call_id")
-
-
-def _outcome(result: Mapping[str, Any]) -> Outcome:
-    return Outcome(result.get("state", "SUCCESS"), result.get("result"))

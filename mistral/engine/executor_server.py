@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mistral.engine.default_executor import DefaultExecutor
-from mistral.engine.executor.action_runner import Report
 from mistral.rpc.base import RPCServer, Transport
+from mistral.rpc.messages import ActionOrder
 from mistral.service.base import MistralService
 from mistral.utils import clock
 
@@ -60,13 +60,13 @@ class ExecutorServer(MistralService):
 
     def run_actions(self, rpc_ctx: Mapping[str, Any], actions: Sequence[Mapping[str, Any]]) -> None:
         """Orders of an engine (a cast): results are reported to the engines later."""
-        self.executor.run_actions(actions)
+        self.executor.run_actions(map(ActionOrder.from_wire, actions))
 
     def run_large_actions(
         self, rpc_ctx: Mapping[str, Any], actions: Sequence[Mapping[str, Any]]
     ) -> None:
         """Orders without their inputs (a cast): the executor asks for them."""
-        self.executor.run_actions(actions)
+        self.executor.run_actions(map(ActionOrder.from_wire, actions))
 
     def run_action(
         self,
@@ -81,13 +81,13 @@ class ExecutorServer(MistralService):
         name: str = "",
         action_timeout: float | None = None,
         execution_context: Mapping[str, Any] | None = None,
-    ) -> Report:
+    ) -> dict[str, Any]:
         """An ad-hoc run whose result the caller waits for (a call).
 
         A broker that delivers the request again, because whoever had it died, marks its context.
         """
         deadline = rpc_ctx.get("deadline")
-        return self.executor.run_action(
+        report = self.executor.run_action(
             action_ex_id,
             action_class_str,
             attributes,
@@ -99,3 +99,4 @@ class ExecutorServer(MistralService):
             context=execution_context,
             patience=None if deadline is None else max(0.0, deadline - clock.COMMON.seconds()),
         )
+        return report.to_wire()

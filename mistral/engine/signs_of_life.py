@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from mistral.db.execution import action_executions, heartbeats
 from mistral.engine.liveness import HeartbeatOptions, listening_since
+from mistral.rpc.messages import Heartbeat
 from mistral.workflow.look_times import PROCESS_SILENCE
 
 
 def note_executor(
     conn: sa.Connection,
-    executor_id: str,
-    host: str,
-    running: Sequence[str],
+    heartbeat: Heartbeat,
     now: dt.datetime,
     patience: HeartbeatOptions,
 ) -> None:
     """An executor is alive and answers for these actions."""
-    heartbeats.seen(conn, executor_id, heartbeats.EXECUTOR, host, now)
+    heartbeats.seen(conn, heartbeat.executor_id, heartbeats.EXECUTOR, heartbeat.host, now)
     sign = action_executions.SignOfLife(
         now,
         refresh=dt.timedelta(seconds=patience.refresh),
         waiting_look=PROCESS_SILENCE,
         claimed_look=patience.claimed_look,
     )
-    action_executions.heard_of(conn, running, sign)
+    action_executions.heard_of(conn, heartbeat.running, sign)
 
 
 def note_look(conn: sa.Connection, now: dt.datetime) -> dt.datetime:

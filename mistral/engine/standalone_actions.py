@@ -17,12 +17,13 @@ from mistral.db.execution import action_executions, large_values
 from mistral.db.execution.store import Store
 from mistral.definitions.catalog import Catalog
 from mistral.engine import action_handler, snapshots
-from mistral.engine.action_queue import ActionQueue
+from mistral.engine.action_queue import ActionQueue, Addressed
 from mistral.engine.actions import AdHocAction, PythonAction
 from mistral.engine.base import Scope
 from mistral.engine.mail.actions import ActionResult, LostAction
 from mistral.engine.mail.base import Mail
 from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.rpc.messages import LOST, SIGNALLED, Report, StartedAction
 from mistral.utils import ids
 from mistral.utils.clock import utc_now
 from mistral.workflow import results, states
@@ -34,7 +35,6 @@ from mistral.workflow.look_times import CALLER_MARGIN, DISPATCH_LOOK_AFTER
 from mistral.workflow.state_machines import ActionEvent
 from mistral.workflow.values import Bag
 
-Send = tuple[str | None, Mapping[str, Any]]
 JsonDict = dict[str, Any]
 
 
@@ -58,8 +58,8 @@ class Request:
 class Prepared:
     """A run that was checked: the answer for the caller, and what is to be saved and sent."""
 
-    answer: JsonDict
-    send: Send | None
+    answer: StartedAction
+    send: Addressed | None
     row: ActionExecution | None
     values: Mapping[str, bytes]
 
@@ -78,13 +78,10 @@ def prepare(
         # should the caller's process die, somebody has to end what it has begun
         patience = request.params.get("timeout") or queue.options.patience.caller
         action_ex.next_look_at = utc_now() + dt.timedelta(seconds=patience) + CALLER_MARGIN
-    call = queue.call(action_ex, unit.values, None, is_whole=waits)
-    answer = {
-        "action": snapshots.action(action_ex, unit.values),
-        "saved": save,
-        "call": call if waits else None,
-    }
-    send = None if waits else (action_ex.target, call)
+    order = queue.order(action_ex, unit.values, None, is_whole=waits)
+    shown = snapshots.action(action_ex, unit.values)
+    answer = StartedAction(shown, saved=save, order=order if waits else None)
+    send = None if waits else (action_ex.target, order)
     return Prepared(answer, send, action_ex if save else None, unit.values.new)
 
 
@@ -150,7 +147,7 @@ def _domain_object(
 
 def store_reports(
     conn: sa.Connection,
-    reports: Sequence[Mapping[str, Any]],
+    reports: Sequence[Report],
     now: dt.datetime,
     limit_kb: int = -1,
 ) -> None:
@@ -159,11 +156,10 @@ def store_reports(
     :param limit_kb: what is larger becomes an error; without it whoever handles it will judge.
     """
     for report in reports:
-        if report["kind"] == "signalled":
-            _signalled(conn, report["id"], now)
-        elif report["kind"] != "lost" or not _is_signalled(conn, report["id"]):
-            outcome = results.Outcome(report["state"], report.get("result")).fitting(limit_kb)
-            action_executions.deliver(conn, report["id"], outcome, now)
+        if report.kind == SIGNALLED:
+            _signalled(conn, report.id, now)
+        elif report.kind != LOST or not _is_signalled(conn, report.id):
+            action_executions.deliver(conn, report.id, report.outcome.fitting(limit_kb), now)
 
 
 def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:

@@ -29,6 +29,7 @@ from mistral.engine.dispatcher import dispatch
 from mistral.engine.inbox.suspects import Suspects
 from mistral.engine.mail.executions import StartDue
 from mistral.engine.transactions import Ready, Transactions
+from mistral.rpc.messages import StartedAction
 from mistral.utils import ids
 from mistral.utils.faults import Faults
 from mistral.utils.gate import Gate
@@ -130,7 +131,7 @@ class Starts:
         view = snapshots.execution(unit.wf_ex, unit.values)
         return Decision(lambda conn: (view, decision.write(conn)), decision.premises)
 
-    def action(self, request: standalone_actions.Request) -> JsonDict:
+    def action(self, request: standalone_actions.Request) -> StartedAction:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
 
         :raises InvalidActionException: unknown action.

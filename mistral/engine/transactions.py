@@ -21,7 +21,7 @@ from mistral.db.execution import idempotency_keys
 from mistral.db.execution.store import Store
 from mistral.definitions.catalog import Catalog
 from mistral.engine import snapshots
-from mistral.engine.action_queue import ActionQueue
+from mistral.engine.action_queue import ActionQueue, Addressed
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.mail.base import Mail
 from mistral.engine.mail.executions import EventDue, StartDue
@@ -45,7 +45,7 @@ class Ready:
     """What is sent when the transaction is committed."""
 
     bell: Bell
-    calls: list[tuple[str | None, JsonDict]]
+    orders: list[Addressed]
     traced: list[str]
 
 
@@ -140,15 +140,15 @@ class Transactions:
         """What is to be written, and what is sent after the commit."""
         traced = self._trace.lines(unit)
         bell = unit.close()
-        calls = [
-            (action_ex.target, self._queue.call(action_ex, unit.values, unit.wf_ex))
+        orders = [
+            (action_ex.target, self._queue.order(action_ex, unit.values, unit.wf_ex))
             for action_ex in bell.actions
         ]
 
         def write(conn: sa.Connection) -> Ready:
             unit.write(Store(conn))
             self._faults.point("engine.before_commit")
-            return Ready(bell, calls, traced)
+            return Ready(bell, orders, traced)
 
         return Decision(write, unit.store.premises)
 
@@ -157,7 +157,7 @@ class Transactions:
         self._faults.point("engine.after_commit")
         bell = ready.bell
         self._trace.write(ready.traced)
-        self._queue.send(ready.calls)
+        self._queue.send(ready.orders)
         self._add_timers(bell.timers)
         for child_id in bell.children:
             self._post(child_id, [StartDue(child_id, root=bell.root)])

@@ -6,7 +6,7 @@ import logging
 import threading
 
 from mistral.exceptions import MistralError
-from mistral.rpc.base import RPCClient
+from mistral.rpc.clients import EngineClient
 from mistral.service.base import MistralService
 from mistral.utils import clock
 
@@ -20,8 +20,8 @@ _PATIENCE = 5.0
 class EngineClock(MistralService):
     """Asks engines for the time; engines of version 0.1.0 don't tell it."""
 
-    def __init__(self, engines: RPCClient, known: clock.Clock = clock.COMMON) -> None:
-        self._engines = engines
+    def __init__(self, engines: EngineClient, known: clock.Clock = clock.COMMON) -> None:
+        self._engines = engines.within(_PATIENCE)
         self._known = known
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-clock", daemon=True)
@@ -36,12 +36,12 @@ class EngineClock(MistralService):
         """Ask once; whether an engine answered."""
         asked_at = clock.steady()
         try:
-            answer = self._engines.call("ping", None, timeout=_PATIENCE)
+            answer = self._engines.ping()
         except MistralError as error:
             LOG.debug("No engine told the time: %s", error)
             return False
-        if "now" in answer:
-            self._known.measured(answer["now"], asked_at, by_database=False)
+        if answer.now is not None:
+            self._known.measured(answer.now, asked_at, by_database=False)
         return True
 
     def _run(self) -> None:

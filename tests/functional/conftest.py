@@ -24,6 +24,7 @@ from mistral.db.core import entity_rows
 from mistral.db.core.database import Database
 from mistral.definitions import Definitions
 from mistral.rpc.base import RPCClient
+from mistral.rpc.clients import EngineClient, ExecutorClient
 from mistral.utils import ids, json
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.values import Bag
@@ -63,7 +64,7 @@ class FakeRpc(RPCClient):
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.answers: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {"ping": {"engine": "e"}}
         self.silent = False
 
     def call(
@@ -131,7 +132,7 @@ def dependencies(
     database: Database, engine: FakeRpc, executor: FakeRpc, definitions: Definitions
 ) -> ApiDependencies:
     """What the application is made of."""
-    return ApiDependencies(database, engine, executor, definitions)
+    return ApiDependencies(database, EngineClient(engine), ExecutorClient(executor), definitions)
 
 
 @pytest.fixture

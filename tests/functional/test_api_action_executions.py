@@ -298,7 +298,7 @@ def test_an_unsaved_run(
     api: Any, engine: Any, executor: Any, report: Any, state: str, result: Any
 ) -> None:
     engine.answers["start_action"] = _described(ROW, saved=False, runs=True)
-    executor.answers["run_action"] = report
+    executor.answers["run_action"] = {"id": "x", **report}
     body = {"name": "std.echo", "input": '{"output": 1}', "workflow_namespace": "n"}
     response = api("POST", "/v2/action-executions", body)
     assert response.status_int == 201
@@ -315,7 +315,7 @@ def test_a_saved_run_that_the_caller_waits_for(
 ) -> None:
     row = stored.action(is_sync=True, name="std.echo")
     engine.answers["start_action"] = _described({**ROW, "id": row.id}, saved=True, runs=True)
-    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 5}
+    executor.answers["run_action"] = {"id": "x", "kind": "result", "state": "SUCCESS", "result": 5}
     params = '{"save_result": true, "run_sync": true}'
     shown = api("POST", "/v2/action_executions", {"name": "std.echo", "params": params}).json
     assert (shown["id"], shown["state"], shown["output"]) == (row.id, "SUCCESS", '{"result": 5}')
@@ -349,7 +349,7 @@ def test_an_engine_transforms_results_of_adhoc_actions(
     row = stored.action(is_sync=True, name="mine", base_name="std.echo")
     described = {**ROW, "id": row.id, "base_name": "std.echo", "target": "h"}
     engine.answers["start_action"] = _described(described, saved=True, runs=True)
-    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 5}
+    executor.answers["run_action"] = {"id": "x", "kind": "result", "state": "SUCCESS", "result": 5}
     assert api("POST", "/v2/action_executions", {"name": "mine"}).status_int == 201
     assert engine.sent[1] == (
         "on_action_complete",
@@ -361,7 +361,7 @@ def test_parameters_of_a_single_run_are_read_as_others_are(
     api: Any, engine: Any, executor: Any
 ) -> None:
     engine.answers["start_action"] = _described(ROW, saved=False, runs=True)
-    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 1}
+    executor.answers["run_action"] = {"id": "x", "kind": "result", "state": "SUCCESS", "result": 1}
     params = {
         "save_result": "no",
         "run_sync": "True",
@@ -381,7 +381,7 @@ def test_the_input_may_be_encoded_once_more(
     api: Any, engine: Any, executor: Any, sent: Any
 ) -> None:
     engine.answers["start_action"] = _described(ROW, saved=False, runs=True)
-    executor.answers["run_action"] = {"kind": "result", "state": "SUCCESS", "result": 1}
+    executor.answers["run_action"] = {"id": "x", "kind": "result", "state": "SUCCESS", "result": 1}
     body = {"name": "std.echo", "input": sent}
     assert api("POST", "/v2/action_executions", body).status_int == 201
     ((_, asked),) = engine.sent

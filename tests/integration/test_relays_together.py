@@ -15,6 +15,7 @@ from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.background.relay import SWEEP_SIZE, Relay
+from mistral.rpc.messages import ActionOrder
 from mistral.utils import clock, ids
 from mistral.workflow.entities import (
     ActionExecution,
@@ -46,8 +47,8 @@ class Engine:
         self.found: list[str] = []
         queue = MagicMock(spec=ActionQueue)
         queue.options = SendOptions()
-        queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
-        queue.send.side_effect = lambda calls: self._note(call["id"] for _, call in calls)
+        queue.order.side_effect = lambda action_ex, *_: ActionOrder(action_ex.id, "x")
+        queue.send.side_effect = lambda orders: self._note(order.id for _, order in orders)
         self.relay = Relay(
             self.database,
             queue,

@@ -10,10 +10,11 @@ from typing import Any
 
 from mistral import exceptions as exc
 from mistral.db.execution import action_executions
+from mistral.rpc.messages import ActionOrder
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.results import Outcome
-from tests.simulation.executors import Order, result_of
+from tests.simulation.executors import result_of
 from tests.simulation.memory import MemoryDatabase
 from tests.simulation.network import Network
 from tests.simulation.processes import ProcessDatabase
@@ -31,7 +32,7 @@ class ThirdParties:
         self._seen = seen
         self._lives = 0
 
-    def told(self, order: Order) -> None:
+    def told(self, order: ActionOrder) -> None:
         """An action has told the third party what to do."""
         state, value = result_of(order)
         outcome = Outcome(state, value)
@@ -40,10 +41,10 @@ class ThirdParties:
         if chaos.happens(chaos.repeated):
             self._later(order, outcome, world.random.random() * 15, is_repeat=True)
 
-    def _later(self, order: Order, outcome: Outcome, delay: float, is_repeat: bool) -> None:
+    def _later(self, order: ActionOrder, outcome: Outcome, delay: float, is_repeat: bool) -> None:
         self._network.world.after(delay, lambda: self._deliver(order, outcome, is_repeat))
 
-    def _deliver(self, order: Order, outcome: Outcome, is_repeat: bool) -> None:
+    def _deliver(self, order: ActionOrder, outcome: Outcome, is_repeat: bool) -> None:
         """One request; without an answer it is repeated."""
         self._lives += 1
         api = Process(self._network.world, f"api-{self._lives}")
@@ -52,23 +53,23 @@ class ThirdParties:
             api, "deliver", lambda: self._request(api, order, outcome, is_repeat)
         )
 
-    def _again(self, api: Process, order: Order, outcome: Outcome) -> None:
+    def _again(self, api: Process, order: ActionOrder, outcome: Outcome) -> None:
         del self._network.on_crash[api]
         self._later(order, outcome, 3.0, is_repeat=True)
 
-    def _request(self, api: Process, order: Order, outcome: Outcome, is_repeat: bool) -> None:
+    def _request(self, api: Process, order: ActionOrder, outcome: Outcome, is_repeat: bool) -> None:
         world = self._network.world
         database = ProcessDatabase(api, self._network, self._database)
         now = world.utc_now()
         delivery = database.write(
-            lambda conn: action_executions.deliver(conn, order["id"], outcome, now)
+            lambda conn: action_executions.deliver(conn, order.id, outcome, now)
         )
         del self._network.on_crash[api]
-        world.note(f"delivered {order['id']} accepted={delivery.accepted}")
-        self._seen(order["id"], outcome, delivery)
+        world.note(f"delivered {order.id} accepted={delivery.accepted}")
+        self._seen(order.id, outcome, delivery)
         self._network.cast(
             "delivered",
-            lambda engine: engine.action_delivered(order["id"], order["wf_ex_id"]),
+            lambda engine: engine.action_delivered(order.id, order.wf_ex_id),
         )
         if not is_repeat and self._network.chaos.happens(self._network.chaos.repeated):
             other = Outcome(states.SUCCESS, {"key": "another result"})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mistral.db.execution.action_executions import Delivery
 from mistral.engine.liveness import HEARTBEAT_LOST, TAKEN_BACK, UNCERTAIN_SIGNAL
+from mistral.rpc.messages import ActionOrder
 from mistral.utils import json
 from mistral.workflow import joins, states
 from mistral.workflow.entities import (
@@ -214,9 +215,9 @@ class Checks:
             if not states.is_completed(wf_ex["state"]):
                 self.find("no-end", f"{wf_ex['workflow_name']} {wf_ex['id']} {wf_ex['state']}")
 
-    def is_lost(self, order: Mapping[str, Any]) -> bool:
+    def is_lost(self, order: ActionOrder) -> bool:
         """Whether an action is taken for lost at this moment."""
-        action = self._parts.database.tables[ActionExecution][order["id"]]
+        action = self._parts.database.tables[ActionExecution][order.id]
         return is_given_up(action) or (action["started_by"] or "").startswith(TAKEN_BACK)
 
     def _effects(self) -> Iterator[Finding]:

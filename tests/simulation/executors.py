@@ -9,30 +9,25 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mistral.actions.masking import MASK
 from mistral.engine.executor.claim_window import CONFIRMED_FOR, ClaimWindow
+from mistral.rpc.messages import RESULT, SIGNALLED, ActionOrder, Heartbeat, Report, RunKey
 from tests.simulation.network import Network
 from tests.simulation.world import Process
 
 HEARTBEAT = 2.0
 THREADS = 2
 CLAIMS_PER_THREAD = 2
-Order = Mapping[str, Any]
-Key = tuple[str, int]
 
 
-def _key(order: Order) -> Key:
-    return order["id"], order["attempt"]
-
-
-def result_of(order: Order) -> tuple[str, Any]:
+def result_of(order: ActionOrder) -> tuple[str, Any]:
     """How an action ends: its input says it, so it is the same in every run."""
-    given = order["input"]
+    given = order.input
     assert given.get("key") != MASK, "a message without its secrets"
-    if order["attempt"] < int(given.get("fails") or 0):
+    if order.attempt < int(given.get("fails") or 0):
         return "ERROR", f"failed by order: {given.get('key')}"
     value: dict[str, Any] = {"key": given.get("key"), "item": given.get("item")}
     if given.get("data") is not None:
@@ -47,17 +42,17 @@ class Effects:
     """What really happened outside, by action and attempt."""
 
     counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    orders: dict[str, Order] = dataclasses.field(default_factory=dict)
-    told: Callable[[Order], None] = lambda order: None
-    is_lost: Callable[[Order], bool] = lambda order: False
+    orders: dict[str, ActionOrder] = dataclasses.field(default_factory=dict)
+    told: Callable[[ActionOrder], None] = lambda order: None
+    is_lost: Callable[[ActionOrder], bool] = lambda order: False
     after_loss: list[str] = dataclasses.field(default_factory=list)
 
-    def happen(self, order: Order) -> None:
+    def happen(self, order: ActionOrder) -> None:
         """The action has its effect."""
-        if order["needs_claim"] and self.is_lost(order):
-            self.after_loss.append(order["id"])
-        self.counts[order["id"]] += 1
-        self.orders[order["id"]] = order
+        if order.needs_claim and self.is_lost(order):
+            self.after_loss.append(order.id)
+        self.counts[order.id] += 1
+        self.orders[order.id] = order
 
 
 class ExecutorProcess(Process):
@@ -67,29 +62,29 @@ class ExecutorProcess(Process):
         super().__init__(network.world, name)
         self._network = network
         self._effects = effects
-        self._runs: dict[Key, Order] = {}
-        self._begun: set[Key] = set()
-        self._window = ClaimWindow[Key](CLAIMS_PER_THREAD * THREADS)
-        self._claimed_at: dict[Key, float] = {}
-        self._ready: collections.deque[Order] = collections.deque()
+        self._runs: dict[RunKey, ActionOrder] = {}
+        self._begun: set[RunKey] = set()
+        self._window = ClaimWindow[RunKey](CLAIMS_PER_THREAD * THREADS)
+        self._claimed_at: dict[RunKey, float] = {}
+        self._ready: collections.deque[ActionOrder] = collections.deque()
         self._busy = 0
         self._wakes_at = 0.0
         self._is_beating = False
 
-    def receive(self, orders: Sequence[Order]) -> None:
+    def receive(self, orders: Sequence[ActionOrder]) -> None:
         """Accept orders."""
         self._awake(lambda: self._accept(orders))
 
-    def _accept(self, orders: Sequence[Order]) -> None:
+    def _accept(self, orders: Sequence[ActionOrder]) -> None:
         fresh = []
         for order in orders:
-            key = _key(order)
+            key = order.key
             if key not in self._runs and key not in self._begun:
                 self._runs[key] = order
                 fresh.append(order)
         self._beat()
-        self._ready.extend(order for order in fresh if not order["needs_claim"])
-        self._claim(self._window.add(_key(order) for order in fresh if order["needs_claim"]))
+        self._ready.extend(order for order in fresh if not order.needs_claim)
+        self._claim(self._window.add(order.key for order in fresh if order.needs_claim))
         self._next()
 
     def _awake(self, act: Callable[[], None]) -> None:
@@ -105,12 +100,12 @@ class ExecutorProcess(Process):
             self._wakes_at = self.world.now + 2 + self.world.random.random() * 40
             self.world.note(f"{self.name} sleeps until {self._wakes_at:.3f}")
 
-    def _claim(self, keys: Sequence[Key]) -> None:
+    def _claim(self, keys: Sequence[RunKey]) -> None:
         if keys:
             asked_at = self.world.now
             self._ask(keys, lambda granted: self._claimed(keys, granted, asked_at))
 
-    def _ask(self, keys: Sequence[Key], answered: Callable[[Sequence[str]], None]) -> None:
+    def _ask(self, keys: Sequence[RunKey], answered: Callable[[Sequence[str]], None]) -> None:
         self._network.call(
             self,
             "claim",
@@ -118,7 +113,7 @@ class ExecutorProcess(Process):
             lambda granted: self._awake(lambda: answered(granted)),
         )
 
-    def _claimed(self, keys: Sequence[Key], granted: Sequence[str], asked_at: float) -> None:
+    def _claimed(self, keys: Sequence[RunKey], granted: Sequence[str], asked_at: float) -> None:
         for key in keys:
             if key[0] in granted:
                 self._claimed_at[key] = asked_at
@@ -126,7 +121,7 @@ class ExecutorProcess(Process):
         self._drop([key for key in keys if key[0] not in granted])
         self._next()
 
-    def _drop(self, keys: Sequence[Key]) -> None:
+    def _drop(self, keys: Sequence[RunKey]) -> None:
         for key in keys:
             self._runs.pop(key, None)
         self._claim(self._window.let_go(keys))
@@ -138,20 +133,20 @@ class ExecutorProcess(Process):
             self._may_sleep()
             self._awake(lambda order=order: self._begin(order))
 
-    def _begin(self, order: Order) -> None:
-        key = _key(order)
+    def _begin(self, order: ActionOrder) -> None:
+        key = order.key
         age = self.world.now - self._claimed_at.get(key, 0.0)
-        if order["needs_claim"] and age > CONFIRMED_FOR:
+        if order.needs_claim and age > CONFIRMED_FOR:
             asked_at = self.world.now
             self._ask([key], lambda granted: self._confirmed(order, granted, asked_at))
             return
-        if order["needs_claim"]:
+        if order.needs_claim:
             self._begun.add(key)
         busy = self.world.random.random() * 3
         self.world.after(busy, lambda: self._run(order))
 
-    def _confirmed(self, order: Order, granted: Sequence[str], asked_at: float) -> None:
-        key = _key(order)
+    def _confirmed(self, order: ActionOrder, granted: Sequence[str], asked_at: float) -> None:
+        key = order.key
         if granted:
             self._claimed_at[key] = asked_at
             self._begin(order)
@@ -160,26 +155,25 @@ class ExecutorProcess(Process):
             self._drop([key])
             self._next()
 
-    def _run(self, order: Order) -> None:
+    def _run(self, order: ActionOrder) -> None:
         if not self.alive or self._may_crash("before the effect"):
             return
         self._effects.happen(order)
-        self.world.note(f"{self.name} runs {order['name']} {order['id']}")
-        if order["attributes"].get("is_async"):
+        self.world.note(f"{self.name} runs {order.name} {order.id}")
+        if order.attributes.get("is_async"):
             self._effects.told(order)
         if self._may_crash("after the effect"):
             return
         self._may_sleep()
         self._awake(lambda: self._report(order))
 
-    def _report(self, order: Order) -> None:
-        report = {"id": order["id"], "wf_ex_id": order["wf_ex_id"], "attempt": order["attempt"]}
-        if order["attributes"].get("is_async"):
-            report["kind"] = "signalled"
-        else:
+    def _report(self, order: ActionOrder) -> None:
+        report = Report(order.id, order.wf_ex_id, order.attempt, SIGNALLED)
+        if not order.attributes.get("is_async"):
             state, result = result_of(order)
-            report |= {"kind": "result", "state": state, "result": result}
-        key = _key(order)
+            report = dataclasses.replace(report, kind=RESULT, state=state, result=result)
+        sent = report.to_wire()
+        key = order.key
         self._busy -= 1
         self._claim(self._window.let_go([key]))
         self._next()
@@ -190,7 +184,7 @@ class ExecutorProcess(Process):
         self._network.call(
             self,
             "reports",
-            lambda engine: engine.on_actions_complete(self.name, [report]),
+            lambda engine: engine.on_actions_complete(self.name, [Report.from_wire(sent)]),
             stored,
         )
 
@@ -211,11 +205,9 @@ class ExecutorProcess(Process):
         if not self.alive or not self._runs:
             self._is_beating = False
             return
-        running = [key[0] for key in self._runs]
+        heartbeat = Heartbeat(self.name, "host", tuple(key.id for key in self._runs))
         if self.world.now >= self._wakes_at:
-            self._network.cast(
-                "alive", lambda engine: engine.executor_alive(self.name, "host", running)
-            )
+            self._network.cast("alive", lambda engine: engine.executor_alive(heartbeat))
         self.world.after(HEARTBEAT, self._beat_again)
 
 

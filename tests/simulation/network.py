@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from mistral.rpc.messages import ActionOrder
 from tests.simulation import memory
 from tests.simulation.world import START, Crashed, Process, World
 
@@ -82,13 +83,15 @@ class Network:
                 delay += choose() * 12
             self.world.after(delay, deliver)
 
-    def orders(self, actions: Sequence[Mapping[str, Any]]) -> None:
+    def orders(self, orders: Sequence[ActionOrder]) -> None:
         """Actions for some executor."""
+
+        sent = [order.to_wire() for order in orders]
 
         def deliver() -> None:
             executor = self.find_executor()
             if executor is not None:
-                executor.receive(actions)
+                executor.receive([ActionOrder.from_wire(values) for values in sent])
 
         self.send(deliver)
 

@@ -6,17 +6,18 @@ import concurrent.futures
 import functools
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from mistral import exceptions as exc
-from mistral.engine.action_queue import ActionQueue, SendOptions
+from mistral.engine.action_queue import ActionQueue, Addressed, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.liveness import HeartbeatOptions
 from mistral.engine.mail.base import Mail
 from mistral.engine.mailbox import Mailboxes
+from mistral.rpc.messages import ActionOrder
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.workflow.entities import Timer
 from mistral.workflow.limits import Limits
@@ -129,12 +130,12 @@ class ExecutorClient:
         self._process = process
         self._network = network
 
-    def run_actions(self, actions: Sequence[Mapping[str, Any]], target: Any = None) -> None:
+    def run_actions(self, orders: Sequence[ActionOrder], target: Any = None) -> None:
         """Send orders to some executor."""
         self._network.crash_point(self._process, "before send")
         if self._network.chaos.happens(self._network.chaos.refused):
             raise exc.RPCException("The broker does not answer.")
-        self._network.orders(list(actions))
+        self._network.orders(list(orders))
         self._network.crash_point(self._process, "after send")
 
 
@@ -143,8 +144,8 @@ class SimQueue(ActionQueue):
 
     process: Process
 
-    def send(self, calls: Iterable[tuple[str | None, Mapping[str, Any]]]) -> None:
-        batch = list(calls)
+    def send(self, orders: Iterable[Addressed]) -> None:
+        batch = list(orders)
         if batch:
             self.process.world.spawn(self.process, "send", lambda: self._deliver(batch))
 

@@ -15,7 +15,7 @@ from mistral.db.core.database import Database
 from mistral.db.execution import due_rows, heartbeats, large_values
 from mistral.db.execution.store import Store
 from mistral.engine import liveness
-from mistral.engine.action_queue import ActionQueue
+from mistral.engine.action_queue import ActionQueue, Addressed
 from mistral.engine.background.fairness import Fairness
 from mistral.engine.liveness import Heard
 from mistral.engine.mail.actions import DeliveredResult, LostAction
@@ -144,7 +144,7 @@ class Relay:
         return self._count(WorkflowExecution, found)
 
     def _actions(self, now: dt.datetime, listening: dt.datetime) -> int:
-        sends: list[tuple[str | None, Mapping[str, Any]]] = []
+        sends: list[Addressed] = []
         mails: list[tuple[str, Mail]] = []
         without = self._turns[ActionExecution].without
         batch = self._queue.options.patience.batch
@@ -184,7 +184,7 @@ class Relay:
         parents: Mapping[str, WorkflowExecution],
         heard: Heard,
         now: dt.datetime,
-        sends: list[tuple[str | None, Mapping[str, Any]]],
+        sends: list[Addressed],
         mails: list[tuple[str, Mail]],
     ) -> None:
         action_ex.tries += 1
@@ -222,9 +222,9 @@ class Relay:
 
     def _message(
         self, conn: sa.Connection, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
-    ) -> tuple[str | None, Mapping[str, Any]]:
+    ) -> Addressed:
         values = large_values.loader(conn, action_ex.root_execution_id or action_ex.id)
-        return action_ex.target, self._queue.call(action_ex, values, wf_ex)
+        return action_ex.target, self._queue.order(action_ex, values, wf_ex)
 
 
 def _lost(action_ex: ActionExecution, reason: str) -> LostAction:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json as strict_json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -18,7 +18,9 @@ from mistral.actions.base import InstantAction, ServicedAction
 from mistral.actions.masking import MASK
 from mistral.actions.services import ActionServices
 from mistral.actions.signatures import Signature
+from mistral.rpc.messages import RESULT, SIGNALLED, ActionOrder, Report
 from mistral.utils import json, origin, texts
+from mistral.workflow.states import CANCELLED, ERROR, RUNNING, SUCCESS
 from mistral_lib.actions import (
     Action,
     ActionContext,
@@ -31,69 +33,26 @@ from mistral_lib.serialization import load_class, with_attributes
 
 LOG = logging.getLogger(__name__)
 
-SUCCESS, ERROR, CANCELLED = "SUCCESS", "ERROR", "CANCELLED"
-KIND_RESULT, KIND_SIGNALLED = "result", "signalled"
 _PLAIN_ONLY = (
     orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 
-Report = dict[str, Any]
 
+def is_masked(order: ActionOrder) -> bool:
+    """Whether secrets are missing: an engine of a version that can't decrypt them has sent it.
 
-@dataclasses.dataclass(frozen=True)
-class ActionCall:
-    """An order to run an action, as the engine sends it."""
-
-    id: str
-    action_class: str
-    name: str = ""
-    input: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    attempt: int = 0
-    wf_ex_id: str | None = None
-    root_ex_id: str | None = None
-    task_ex_id: str | None = None
-    safe_rerun: bool = False
-    needs_claim: bool = False
-    timeout: float | None = None
-    dry_run: bool = False
-    is_whole: bool = False
-    #: Bytes of an input that is not in the order; the engines have it.
-    input_size: int = 0
-    context: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ActionCall:
-        """Read a message; what is null or unknown takes its default."""
-        names = {field.name for field in dataclasses.fields(cls)}
-        return cls(**{k: v for k, v in values.items() if k in names and v is not None})
-
-    @property
-    def key(self) -> tuple[str, int]:
-        """What a run is known by: an action of another attempt is another run."""
-        return self.id, self.attempt
-
-    @property
-    def is_masked(self) -> bool:
-        """Whether secrets are missing: an engine of a version that can't decrypt them has sent it.
-
-        One that can will send it again.
-        """
-        return not self.is_whole and MASK in json.dumps(dict(self.input))
-
-    @property
-    def title(self) -> str:
-        """The name where there is one, else the class."""
-        return self.name or self.action_class
+    One that can will send it again.
+    """
+    return not order.is_whole and MASK in json.dumps(dict(order.input))
 
 
 @dataclasses.dataclass
 class Prepared:
     """An action that is ready to run, or the report of why it can't be built."""
 
-    call: ActionCall
+    order: ActionOrder
     action: Action | None = None
     is_sync: bool = True
     failure: Report | None = None
@@ -117,45 +76,45 @@ class ActionRunner:
         self._load = class_loader
         self._classes: dict[str, type[Action]] = {}
 
-    def is_instant(self, call: ActionCall) -> bool:
+    def is_instant(self, order: ActionOrder) -> bool:
         """Whether the class is known as one whose actions may run at once.
 
         A class that was never used here counts as none: importing it may take time.
         """
-        known = self._classes.get(call.action_class)
+        known = self._classes.get(order.action_class)
         return known is not None and issubclass(known, InstantAction)
 
-    def prepare(self, call: ActionCall) -> Prepared:
+    def prepare(self, order: ActionOrder) -> Prepared:
         """Build the action; never raises."""
         found = None
         try:
-            with origin.acting_for(call.title, call.id):
-                found = self._class(call.action_class)
-                action = with_attributes(found, call.attributes)(**call.input)
+            with origin.acting_for(order.title, order.id):
+                found = self._class(order.action_class)
+                action = with_attributes(found, order.attributes)(**order.input)
                 if isinstance(action, ServicedAction):
                     action.equip(self._services)
-                return Prepared(call, action, is_sync=bool(action.is_sync()) or call.dry_run)
+                return Prepared(order, action, is_sync=bool(action.is_sync()) or order.dry_run)
         # an action is foreign code and may raise anything, even SystemExit or a cancellation:
         # what passes here ends a thread, and nobody ever hears of the action again
         except BaseException as error:  # noqa: BLE001
-            return Prepared(call, failure=raised(call, error, found))
+            return Prepared(order, failure=raised(order, error, found))
 
     def run(self, prepared: Prepared) -> Report:
         """Run the action and report how it ended; never raises."""
-        call, action = prepared.call, prepared.action
+        order, action = prepared.order, prepared.action
         if action is None:
-            return prepared.failure or failed(call, "The action could not be built")
-        context = context_of(call)
+            return prepared.failure or failed(order, "The action could not be built")
+        context = context_of(order)
         try:
-            with origin.acting_for(call.title, call.id):
-                value = action.test(context) if call.dry_run else action.run(context)
+            with origin.acting_for(order.title, order.id):
+                value = action.test(context) if order.dry_run else action.run(context)
         except BaseException as error:  # noqa: BLE001
-            return raised(call, error, type(action))
+            return raised(order, error, type(action))
         if prepared.is_sync:
-            return _ended(call, value)
+            return _ended(order, value)
         if isinstance(value, Result) and value.is_error():
-            return _ended(call, value)
-        return report(call, KIND_SIGNALLED, "RUNNING")
+            return _ended(order, value)
+        return report(order, SIGNALLED, RUNNING)
 
     def _class(self, path: str) -> type[Action]:
         known = self._classes.get(path)
@@ -167,77 +126,70 @@ class ActionRunner:
         return known
 
 
-def context_of(call: ActionCall) -> ActionContext:
+def context_of(order: ActionOrder) -> ActionContext:
     """What the action may know of its surroundings."""
-    values = call.context
+    values = order.context
     security = {k: v for k, v in values.items() if k in _SECURITY} | (values.get("security") or {})
     execution = {k: v for k, v in values.items() if k in _EXECUTION and v is not None}
-    execution.setdefault("action_execution_id", call.id)
-    execution.setdefault("workflow_execution_id", call.wf_ex_id)
-    execution.setdefault("task_execution_id", call.task_ex_id)
+    execution.setdefault("action_execution_id", order.id)
+    execution.setdefault("workflow_execution_id", order.wf_ex_id)
+    execution.setdefault("task_execution_id", order.task_ex_id)
     return ActionContext.from_dict({"security": security, "execution": execution})
 
 
-def report(call: ActionCall, kind: str, state: str, value: Any = None) -> Report:
+def report(order: ActionOrder, kind: str, state: str, value: Any = None) -> Report:
     """What the engine is told."""
-    return {
-        "id": call.id,
-        "wf_ex_id": call.wf_ex_id,
-        "attempt": call.attempt,
-        "kind": kind,
-        "state": state,
-        "result": value,
-    }
+    return Report(order.id, order.wf_ex_id, order.attempt, kind, state, value)
 
 
 def size_of(told: Report) -> int:
     """Bytes of a report's result as JSON text."""
-    value = told["result"]
-    return 0 if value is None else len(json.dump_bytes(value))
+    return 0 if told.result is None else len(json.dump_bytes(told.result))
 
 
-def failed(call: ActionCall, error: Any) -> Report:
+def failed(order: ActionOrder, error: Any) -> Report:
     """The report of an error."""
-    return report(call, KIND_RESULT, ERROR, error)
+    return report(order, RESULT, ERROR, error)
 
 
 def raised(
-    call: ActionCall, error: BaseException, action_class: type[Action] | None = None
+    order: ActionOrder, error: BaseException, action_class: type[Action] | None = None
 ) -> Report:
     """The report of an exception (doc:language/states): its text without secrets, never its trace.
 
     The trace is for the author of the action, who finds it in the log.
     """
     marks = Signature.of_class(action_class).secrets if action_class else {}
-    known = {**secrets.sorted_out(marks, call.input), "context": call.context}
+    known = {**secrets.sorted_out(marks, order.input), "context": order.context}
     told = failures.describe(error, known)
     LOG.error(
         "An action raised an exception [action=%s, action_ex_id=%s]\n%s",
-        call.title,
-        call.id,
+        order.title,
+        order.id,
         told.trace,
     )
     return failed(
-        call, f"{told.message} ({texts.RAISED} [action={call.title}, action_ex_id={call.id}])"
+        order, f"{told.message} ({texts.RAISED} [action={order.title}, action_ex_id={order.id}])"
     )
 
 
-def timed_out(call: ActionCall, seconds: float) -> Report:
+def timed_out(order: ActionOrder, seconds: float) -> Report:
     """The report of an action that took too long."""
-    return failed(call, f"Timeout after {seconds:g} seconds")
+    return failed(order, f"Timeout after {seconds:g} seconds")
 
 
-def _ended(call: ActionCall, value: Any) -> Report:
+def _ended(order: ActionOrder, value: Any) -> Report:
     result = value if isinstance(value, Result) else Result(data=value)
     if result.is_cancel():
-        return report(call, KIND_RESULT, CANCELLED)
+        return report(order, RESULT, CANCELLED)
     state = ERROR if result.is_error() else SUCCESS
     try:
-        return report(call, KIND_RESULT, state, plain(result.to_dict()["result"]))
+        return report(order, RESULT, state, plain(result.to_dict()["result"]))
     except (TypeError, ValueError, RecursionError):
         return failed(
-            call,
-            f"JSON can't express the action's result [action={call.title}, action_ex_id={call.id}]",
+            order,
+            "JSON can't express the action's result "
+            f"[action={order.title}, action_ex_id={order.id}]",
         )
 
 

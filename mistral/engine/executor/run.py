@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 import threading
 
-from mistral.engine.executor.action_runner import ActionCall, Report
+from mistral.rpc.messages import ActionOrder, Report, RunKey
 from mistral.utils import ids
 
 
@@ -30,13 +31,13 @@ class Run:
     """
 
     def __init__(
-        self, call: ActionCall, is_direct: bool = False, expires_at: float | None = None
+        self, order: ActionOrder, is_direct: bool = False, expires_at: float | None = None
     ) -> None:
-        self.call = call
+        self.order = order
         self.is_direct = is_direct
         self.expires_at = expires_at
-        self.key = (ids.new_id(), 0) if is_direct else call.key
-        self.stage = Stage.WAITING if call.needs_claim else Stage.QUEUED
+        self.key = RunKey(ids.new_id(), 0) if is_direct else order.key
+        self.stage = Stage.WAITING if order.needs_claim else Stage.QUEUED
         self.claimed_at = 0.0
         self.thread: threading.Thread | None = None
         self.answer: Report | None = None
@@ -44,7 +45,14 @@ class Run:
         self.answered = threading.Event()
         self.sent = 0
 
+    @property
+    def owner(self) -> str:
+        """On whose account it is: of a wide execution many wait, and others shall have a turn."""
+        return self.order.root_ex_id or self.order.wf_ex_id or self.order.id
+
     def to_send(self) -> Report:
         """The answer as an engine gets it, who is told when it was sent before."""
+        if self.answer is None:
+            raise ValueError(f"The run has not ended [action_ex_id={self.order.id}]")
         self.sent += 1
-        return {**(self.answer or {}), **({"sent": self.sent} if self.sent > 1 else {})}
+        return self.answer if self.sent == 1 else dataclasses.replace(self.answer, sent=self.sent)

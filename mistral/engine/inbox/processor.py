@@ -29,6 +29,7 @@ from mistral.engine.mail.actions import DeliveredResult, LostAction, Reports
 from mistral.engine.mail.base import Mail, Message, OperatorCommand
 from mistral.engine.transactions import Transactions, Write
 from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.rpc.messages import SIGNALLED
 from mistral.utils.clock import utc_now
 from mistral.workflow.commands import Command
 from mistral.workflow.limits import Limits
@@ -228,11 +229,11 @@ class InboxProcessor:
 
     def _keep_results(self, execution_id: str, mail: Message, together: bool = False) -> bool:
         """Store what only the sender holds; handling it is tried again, as often as anything."""
-        reports = sorted(mail.unstored, key=operator.itemgetter("id"))
+        reports = sorted(mail.unstored, key=operator.attrgetter("id"))
         for group in [reports] if together else [[report] for report in reports]:
             keep = functools.partial(standalone_actions.store_reports, reports=group, now=utc_now())
             self._db.write(keep)
-        delivered = [DeliveredResult(r["id"]) for r in reports if r["kind"] != "signalled"]
+        delivered = [DeliveredResult(r.id) for r in reports if r.kind != SIGNALLED]
         if delivered:
             self._post(execution_id, delivered)
         return bool(reports)

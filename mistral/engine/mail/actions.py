@@ -7,8 +7,9 @@ import logging
 from collections.abc import Sequence
 
 from mistral.engine import action_handler, dispatcher
-from mistral.engine.mail.base import Key, Message, Report
+from mistral.engine.mail.base import Key, Message
 from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.rpc.messages import LOST, SIGNALLED, Report
 from mistral.workflow import results
 from mistral.workflow.commands import Command
 
@@ -30,7 +31,7 @@ class Reports(Message):
 
     @property
     def action_ids(self) -> Sequence[str]:
-        return [report["id"] for report in self.reports]
+        return [report.id for report in self.reports]
 
     @property
     def unstored(self) -> Sequence[Report]:
@@ -38,14 +39,13 @@ class Reports(Message):
 
     def decide(self, unit: UnitOfWork) -> list[Command]:
         for report in self.reports:
-            action_ex = unit.action(report["id"])
-            if action_ex is None or action_ex.attempt != report.get("attempt", action_ex.attempt):
+            action_ex = unit.action(report.id)
+            if action_ex is None or report.attempt not in (None, action_ex.attempt):
                 continue
-            if report["kind"] == "signalled":
+            if report.kind == SIGNALLED:
                 action_handler.signalled(unit, action_ex)
                 continue
-            outcome = results.Outcome(report["state"], report.get("result"))
-            verdict = results.accept(action_ex, outcome, unit.values, unit.now)
+            verdict = results.accept(action_ex, report.outcome, unit.values, unit.now)
             if verdict is results.Verdict.CONFLICT:
                 # that of an action that was called off is no surprise
                 LOG.log(
@@ -53,7 +53,7 @@ class Reports(Message):
                     "A late result is ignored [action_ex_id=%s, executor=%s, state=%s]",
                     action_ex.id,
                     self.id,
-                    outcome.state,
+                    report.state,
                 )
             dispatcher.dispatch(unit, action_handler.take_result(unit, action_ex))
         return []
@@ -124,7 +124,7 @@ class LostAction(ActionResult):
     @property
     def unstored(self) -> Sequence[Report]:
         state, value = self.outcome.state, self.outcome.value
-        return [{"id": self.id, "kind": "lost", "state": state, "result": value}]
+        return [Report(self.id, kind=LOST, state=state, result=value)]
 
     def decide(self, unit: UnitOfWork) -> list[Command]:
         action_ex = unit.action(self.id)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.rpc.messages import Report
 from mistral.workflow.commands import Command
 
 Key = tuple[str, str]
 """A kind and an id."""
-
-Report = Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 import processes
@@ -23,6 +23,7 @@ from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.rpc.clients import ExecutorClient
+from mistral.rpc.messages import ActionOrder
 from mistral.utils import clock
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.limits import Limits
@@ -37,11 +38,11 @@ class Orders:
     """The executors: they note what they are to run."""
 
     def __init__(self) -> None:
-        self.sent: list[Mapping[str, Any]] = []
+        self.sent: list[ActionOrder] = []
 
-    def run_actions(self, actions: Sequence[Mapping[str, Any]], target: str | None = None) -> None:
+    def run_actions(self, orders: Sequence[ActionOrder], target: str | None = None) -> None:
         """Take orders."""
-        self.sent += actions
+        self.sent += orders
 
 
 class Site:
@@ -154,7 +155,7 @@ class Site:
 
         def is_sent() -> bool:
             found = self.actions(execution_id)
-            return bool(found) and found[0].id in [call["id"] for call in self.orders.sent]
+            return bool(found) and found[0].id in [order.id for order in self.orders.sent]
 
         self.until(is_sent, f"an action of {execution_id} is sent")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 from typing import Any, cast
 from unittest.mock import MagicMock
 
@@ -21,6 +22,7 @@ from mistral.engine.mail.actions import DeliveredResult, LostAction, Reports
 from mistral.engine.mail.base import Message
 from mistral.engine.mail.executions import EventDue
 from mistral.rpc.clients import ExecutorClient
+from mistral.rpc.messages import Report
 from mistral.utils import clock
 from mistral.workflow.results import Outcome
 
@@ -177,12 +179,13 @@ def test_reports_that_were_sent_again_and_again_are_stored_first(
     execution_id = site.start(Life(site).engine, ASKING)
     action_id = site.action(execution_id).id
     _kills(monkeypatch, Reports, {"executor/1"})
-    report = {"id": action_id, "kind": "result", "state": "SUCCESS", "result": 1, "attempt": 0}
+    report = Report(action_id, attempt=0, state="SUCCESS", result=1)
 
     def send(sent: int) -> bool:
         life = Life(site)
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        mail = Reports("executor/1", [{**report, "sent": sent}], done=done, looks=sent - 1)
+        again = dataclasses.replace(report, sent=sent)
+        mail = Reports("executor/1", [again], done=done, looks=sent - 1)
         life.engine._mailboxes.post(execution_id, [mail])
         life.work()
         return done.done()
@@ -258,7 +261,7 @@ def test_what_was_signalled_meanwhile_is_not_lost(
     with monkeypatch.context() as killing:
         _kills(killing, LostAction, {lost})
         assert [find(1), find(2)] == [False, False]
-    signalled = [{"id": lost, "kind": "signalled", "attempt": 0}]
+    signalled = [Report(lost, attempt=0, kind="signalled")]
     Life(site).engine._inbox.handle(execution_id, [Reports("x", signalled)])
     assert find(3)
     assert site.action(execution_id).state == "RUNNING"
@@ -302,13 +305,7 @@ def _report(site: Any, execution_id: str) -> None:
     """An action ran again and brings a new result; whether the process lives on."""
     life = Life(site)
     life.engine._suspects.start()
-    report = {
-        "id": site.actions(execution_id)[0].id,
-        "kind": "result",
-        "state": "SUCCESS",
-        "result": 1,
-        "attempt": 0,
-    }
+    report = Report(site.actions(execution_id)[0].id, attempt=0, state="SUCCESS", result=1)
     done: concurrent.futures.Future[Any] = concurrent.futures.Future()
     life.engine._mailboxes.post(execution_id, [Reports("executor/1", [report], done=done)])
     life.work()

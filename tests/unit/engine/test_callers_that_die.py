@@ -19,8 +19,8 @@ def _begin(site: Any, **params: Any) -> Any:
     answer = site.engine().start_action(
         "std.echo", {"output": 1}, None, system_context(), {**WAITS, **params}
     )
-    assert answer["saved"]
-    return answer["action"]["id"]
+    assert answer.saved
+    return answer.action["id"]
 
 
 def _row(site: Any, action_id: str) -> Any:

@@ -12,7 +12,9 @@ from mistral.engine.default_engine import DefaultEngine
 from mistral.engine.engine_server import EngineServer, alive_topic, results_topic
 from mistral.exceptions import RPCException
 from mistral.rpc.base import RPCServer
+from mistral.rpc.clients import EngineClient
 from mistral.rpc.local import LocalTransport
+from mistral.rpc.messages import Heartbeat, Report, RunKey
 
 
 def _conf() -> cfg.ConfigOpts:
@@ -38,9 +40,7 @@ def test_signs_of_life_do_not_wait_behind_requests() -> None:
             "start_workflow", system_context(), workflow_identifier="w", workflow_input={}
         )
 
-    transport.client(alive_topic("engine")).cast(
-        "executor_alive", None, executor_id="e", host="h", running=[]
-    )
+    EngineClient(transport.client(alive_topic("engine"))).executor_alive(Heartbeat("e", "h"))
 
     assert was_heard.wait(10)
     may_start.set()
@@ -67,13 +67,14 @@ def test_what_has_begun_does_not_wait_behind_starts() -> None:
         )
     assert has_begun.wait(10)
 
-    client = transport.client(results_topic("engine"))
-    granted = client.call(
-        "claim_actions", None, executor_id="e", claims=[{"id": "a", "attempt": 0}]
-    )
-    stored = client.call("on_actions_complete", None, executor_id="e", results=[])
+    client = EngineClient(transport.client(results_topic("engine")))
+    report = Report("a", "w", 0, state="SUCCESS", result=[1])
+    granted = client.claim_actions("e", [RunKey("a", 0)])
+    client.on_actions_complete("e", [report])
 
-    assert (granted, stored) == (["a"], {"stored": 1})
+    assert granted == ["a"]
+    engine.claim_actions.assert_called_once_with("e", [RunKey("a", 0)])
+    assert engine.on_actions_complete.call_args.args[:2] == ("e", [report])
     assert engine.start_workflow.call_count == 1
     may_start.set()
     server.stop(graceful=True)

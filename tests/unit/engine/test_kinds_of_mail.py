@@ -14,10 +14,11 @@ from mistral.engine.mail.actions import ActionResult, DeliveredResult, LostActio
 from mistral.engine.mail.base import Mail, Message, OperatorCommand
 from mistral.engine.mail.executions import ChildFinished, EventDue, StartDue
 from mistral.engine.mail.timers import TimerDue
+from mistral.rpc.messages import LOST, SIGNALLED, Report
 from mistral.workflow.results import Outcome
 
 OUTCOME = Outcome("ERROR", "gone")
-REPORTS = [{"id": "a", "kind": "result"}, {"id": "b", "kind": "signalled"}]
+REPORTS = [Report("a"), Report("b", kind=SIGNALLED)]
 
 # other versions have written these, or will read them
 NAMES: dict[type[Message], tuple[Message, str, list[tuple[str, str]]]] = {
@@ -54,7 +55,7 @@ def test_names_in_rows_and_notes_stay(kind: type[Message]) -> None:
 
 def test_what_only_the_sender_holds() -> None:
     assert Reports("x", REPORTS).unstored == REPORTS
-    lost = {"id": "x", "kind": "lost", "state": "ERROR", "result": "gone"}
+    lost = Report("x", kind=LOST, state="ERROR", result="gone")
     assert LostAction("x", OUTCOME).unstored == [lost]
     assert not [kind for kind in NAMES if kind not in (Reports, LostAction) and _unstored(kind)]
 

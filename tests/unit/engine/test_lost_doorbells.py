@@ -20,6 +20,7 @@ from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.liveness import HEARTBEAT_LOST
 from mistral.engine.mail.executions import StartDue
 from mistral.engine.mail.timers import TimerDue
+from mistral.rpc.messages import Report
 from mistral.utils import clock
 from mistral.workflow.results import Outcome
 
@@ -205,7 +206,7 @@ sub:
     site.wait(child, "RUNNING")
     site.wait_order(child)
     compensation = site.action(child)
-    report = {"id": compensation.id, "wf_ex_id": child, "kind": "result", "state": "SUCCESS"}
+    report = Report(compensation.id, child, state="SUCCESS")
     deaf.on_actions_complete("executor/1", [report])
     assert site.execution(parent).rollback is not None
     site.look(other)
@@ -217,7 +218,7 @@ def test_the_result_of_an_action_of_no_workflow(site: Any, deaf: Any, other: Any
     text = "version: '2.0'\ndouble: {base: std.async_noop, output: '<% $ + $ %>'}\n"
     site.definitions.create_actions(text, system_context())
     answer = deaf.start_action("double", {}, None, system_context(), {"save_result": True})
-    action_id = answer["action"]["id"]
+    action_id = answer.action["id"]
     outcome = Outcome("SUCCESS", 4)
     site.database.write(
         lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())

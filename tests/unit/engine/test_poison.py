@@ -24,6 +24,7 @@ from mistral.engine.mail.actions import DeliveredResult
 from mistral.engine.mail.base import Message
 from mistral.engine.mail.executions import StartDue
 from mistral.engine.mail.timers import TimerDue
+from mistral.rpc.messages import Report
 from mistral.utils import clock, ids
 from mistral.workflow import results, states
 from mistral.workflow.entities import (
@@ -87,14 +88,7 @@ class Surroundings:
         return self.engine.on_actions_complete(
             "executor/1",
             [
-                {
-                    "id": action_id,
-                    "wf_ex_id": self.execution_id,
-                    "attempt": 0,
-                    "kind": "result",
-                    "state": "SUCCESS",
-                    "result": "x",
-                }
+                Report(action_id, self.execution_id, 0, state="SUCCESS", result="x")
                 for action_id in action_ids
             ],
             wait,

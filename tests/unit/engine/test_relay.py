@@ -26,6 +26,7 @@ from mistral.engine.liveness import (
 )
 from mistral.engine.mail.base import Mail
 from mistral.engine.signs_of_life import note_executor
+from mistral.rpc.messages import ActionOrder, Heartbeat
 from mistral.utils import clock, ids
 from mistral.workflow.entities import (
     CALLER,
@@ -48,7 +49,7 @@ class Surroundings:
         self.long_ago = clock.utc_now() - dt.timedelta(seconds=60)
         self.queue = MagicMock(spec=ActionQueue)
         self.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, refresh=5))
-        self.queue.call.side_effect = lambda action_ex, *_: {"id": action_ex.id}
+        self.queue.order.side_effect = lambda action_ex, *_: ActionOrder(action_ex.id, "x")
         self.posted: list[Mail] = []
         self.timers = MagicMock()
         self.relay = Relay(
@@ -71,7 +72,7 @@ class Surroundings:
         now = clock.utc_now()
         patience = self.queue.options.patience
         self.database.write(
-            lambda conn: note_executor(conn, EXECUTOR, "h", action_ids, now, patience)
+            lambda conn: note_executor(conn, Heartbeat(EXECUTOR, "h", action_ids), now, patience)
         )
         return now
 
@@ -101,7 +102,7 @@ class Surroundings:
     @property
     def sent(self) -> list[str]:
         """The ids of the actions that were sent again."""
-        return [call["id"] for args in self.queue.send.call_args_list for _, call in args.args[0]]
+        return [order.id for args in self.queue.send.call_args_list for _, order in args.args[0]]
 
     def next_look(self, action_id: str) -> dt.datetime | None:
         """When the relay looks at an action again."""
@@ -367,12 +368,12 @@ def test_one_execution_does_not_starve_the_others(around: Surroundings, kind: st
 def test_what_cannot_be_read_does_not_hold_up_the_others(around: Surroundings) -> None:
     broken, other = around.action(), around.action()
 
-    def call(action_ex: ActionExecution, *_: Any) -> dict[str, Any]:
+    def order(action_ex: ActionExecution, *_: Any) -> ActionOrder:
         if action_ex.id == broken:
             raise KeyError("a value that is gone")
-        return {"id": action_ex.id}
+        return ActionOrder(action_ex.id, "x")
 
-    around.queue.call.side_effect = call
+    around.queue.order.side_effect = order
     around.relay.sweep()
     assert around.sent == [other]
     assert [(mail.kind, mail.id) for mail in around.posted] == [("lost", broken)]

@@ -18,6 +18,7 @@ from mistral.definitions.catalog import Catalog
 from mistral.engine import standalone_actions, starts
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine
+from mistral.rpc.messages import ActionOrder
 from mistral.utils import clock, ids
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
 
@@ -44,7 +45,7 @@ def database(fresh_sqlite_url: str) -> Iterator[Database]:
 def engine(database: Database) -> DefaultEngine:
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
-    queue.call.side_effect = lambda action_ex, *_, **_kept: {"id": action_ex.id}
+    queue.order.side_effect = lambda action_ex, *_, **_kept: ActionOrder(action_ex.id, "x")
     catalog = MagicMock(spec=Catalog)
     catalog.expressions = None
     return DefaultEngine(database, catalog, queue)
@@ -62,7 +63,7 @@ def test_an_action_of_its_own_is_started_once(
 
     count = sa.select(sa.func.count()).select_from(tables.action_executions)
     assert database.read(lambda conn: conn.execute(count).scalar()) == 1
-    assert answer["saved"]
+    assert answer.saved
 
 
 def test_an_id_of_another_project_shows_nothing(database: Database, engine: DefaultEngine) -> None:

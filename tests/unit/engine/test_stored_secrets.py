@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from mistral.actions.vault import Vault
 from mistral.context import system_context
 from mistral.db.core import tables
+from mistral.rpc.messages import Report
 
 if TYPE_CHECKING:
     from conftest import Site
@@ -38,7 +39,7 @@ def stored(site: Site) -> str:
 
 def inputs(site: Site) -> list[Any]:
     """The inputs that executors were sent."""
-    return [order["input"]["headers"]["Authorization"] for order in site.orders.sent]
+    return [order.input["headers"]["Authorization"] for order in site.orders.sent]
 
 
 def test_a_message_has_what_the_row_does_not(site: Site) -> None:
@@ -90,14 +91,8 @@ def test_secrets_are_deleted_when_nothing_is_sent_any_more(site: Site, kind: str
     site.until(lambda: site.orders.sent)
     action_ex = site.action(execution_id)
     assert action_ex.secrets is not None
-    report = {
-        "id": action_ex.id,
-        "wf_ex_id": execution_id,
-        "attempt": 0,
-        "kind": kind,
-        "state": "SUCCESS" if kind == "result" else "RUNNING",
-        "result": None,
-    }
+    state = "SUCCESS" if kind == "result" else "RUNNING"
+    report = Report(action_ex.id, execution_id, 0, kind, state)
     engine.on_actions_complete("executor", [report])
     site.until(lambda: site.action(execution_id).secrets is None)
 
@@ -141,11 +136,11 @@ def test_a_single_action(site: Site, save: bool) -> None:
         ctx=system_context(),
         **params,
     )
-    assert SECRET not in repr(answer["action"])
-    assert answer["action"]["input"]["auth"] == "***"
+    assert SECRET not in repr(answer.action)
+    assert answer.action["input"]["auth"] == "***"
     assert SECRET not in stored(site)
     if save:
         site.until(lambda: site.orders.sent)
-        assert site.orders.sent[0]["input"]["auth"] == f"ann:{SECRET}"
+        assert site.orders.sent[0].input["auth"] == f"ann:{SECRET}"
     else:
-        assert answer["call"]["input"]["auth"] == f"ann:{SECRET}"
+        assert answer.order.input["auth"] == f"ann:{SECRET}"

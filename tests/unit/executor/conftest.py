@@ -12,9 +12,12 @@ import pytest
 
 from mistral.actions.std_actions import EchoAction
 from mistral.context import RequestContext
-from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
-from mistral.engine.executor.action_runner import ActionCall, ActionRunner
+from mistral.engine.default_executor import DefaultExecutor
+from mistral.engine.executor.action_runner import ActionRunner
+from mistral.engine.executor.options import ExecutorOptions
 from mistral.rpc.base import RPCClient
+from mistral.rpc.clients import EngineClient
+from mistral.rpc.messages import ActionOrder
 from mistral_lib.actions import Action, ActionContext, Result, SecretStr
 
 DEADLINE = 10.0
@@ -222,7 +225,9 @@ def make_executor(engine: EnginePeer, runner: ActionRunner) -> Iterator[Any]:
 
     def make(**options: Any) -> DefaultExecutor:
         quick: dict[str, Any] = {"first_pause": 0.01, "longest_pause": 0.05}
-        executor = DefaultExecutor(engine, ExecutorOptions(**(quick | options)), runner=runner)
+        executor = DefaultExecutor(
+            EngineClient(engine), ExecutorOptions(**(quick | options)), runner=runner
+        )
         executor.start()
         made.append(executor)
         return executor
@@ -238,11 +243,11 @@ def executor(make_executor: Any) -> DefaultExecutor:
 
 
 @pytest.fixture
-def order() -> Callable[..., dict[str, Any]]:
+def order() -> Callable[..., ActionOrder]:
     """Makes an order for an action."""
 
-    def make(action_id: str, kind: str = "Returns", **changes: Any) -> dict[str, Any]:
-        return {
+    def make(action_id: str, kind: str = "Returns", **changes: Any) -> ActionOrder:
+        values: dict[str, Any] = {
             "id": action_id,
             "wf_ex_id": "wf",
             "task_ex_id": "task",
@@ -256,7 +261,8 @@ def order() -> Callable[..., dict[str, Any]]:
             "timeout": None,
             "dry_run": False,
             "context": {},
-        } | changes
+        }
+        return ActionOrder.from_wire(values | changes)
 
     return make
 
@@ -264,7 +270,7 @@ def order() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def instant(runner: ActionRunner, order: Any) -> dict[str, Any]:
     """What makes an order one for an action that runs at once; its class was used before."""
-    runner.prepare(ActionCall.from_dict(order("warm-up", "Echo", input={"output": 1})))
+    runner.prepare(order("warm-up", "Echo", input={"output": 1}))
     return {"kind": "Echo", "needs_claim": False}
 
 

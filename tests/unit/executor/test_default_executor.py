@@ -239,21 +239,21 @@ def test_every_process_has_an_identity_of_its_own(make_executor: Any) -> None:
 
 def test_a_direct_run_returns_its_report(executor: Any, engine: Any) -> None:
     report = executor.run_action(None, "Returns", None, {"value": 4}, False)
-    assert (report["state"], report["result"]) == ("SUCCESS", 4)
-    assert executor.run_action("a", "Raises", {}, {}, False)["state"] == "ERROR"
-    assert executor.run_action("a", "Async", {}, {}, False)["kind"] == "signalled"
+    assert (report.state, report.result) == ("SUCCESS", 4)
+    assert executor.run_action("a", "Raises", {}, {}, False).state == "ERROR"
+    assert executor.run_action("a", "Async", {}, {}, False).kind == "signalled"
     late = executor.run_action("a", "Gated", {}, {}, False, timeout=0.05)
-    assert late["result"] == "Timeout after 0.05 seconds"
+    assert late.result == "Timeout after 0.05 seconds"
     assert (engine.batches, engine.claims) == ([], [])
 
 
 def test_a_redelivered_run_is_repeated_only_when_safe(executor: Any, gate: Any) -> None:
     refused = executor.run_action("a", "Returns", {}, {}, False, redelivered=True)
-    assert refused["state"] == "ERROR"
-    assert "redelivered" in refused["result"]
+    assert refused.state == "ERROR"
+    assert "redelivered" in refused.result
     assert gate.runs == []
     repeated = executor.run_action("a", "Returns", {}, {}, True, redelivered=True)
-    assert repeated["state"] == "SUCCESS"
+    assert repeated.state == "SUCCESS"
 
 
 def test_a_graceful_stop_waits_and_loses_nothing(
@@ -357,8 +357,8 @@ def test_an_old_claim_is_confirmed_before_its_action_begins(
     gate.wait_begun()
     executor.run_actions([order("queued", input={"value": "queued"})])
     engine.wait_for(lambda: len(engine.claims) == 2)
-    eventually(lambda: executor._runs["queued", 0].stage is Stage.QUEUED)
-    executor._runs["queued", 0].claimed_at -= 60
+    eventually(lambda: executor._protocol.runs["queued", 0].stage is Stage.QUEUED)
+    executor._protocol.runs["queued", 0].claimed_at -= 60
     engine.refuse = {"queued"}
     gate.open.set()
     eventually(lambda: executor.running_ids() == [])
@@ -391,8 +391,8 @@ def test_a_confirmation_nobody_answers_is_repeated(
     executor.run_actions([order("running", "Gated")])
     gate.wait_begun()
     executor.run_actions([order("queued")])
-    eventually(lambda: executor._runs["queued", 0].stage is Stage.QUEUED)
-    executor._runs["queued", 0].claimed_at -= 60
+    eventually(lambda: executor._protocol.runs["queued", 0].stage is Stage.QUEUED)
+    executor._protocol.runs["queued", 0].claimed_at -= 60
     engine.failures["claim_actions"] = [exc.RPCException(), exc.RPCException()]
     gate.open.set()
     assert engine.result_of("queued")["state"] == "SUCCESS"
@@ -414,12 +414,12 @@ def test_direct_runs_are_few_and_go_first(
         )
     )
     direct.start()
-    eventually(lambda: any(run.is_direct for run in list(executor._runs.values())))
+    eventually(lambda: any(run.is_direct for run in list(executor._protocol.runs.values())))
     with pytest.raises(exc.UnavailableException):
         executor.run_action("e", "Returns", {}, {}, False)
     gate.open.set()
     direct.join(10)
-    assert reports[0]["state"] == "SUCCESS"
+    assert reports[0].state == "SUCCESS"
     engine.result_of("later")
     assert gate.runs == [None, "direct", "later"]
 
@@ -431,9 +431,9 @@ def test_a_direct_run_does_not_begin_when_its_caller_is_gone(
     executor.run_actions([order("running", "Gated", needs_claim=False)])
     gate.wait_begun()
     report = executor.run_action("d", "Returns", {}, {"value": "late"}, False, patience=0.01)
-    assert report["state"] == "ERROR"
+    assert report.state == "ERROR"
     gate.open.set()
-    eventually(lambda: not executor._runs)
+    eventually(lambda: not executor._protocol.runs)
     assert gate.runs == [None]
 
 
@@ -453,7 +453,7 @@ def test_a_direct_run_that_a_stop_leaves_undone_is_asked_for_again(
 
     caller = threading.Thread(target=ask)
     caller.start()
-    eventually(lambda: any(run.is_direct for run in list(executor._runs.values())))
+    eventually(lambda: any(run.is_direct for run in list(executor._protocol.runs.values())))
     stopping = threading.Thread(target=executor.stop, kwargs={"graceful": True})
     stopping.start()
     caller.join(10)
@@ -488,7 +488,7 @@ def test_a_batch_of_claims_that_failed_half_way_starts_nothing_twice(
     submit = executor._pool.submit
 
     def submit_or_fail(run: Any, first: bool = False) -> None:
-        if run.call.id == "b" and len(engine.claims) == 1:
+        if run.order.id == "b" and len(engine.claims) == 1:
             gate.wait_begun()
             raise MemoryError
         submit(run, first)

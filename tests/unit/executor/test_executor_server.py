@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from mistral import config, exceptions
-from mistral.engine.default_executor import DefaultExecutor, ExecutorOptions
+from mistral.engine.default_executor import DefaultExecutor
 from mistral.engine.executor.action_runner import ActionRunner
+from mistral.engine.executor.options import ExecutorOptions
 from mistral.engine.executor_server import ExecutorServer
+from mistral.rpc.clients import EngineClient, ExecutorClient
 from mistral.rpc.local import LocalTransport
+from mistral.rpc.messages import ActionOrder
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def transport() -> LocalTransport:
 def server(
     transport: LocalTransport, engine: Any, runner: ActionRunner
 ) -> Iterator[ExecutorServer]:
-    executor = DefaultExecutor(engine, ExecutorOptions(host="ex1"), runner=runner)
+    executor = DefaultExecutor(EngineClient(engine), ExecutorOptions(host="ex1"), runner=runner)
     server = ExecutorServer(executor, transport=transport, threads=2)
     server.start()
     yield server
@@ -34,34 +37,26 @@ def server(
 def test_orders_arrive_and_results_go_back(
     server: ExecutorServer, transport: LocalTransport, engine: Any, order: Any
 ) -> None:
-    client = transport.client("mistral_executor")
-    client.cast("run_actions", None, actions=[order("a", input={"value": [1]})])
+    client = ExecutorClient(transport.client("mistral_executor"))
+    client.run_actions([order("a", input={"value": [1]})])
     assert engine.result_of("a")["result"] == [1]
-    client.cast("run_actions", None, target="ex1", actions=[order("b", input={"value": 2})])
+    client.run_actions([order("b", input={"value": 2})], target="ex1")
     assert engine.result_of("b")["result"] == 2
 
 
 def test_a_direct_run_is_answered(server: ExecutorServer, transport: LocalTransport) -> None:
-    report = transport.client("mistral_executor").call(
-        "run_action",
-        None,
-        timeout=10,
-        action_ex_id=None,
-        action_class_str="Knows",
-        attributes={"color": "blue"},
-        params={},
-        safe_rerun=False,
-        execution_context={"project_id": "p"},
-    )
-    assert report["state"] == "SUCCESS"
-    assert (report["result"][0], report["result"][-1]) == ("blue", "p")
+    order = ActionOrder("", "Knows", attributes={"color": "blue"}, context={"project_id": "p"})
+    client = ExecutorClient(transport.client("mistral_executor"))
+    report = client.run_action(None, order, timeout=10)
+    assert report.state == "SUCCESS"
+    assert (report.result[0], report.result[-1]) == ("blue", "p")
 
 
 def test_callers_who_wait_do_not_hold_up_orders(
     transport: LocalTransport, engine: Any, runner: ActionRunner, order: Any, gate: Any
 ) -> None:
     options = ExecutorOptions(host="ex2", direct_runs=1)
-    executor = DefaultExecutor(engine, options, runner=runner)
+    executor = DefaultExecutor(EngineClient(engine), options, runner=runner)
     server = ExecutorServer(executor, transport=transport, threads=2)
     server.start()
     client = transport.client("mistral_executor")
@@ -77,7 +72,7 @@ def test_callers_who_wait_do_not_hold_up_orders(
         gate.wait_begun()
         with pytest.raises(exceptions.UnavailableException, match="try again"):
             client.call("run_action", None, timeout=10, **wanted)
-        client.cast("run_actions", None, actions=[order("a", input={"value": 1})])
+        ExecutorClient(client).run_actions([order("a", input={"value": 1})])
         assert engine.result_of("a")["result"] == 1
         gate.open.set()
         assert waiting.result(10)["state"] == "SUCCESS"
@@ -92,8 +87,8 @@ def test_no_message_can_end_an_executor(server: ExecutorServer, transport: Local
 def test_a_graceful_stop_hands_everything_over(
     server: ExecutorServer, transport: LocalTransport, engine: Any, order: Any, gate: Any
 ) -> None:
-    client = transport.client("mistral_executor")
-    client.cast("run_actions", None, actions=[order("a", "Gated", input={"value": 1})])
+    client = ExecutorClient(transport.client("mistral_executor"))
+    client.run_actions([order("a", "Gated", input={"value": 1})])
     gate.wait_begun()
     gate.open.set()
     server.stop(graceful=True)

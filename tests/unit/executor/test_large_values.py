@@ -113,14 +113,14 @@ def test_nothing_begins_while_too_many_results_wait(
         for n in range(50)
     ]
     executor.run_actions(wide)
-    eventually(lambda: executor._bytes.waiting)
+    eventually(lambda: executor._protocol.bytes.waiting)
     # two are the part of one execution, and three may have begun at the same time
-    assert 2 * MEBIBYTE <= executor._bytes.held <= 5 * MEBIBYTE + 100
+    assert 2 * MEBIBYTE <= executor._protocol.bytes.held <= 5 * MEBIBYTE + 100
     stored.set()
     engine.wait_for(lambda: len(engine.results) == 50)
     sizes = [sum(len(r["result"]) for r in batch) for batch in engine.batches]
     assert max(sizes) <= MAX_BYTES
-    eventually(lambda: not executor._bytes.held)
+    eventually(lambda: not executor._protocol.bytes.held)
 
 
 def test_a_batch_is_bounded_by_bytes_and_owners_take_turns() -> None:

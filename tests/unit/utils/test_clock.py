@@ -9,6 +9,7 @@ import pytest
 
 from mistral import exceptions as exc
 from mistral.rpc.base import Dispatcher, RPCClient
+from mistral.rpc.clients import EngineClient
 from mistral.service.engine_clock import EngineClock
 from mistral.utils import clock
 from mistral.utils.clock import Clock, host_clock
@@ -68,21 +69,21 @@ def test_a_test_can_make_the_hosts_clock_wrong() -> None:
 def test_an_executor_goes_by_the_engines(known: Clock) -> None:
     engines = MagicMock(spec=RPCClient)
     engines.call.return_value = {"engine": "e", "now": 7000.0}
-    assert EngineClock(engines, known).ask()
+    assert EngineClock(EngineClient(engines), known).ask()
     assert known.seconds() == pytest.approx(7000.0, abs=CLOSE)
 
 
 def test_engines_of_the_version_before_tell_no_time(known: Clock) -> None:
     engines = MagicMock(spec=RPCClient)
     engines.call.return_value = {"engine": "e"}
-    assert EngineClock(engines, known).ask()
+    assert EngineClock(EngineClient(engines), known).ask()
     assert known.seconds() == WRONG
 
 
 def test_without_engines_the_executor_asks_again(known: Clock) -> None:
     engines = MagicMock(spec=RPCClient)
     engines.call.side_effect = exc.RPCException()
-    assert not EngineClock(engines, known).ask()
+    assert not EngineClock(EngineClient(engines), known).ask()
 
 
 def test_who_has_no_time_yet_can_ask_for_it() -> None:

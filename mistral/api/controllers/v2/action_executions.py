@@ -147,7 +147,7 @@ class ActionExecutionsController:
             raise exc.InvalidStateException(
                 f"Only asynchronous actions can be paused, {current['name']} is synchronous."
             )
-        self._engine.ask(request, "set_action_state", action_ex_id=action_id, state=target)
+        self._engine.ask(request, lambda engine: engine.set_action_state(action_id, target))
 
     def _current(self, request: ApiRequest, action_id: str) -> dict[str, Any]:
         names = ("name", "state", "is_sync", "task_execution_id")

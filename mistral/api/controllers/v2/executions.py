@@ -118,14 +118,17 @@ class ExecutionsController:
             )
         description = values.get("description", "")
         _check_description(description)
-        started = self._engine.start_workflow(
+        execution_id = chosen or ids.new_id()
+        started = self._engine.ask_to_start(
             request,
-            workflow_identifier=identifier,
-            workflow_namespace=values.get("workflow_namespace", ""),
-            wf_ex_id=chosen or ids.new_id(),
-            workflow_input=values.get("input") or {},
-            description=description,
-            params=values.get("params") or {},
+            lambda engine: engine.start_workflow(
+                identifier,
+                values.get("input") or {},
+                description=description,
+                params=values.get("params"),
+                workflow_namespace=values.get("workflow_namespace", ""),
+                wf_ex_id=execution_id,
+            ),
         )
         return answer(EXECUTION.render(started, _STORED), 201)
 
@@ -173,7 +176,7 @@ class ExecutionsController:
             self._steer(request, execution_id, current, target, env, values.get("state_info"))
         else:
             if env:
-                self._engine.ask(request, "update_env", wf_ex_id=execution_id, env=env)
+                self._engine.ask(request, lambda engine: engine.update_env(execution_id, env))
             if description:
                 self._describe(execution_id, description)
         return answer(self._stored(request, execution_id))
@@ -196,22 +199,20 @@ class ExecutionsController:
         message: str | None,
     ) -> None:
         if target == _ROLLBACK:
-            self._engine.ask(request, "rollback_workflow", execution_id=execution_id)
+            self._engine.ask(request, lambda engine: engine.rollback_workflow(execution_id))
             return
         if _is_settled(current, target):
             return
         _check_transition(current, target)
         if target == states.RUNNING:
-            self._engine.ask(request, "resume_workflow", wf_ex_id=execution_id, env=env or None)
+            self._engine.ask(
+                request, lambda engine: engine.resume_workflow(execution_id, env or None)
+            )
         elif target == states.PAUSED:
-            self._engine.ask(request, "pause_workflow", execution_id=execution_id)
+            self._engine.ask(request, lambda engine: engine.pause_workflow(execution_id))
         else:
             self._engine.ask(
-                request,
-                "stop_workflow",
-                execution_id=execution_id,
-                state=target,
-                message=message,
+                request, lambda engine: engine.stop_workflow(execution_id, target, message)
             )
 
     def delete(self, request: ApiRequest, execution_id: str) -> Response:

@@ -86,11 +86,12 @@ class TasksController:
         if current["workflow_state"] != states.PAUSED or values.get("reset") is False:
             self._engine.ask(
                 request,
-                "rerun_workflow",
-                task_ex_id=task_id,
-                reset=values.get("reset", True),
-                env=values.get("env") or None,
-                skip=values["state"] == states.SKIPPED,
+                lambda engine: engine.rerun_workflow(
+                    task_id,
+                    reset=values.get("reset", True),
+                    env=values.get("env") or None,
+                    skip=values["state"] == states.SKIPPED,
+                ),
             )
         return answer(self._show(request, task_id, TASK.shown))
 
