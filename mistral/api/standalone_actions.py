@@ -18,7 +18,7 @@ from mistral.api.requests import ApiRequest
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.resources.types import FLAG, NAME, checked
 from mistral.context import RequestContext
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.lang import LONGEST_SECONDS
 from mistral.rpc.messages import ActionOrder, Report
 from mistral.utils import clock
@@ -107,7 +107,7 @@ class StandaloneActions:
 
     def _deliver(self, ctx: RequestContext, row: Mapping[str, Any], outcome: Outcome) -> None:
         self._database.write(
-            lambda conn: action_executions.deliver(conn, row["id"], outcome, clock.utc_now())
+            lambda conn: ActionExecutions(conn).deliver(row["id"], outcome, clock.utc_now())
         )
         if row.get("base_name"):
             # what its definition makes of the result is evaluated by an engine

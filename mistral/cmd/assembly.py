@@ -21,6 +21,7 @@ from mistral.api.dependencies import ApiDependencies, ApiOptions
 from mistral.api.layers import WsgiApp
 from mistral.cmd import keys, parts, remarks
 from mistral.db.core import schema_version
+from mistral.db.storage import Storage
 from mistral.definitions import Definitions
 from mistral.definitions.catalog import Catalog
 from mistral.engine.action_queue import ActionQueue, SendOptions
@@ -157,8 +158,9 @@ class Components:
             bytes_at_once=conf.engine.values_at_once_mb * MEBIBYTE,
             bytes_loaded=conf.engine.values_loaded_mb * MEBIBYTE,
         )
+        storage = Storage(self._parts.database)
         engine = DefaultEngine(
-            self._parts.database,
+            storage,
             catalog,
             queue,
             EngineOptions(
@@ -180,9 +182,8 @@ class Components:
             topic=conf.engine.topic,
             threads=conf.executor_thread_pool_size,
         )
-        job = MaintenanceJob(self._parts.database, engine, conf.engine.relay_interval)
-        database = self._parts.database
-        return ServiceGroup([server, job, Housekeeping(database), ExecutorWatch(database)])
+        job = MaintenanceJob(storage, engine, conf.engine.relay_interval)
+        return ServiceGroup([server, job, Housekeeping(storage), ExecutorWatch(storage)])
 
     def executor(self) -> ExecutorServer:
         """Runs actions."""

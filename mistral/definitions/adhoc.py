@@ -7,10 +7,10 @@ import threading
 from collections.abc import Sequence
 
 import cachetools
-import sqlalchemy as sa
 
 from mistral.actions.descriptors import AdHocActionDescriptor
-from mistral.db import definitions as store
+from mistral.db.definitions import FoundAction
+from mistral.db.storage import DefinitionRows
 from mistral.lang import action_spec_from_raw
 
 _Version = tuple[str, dt.datetime | None]
@@ -25,7 +25,7 @@ class AdHocCache:
             cachetools.LRUCache(max_size)
         )
 
-    def descriptor(self, found: store.FoundAction) -> AdHocActionDescriptor:
+    def descriptor(self, found: FoundAction) -> AdHocActionDescriptor:
         """The descriptor of a stored definition."""
         version = (found.id, found.updated_at)
         with self._lock:
@@ -40,23 +40,23 @@ class AdHocCache:
 class DefinedActions:
     """The ad-hoc actions that a project may use, as one transaction sees them."""
 
-    def __init__(self, conn: sa.Connection, project_id: str, cache: AdHocCache) -> None:
-        self._conn = conn
+    def __init__(self, rows: DefinitionRows, project_id: str, cache: AdHocCache) -> None:
+        self._rows = rows
         self._project_id = project_id
         self._cache = cache
 
     def find(self, name: str, namespace: str) -> AdHocActionDescriptor | None:
         """The action of exactly this namespace."""
-        found = store.find_action_definition(self._conn, [name], [namespace], self._project_id)
+        found = self._rows.find_action_definition([name], [namespace], self._project_id)
         return None if found is None else self._cache.descriptor(found)
 
     def find_all(self, namespace: str | None) -> Sequence[AdHocActionDescriptor]:
         """All actions of a namespace; of every namespace when it is None."""
-        found = store.list_action_definitions(self._conn, namespace, self._project_id)
+        found = self._rows.list_action_definitions(namespace, self._project_id)
         return [self._cache.descriptor(one) for one in found]
 
 
-def _describe(found: store.FoundAction) -> AdHocActionDescriptor:
+def _describe(found: FoundAction) -> AdHocActionDescriptor:
     return AdHocActionDescriptor(
         name=found.name,
         spec=action_spec_from_raw(found.name, found.spec),

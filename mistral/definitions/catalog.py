@@ -6,18 +6,15 @@ up in the transaction that needs them, so a change is seen at once.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
-
-import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.actions.descriptors import ActionDescriptor, base_chain, not_found
 from mistral.actions.registry import ActionProviderRegistry
 from mistral.actions.vault import Vault
 from mistral.context import DEFAULT_PROJECT_ID
-from mistral.db import definitions
+from mistral.db.storage import DefinitionRows
 from mistral.definitions.adhoc import AdHocCache, DefinedActions
 from mistral.definitions.specs import SpecCache
 from mistral.expressions import Expressions
@@ -45,25 +42,25 @@ class Catalog:
         self._specs = specs or SpecCache(500)
         self._adhoc = adhoc or AdHocCache(500)
 
-    def spec(self, conn: sa.Connection, spec_hash: str) -> WorkflowSpec:
+    def spec(self, rows: DefinitionRows, spec_hash: str) -> WorkflowSpec:
         """A parsed workflow by the hash of its content."""
-        return self._specs.get(spec_hash, functools.partial(definitions.load_spec, conn))
+        return self._specs.get(spec_hash, rows.load_spec)
 
     def find_workflow(
-        self, conn: sa.Connection, names: Sequence[str], namespace: str, project_id: str | None
+        self, rows: DefinitionRows, names: Sequence[str], namespace: str, project_id: str | None
     ) -> WorkflowDefinition | None:
         """A workflow by the first of some names, in a namespace or else in the default one."""
-        found = definitions.find_workflow_spec(
-            conn, list(names), _namespaces(namespace), project_id or DEFAULT_PROJECT_ID
+        found = rows.find_workflow_spec(
+            list(names), _namespaces(namespace), project_id or DEFAULT_PROJECT_ID
         )
-        return self._defined(conn, found) if found is not None else None
+        return self._defined(rows, found) if found is not None else None
 
-    def stored(self, conn: sa.Connection, row: Any) -> WorkflowDefinition:
+    def stored(self, rows: DefinitionRows, row: Any) -> WorkflowDefinition:
         """The definition of a stored row."""
-        return self._defined(conn, row)
+        return self._defined(rows, row)
 
-    def _defined(self, conn: sa.Connection, row: Any) -> WorkflowDefinition:
-        spec = self.spec(conn, row.spec_hash)
+    def _defined(self, rows: DefinitionRows, row: Any) -> WorkflowDefinition:
+        spec = self.spec(rows, row.spec_hash)
         return WorkflowDefinition(
             row.id,
             row.name,
@@ -77,7 +74,7 @@ class Catalog:
 
     def find_action(
         self,
-        conn: sa.Connection,
+        rows: DefinitionRows,
         names: Sequence[str],
         namespace: str,
         project_id: str | None,
@@ -87,7 +84,7 @@ class Catalog:
 
         :raises InvalidActionException: nothing has any of these names.
         """
-        finder = DefinedActions(conn, project_id or DEFAULT_PROJECT_ID, self._adhoc)
+        finder = DefinedActions(rows, project_id or DEFAULT_PROJECT_ID, self._adhoc)
         bound = self.actions.bound(finder)
         for name in names:
             descriptor = bound.find(name, namespace)

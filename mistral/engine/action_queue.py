@@ -12,10 +12,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.execution import action_executions, large_values
+from mistral.db.storage import Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine.liveness import HeartbeatOptions
 from mistral.rpc.batch_sender import BatchSender
@@ -114,7 +112,7 @@ class ActionQueue:
         return given
 
     def inputs(
-        self, conn: sa.Connection, executor_id: str, wanted: Sequence[RunKey]
+        self, tx: Transaction, executor_id: str, wanted: Sequence[RunKey]
     ) -> list[ActionInput]:
         """Inputs of actions that were sent without them, of those the executor is to run."""
         attempts = dict(wanted)
@@ -123,10 +121,10 @@ class ActionQueue:
                 action_ex.id,
                 self._input(
                     action_ex,
-                    large_values.loader(conn, action_ex.root_execution_id or action_ex.id),
+                    tx.store.values(action_ex.root_execution_id or action_ex.id),
                 ),
             )
-            for action_ex in action_executions.by_ids(conn, attempts)
+            for action_ex in tx.actions.by_ids(attempts)
             if results.is_live(action_ex)
             and action_ex.attempt == attempts[action_ex.id]
             and action_ex.started_by in (None, executor_id)

@@ -9,18 +9,25 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import datetime as dt
 import functools
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext, system_context
-from mistral.db.core.database import Database
-from mistral.db.execution import action_executions, idempotency_keys
+from mistral.db.storage import Storage
 from mistral.definitions.catalog import Catalog
-from mistral.engine import action_handler, standalone_actions, state_log, utils, workflow_handler
+from mistral.engine import (
+    action_handler,
+    commit_hooks,
+    standalone_actions,
+    state_log,
+    utils,
+    workflow_handler,
+)
 from mistral.engine.action_queue import ActionQueue
 from mistral.engine.background.relay import Relay
 from mistral.engine.base import Engine, Start
@@ -75,26 +82,39 @@ class DefaultEngine(Engine):
 
     def __init__(
         self,
-        database: Database,
+        storage: Storage,
         catalog: Catalog,
         queue: ActionQueue,
         options: EngineOptions | None = None,
         faults: Faults | None = None,
         in_flight: InFlight | None = None,
+        now: Callable[[], dt.datetime] = utc_now,
+        new_id: Callable[[], str] = ids.new_id,
     ) -> None:
-        self._db = database
+        self._storage = storage
         self._catalog = catalog
         self._queue = queue
         self._options = options or EngineOptions()
         faults, in_flight = faults or Faults(), in_flight or InFlight()
-        self._suspects = Suspects(database, in_flight, self._options.relay_interval)
+        self._suspects = Suspects(storage, in_flight, self._options.relay_interval)
         self._mailboxes: Mailboxes[Mail] = Mailboxes(self._handle, self._options.threads)
         post = self._mailboxes.post
         self._timers = TimerQueue(self._fire)
         limits = self._options.limits
         traced = state_log.StateLog(self._options.trace_log_name, self._options.trace_style)
         self._transactions = Transactions(
-            database, catalog, queue, limits, post, self._timers.add, faults, traced
+            storage,
+            catalog,
+            limits,
+            [
+                commit_hooks.fault_points(faults),
+                commit_hooks.state_log(traced),
+                commit_hooks.orders(queue),
+                commit_hooks.timers(self._timers.add),
+                commit_hooks.doorbells(post),
+            ],
+            now,
+            new_id,
         )
         gate = Gate(
             self._options.threads,
@@ -103,7 +123,7 @@ class DefaultEngine(Engine):
             refusal="The engine has enough to start, try again.",
         )
         self._starts = Starts(
-            database,
+            storage,
             catalog,
             queue,
             limits,
@@ -113,10 +133,10 @@ class DefaultEngine(Engine):
             self._suspects,
         )
         self._inbox = InboxProcessor(
-            database, catalog, limits, self._transactions, post, self._suspects, in_flight
+            storage, catalog, limits, self._transactions, post, self._suspects, in_flight
         )
         self._relay = Relay(
-            database,
+            storage,
             queue,
             post,
             self._timers.add,
@@ -200,7 +220,7 @@ class DefaultEngine(Engine):
         transform = functools.partial(
             standalone_actions.transform, self._catalog, self._options.limits, request, outcome
         )
-        return self._db.read(transform)
+        return self._storage.read(transform)
 
     # results
 
@@ -212,7 +232,7 @@ class DefaultEngine(Engine):
         :param result: an :class:`Outcome`; not needed for a sub-workflow, whose row tells it.
         :param async_: do not wait for the handling.
         """
-        execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, wf_action))
+        execution_id = self._storage.read(lambda tx: utils.owner(tx, action_ex_id, wf_action))
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._mailboxes.post(
             execution_id,
@@ -224,7 +244,7 @@ class DefaultEngine(Engine):
         )
         if not async_:
             done.result(WAIT_SECONDS)
-        return self._db.read(lambda conn: utils.shown(conn, action_ex_id, wf_action))
+        return self._storage.read(lambda tx: utils.shown(tx, action_ex_id, wf_action))
 
     def on_actions_complete(
         self, executor_id: str, reports: Sequence[Report], wait: float = WAIT_SECONDS
@@ -252,8 +272,8 @@ class DefaultEngine(Engine):
             waiting.append(done)
         if alone:
             limit_kb = self._options.limits.field_size_kb
-            self._db.write(
-                lambda conn: standalone_actions.store_reports(conn, alone, utc_now(), limit_kb)
+            self._storage.write(
+                lambda tx: standalone_actions.store_reports(tx, alone, utc_now(), limit_kb)
             )
             for report in alone:
                 self.action_delivered(report.id, None)
@@ -276,9 +296,9 @@ class DefaultEngine(Engine):
         """The actions that this executor, and nobody else, is to run."""
         now = utc_now()
         look_at = now + self._queue.options.patience.claimed_look
-        return self._db.write(
-            lambda conn: action_executions.claim(
-                conn, executor_id, claims, now, look_at, min(look_at, now + PROCESS_SILENCE)
+        return self._storage.write(
+            lambda tx: tx.actions.claim(
+                executor_id, claims, now, look_at, min(look_at, now + PROCESS_SILENCE)
             )
         )
 
@@ -287,19 +307,19 @@ class DefaultEngine(Engine):
 
         What has ended meanwhile, or is somebody else's, is left out.
         """
-        return self._db.read(
+        return self._storage.read(
             functools.partial(self._queue.inputs, executor_id=executor_id, wanted=wanted)
         )
 
     def release_actions(self, executor_id: str, claims: Sequence[RunKey]) -> None:
         """An executor that stops has not begun these: another one may run them."""
         now = utc_now()
-        self._db.write(lambda conn: action_executions.release(conn, executor_id, claims, now))
+        self._storage.write(lambda tx: tx.actions.release(executor_id, claims, now))
 
     def executor_alive(self, heartbeat: Heartbeat) -> None:
         """A sign of life with what is being run."""
         now, patience = utc_now(), self._queue.options.patience
-        self._db.write(lambda conn: note_executor(conn, heartbeat, now, patience))
+        self._storage.write(lambda tx: note_executor(tx, heartbeat, now, patience))
 
     # operators: ``call_id`` names the request, which may come again
     # (``mistral.db.execution.idempotency_keys``)
@@ -338,7 +358,7 @@ class DefaultEngine(Engine):
         call_id: str | None = None,
     ) -> JsonDict:
         """Run a failed task again, or skip it, and go on from there."""
-        execution_id = self._db.read(lambda conn: utils.execution_of_task(conn, task_ex_id))
+        execution_id = self._storage.read(lambda tx: utils.execution_of_task(tx, task_ex_id))
         return self._command(
             execution_id,
             lambda unit: workflow_handler.rerun(unit, task_ex_id, reset, env, skip),
@@ -356,12 +376,12 @@ class DefaultEngine(Engine):
         self, action_ex_id: str, state: str, *, call_id: str | None = None
     ) -> JsonDict:
         """PAUSED or RUNNING for one asynchronous action."""
-        execution_id = self._db.read(lambda conn: utils.owner(conn, action_ex_id, False))
+        execution_id = self._storage.read(lambda tx: utils.owner(tx, action_ex_id, False))
         if execution_id == action_ex_id:
-            self._db.write(
-                idempotency_keys.once_for(
-                    call_id or ids.new_id(),
-                    lambda conn: standalone_actions.set_state(conn, action_ex_id, state),
+            key = call_id or ids.new_id()
+            self._storage.write(
+                lambda tx: tx.receipts.once_for(
+                    key, lambda: standalone_actions.set_state(tx, action_ex_id, state)
                 )
             )
         else:
@@ -370,7 +390,7 @@ class DefaultEngine(Engine):
                 lambda unit: action_handler.set_state(unit, action_ex_id, state),
                 call_id,
             )
-        return self._db.read(lambda conn: utils.shown(conn, action_ex_id, False))
+        return self._storage.read(lambda tx: utils.shown(tx, action_ex_id, False))
 
     def _command(self, execution_id: str, decide: Decide, call_id: str | None) -> JsonDict:
         done: concurrent.futures.Future[Any] = concurrent.futures.Future()

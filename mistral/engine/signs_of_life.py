@@ -4,38 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 
-import sqlalchemy as sa
-
-from mistral.db.execution import action_executions, heartbeats
+from mistral.db.storage import ENGINES, EXECUTOR, LISTENING, LOOKED, SignOfLife, Transaction
 from mistral.engine.liveness import HeartbeatOptions, listening_since
 from mistral.rpc.messages import Heartbeat
 from mistral.workflow.look_times import PROCESS_SILENCE
 
 
 def note_executor(
-    conn: sa.Connection,
+    tx: Transaction,
     heartbeat: Heartbeat,
     now: dt.datetime,
     patience: HeartbeatOptions,
 ) -> None:
     """An executor is alive and answers for these actions."""
-    heartbeats.seen(conn, heartbeat.executor_id, heartbeats.EXECUTOR, heartbeat.host, now)
-    sign = action_executions.SignOfLife(
+    tx.heartbeats.seen(heartbeat.executor_id, EXECUTOR, heartbeat.host, now)
+    sign = SignOfLife(
         now,
         refresh=dt.timedelta(seconds=patience.refresh),
         waiting_look=PROCESS_SILENCE,
         claimed_look=patience.claimed_look,
     )
-    action_executions.heard_of(conn, heartbeat.running, sign)
+    tx.actions.heard_of(heartbeat.running, sign)
 
 
-def note_look(conn: sa.Connection, now: dt.datetime) -> dt.datetime:
+def note_look(tx: Transaction, now: dt.datetime) -> dt.datetime:
     """Note that an engine looks; since when there has always been one."""
-    found = heartbeats.last_seen(conn, (heartbeats.LOOKED, heartbeats.LISTENING))
-    looked = found.get(heartbeats.LOOKED)
-    since = listening_since(looked, found.get(heartbeats.LISTENING), now)
+    found = tx.heartbeats.last_seen((LOOKED, LISTENING))
+    looked = found.get(LOOKED)
+    since = listening_since(looked, found.get(LISTENING), now)
     if since == now:
-        heartbeats.seen(conn, heartbeats.LISTENING, heartbeats.ENGINES, "", now)
+        tx.heartbeats.seen(LISTENING, ENGINES, "", now)
     if looked is None or now - looked > PROCESS_SILENCE / 6:
-        heartbeats.seen(conn, heartbeats.LOOKED, heartbeats.ENGINES, "", now)
+        tx.heartbeats.seen(LOOKED, ENGINES, "", now)
     return since

@@ -7,14 +7,9 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db.core import entity_rows
-from mistral.db.core.decisions import Decision
-from mistral.db.execution import action_executions, large_values
-from mistral.db.execution.store import Store
+from mistral.db.storage import Decision, Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine import action_handler, snapshots
 from mistral.engine.action_queue import ActionQueue, Addressed
@@ -65,12 +60,14 @@ class Prepared:
 
 
 def prepare(
-    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, conn: sa.Connection
+    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, tx: Transaction
 ) -> Prepared:
     """Check an action and describe its run; only reads."""
     namespace = request.params.get("namespace") or ""
-    definition = catalog.find_action(conn, [request.name], namespace, request.ctx.project_id)
-    unit = _unit(conn, catalog, limits, request.action_id, request.ctx.project_id, namespace)
+    definition = catalog.find_action(
+        tx.definitions, [request.name], namespace, request.ctx.project_id
+    )
+    unit = _unit(tx, catalog, limits, request.action_id, request.ctx.project_id, namespace)
     action = _domain_object(unit, definition, None)
     action_ex, waits = _described(action, request)
     save = not waits or request.flag("save_result")
@@ -85,11 +82,11 @@ def prepare(
     return Prepared(answer, send, action_ex if save else None, unit.values.new)
 
 
-def save(conn: sa.Connection, prepared: Prepared) -> Prepared:
+def save(tx: Transaction, prepared: Prepared) -> Prepared:
     """Store what was prepared, where asked."""
     if prepared.row is not None:
-        entity_rows.insert(conn, [prepared.row])
-        large_values.store(conn, prepared.row.id, prepared.values)
+        tx.store.insert([prepared.row])
+        tx.store.save_values(prepared.row.id, prepared.values)
     return prepared
 
 
@@ -115,7 +112,7 @@ def _described(action: PythonAction, request: Request) -> tuple[ActionExecution,
 
 
 def _unit(
-    conn: sa.Connection,
+    tx: Transaction,
     catalog: Catalog,
     limits: Limits,
     action_id: str,
@@ -131,9 +128,7 @@ def _unit(
         workflow_namespace=namespace,
         params=Bag({"namespace": namespace}),
     )
-    return UnitOfWork(
-        Store(conn), catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id
-    )
+    return UnitOfWork(tx, catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id)
 
 
 def _domain_object(
@@ -146,7 +141,7 @@ def _domain_object(
 
 
 def store_reports(
-    conn: sa.Connection,
+    tx: Transaction,
     reports: Sequence[Report],
     now: dt.datetime,
     limit_kb: int = -1,
@@ -157,60 +152,63 @@ def store_reports(
     """
     for report in reports:
         if report.kind == SIGNALLED:
-            _signalled(conn, report.id, now)
-        elif report.kind != LOST or not _is_signalled(conn, report.id):
-            action_executions.deliver(conn, report.id, report.outcome.fitting(limit_kb), now)
+            _signalled(tx, report.id, now)
+        elif report.kind != LOST or not _is_signalled(tx, report.id):
+            tx.actions.deliver(report.id, report.outcome.fitting(limit_kb), now)
 
 
-def _signalled(conn: sa.Connection, action_id: str, now: dt.datetime) -> None:
-    for action_ex in action_executions.locked(conn, [action_id]):
+def _signalled(tx: Transaction, action_id: str, now: dt.datetime) -> None:
+    for action_ex in tx.actions.locked([action_id]):
         if results.is_live(action_ex):
             action_ex.signalled_at = now
             action_ex.next_look_at = action_ex.secrets = None
-            entity_rows.update(conn, [action_ex])
+            tx.store.update([action_ex])
 
 
-def _is_signalled(conn: sa.Connection, action_id: str) -> bool:
+def _is_signalled(tx: Transaction, action_id: str) -> bool:
     """Whether its executor was heard of after all: the third party knows."""
-    return any(row.signalled_at is not None for row in action_executions.locked(conn, [action_id]))
+    return any(row.signalled_at is not None for row in tx.actions.locked([action_id]))
 
 
-def set_state(conn: sa.Connection, action_id: str, state: str) -> dict[str, Any]:
+def set_state(tx: Transaction, action_id: str, state: str) -> dict[str, Any]:
     """PAUSED or RUNNING by an operator; nothing else follows such an action, or is told."""
-    for action_ex in action_executions.locked(conn, [action_id]):
+    for action_ex in tx.actions.locked([action_id]):
         action_handler.check_change(action_ex, state)
         if action_ex.state != state:
             action_ex.move(action_handler.event_of(state))
             action_ex.updated_at = utc_now()
-            entity_rows.update(conn, [action_ex])
+            tx.store.update([action_ex])
     return {}
 
 
 def finish(
-    conn: sa.Connection, catalog: Catalog, limits: Limits, action_id: str, mails: Sequence[Mail]
-) -> Decision[None]:
+    tx: Transaction,
+    catalog: Catalog,
+    limits: Limits,
+    action_id: str,
+    mails: Sequence[Mail],
+) -> Decision[Transaction, None]:
     """Take the result of such an action, stored or in the mail; an ad-hoc one transforms it."""
-    store = Store(conn)
-    found = store.lock_actions([action_id])
+    found = tx.store.lock_actions([action_id])
     if not found:
-        return Decision(lambda conn: None)
+        return Decision(lambda tx: None)
     action_ex = found[0]
     root_id = action_ex.root_execution_id or action_ex.id
     project_id, namespace = action_ex.project_id, action_ex.workflow_namespace
-    unit = _unit(conn, catalog, limits, root_id, project_id, namespace)
+    unit = _unit(tx, catalog, limits, root_id, project_id, namespace)
     for mail in mails:
         if isinstance(mail, ActionResult):
             _take(action_ex, mail, limits, unit)
     is_alone = action_ex.workflow_execution_id is None
     if is_alone and action_ex.result_at is not None and not action_ex.processed:
-        _transform_stored(unit, action_ex)
-        action_executions.finish_alone(action_ex)
+        _transform_stored(tx, unit, action_ex)
+        results.finish_alone(action_ex)
 
-    def write(conn: sa.Connection) -> None:
-        entity_rows.update(conn, [action_ex])
-        large_values.store(conn, root_id, unit.values.new)
+    def write(tx: Transaction) -> None:
+        tx.store.update([action_ex])
+        tx.store.save_values(root_id, unit.values.new)
 
-    return Decision(write, store.premises)
+    return Decision(write, tx.store.premises)
 
 
 def _take(action_ex: ActionExecution, mail: ActionResult, limits: Limits, unit: UnitOfWork) -> None:
@@ -221,18 +219,18 @@ def _take(action_ex: ActionExecution, mail: ActionResult, limits: Limits, unit: 
     results.accept(action_ex, outcome, unit.values, unit.now)
 
 
-def give_up(conn: sa.Connection, action_id: str, message: str) -> None:
+def give_up(tx: Transaction, action_id: str, message: str) -> None:
     """End such an action in ERROR: what arrived for it can't be handled."""
-    for action_ex in action_executions.locked(conn, [action_id]):
+    for action_ex in tx.actions.locked([action_id]):
         if action_ex.workflow_execution_id is not None or action_ex.processed:
             continue
-        values = large_values.loader(conn, action_ex.id)
+        values = tx.store.values(action_ex.id)
         results.accept(action_ex, results.Outcome(states.ERROR, message), values, utc_now())
         action_ex.move(ActionEvent.SPOIL)
         action_ex.output = values.pack({"result": message})
-        action_executions.finish_alone(action_ex)
-        entity_rows.update(conn, [action_ex])
-        large_values.store(conn, action_ex.id, values.new)
+        results.finish_alone(action_ex)
+        tx.store.update([action_ex])
+        tx.store.save_values(action_ex.id, values.new)
 
 
 def transform(
@@ -240,27 +238,27 @@ def transform(
     limits: Limits,
     request: Request,
     outcome: results.Outcome,
-    conn: sa.Connection,
+    tx: Transaction,
 ) -> results.Outcome:
     """What the definition of an ad-hoc action makes of the result of a run that is not saved."""
     namespace = request.params.get("namespace") or ""
     project_id = request.ctx.project_id
-    unit = _unit(conn, catalog, limits, ids.new_id(), project_id, namespace)
+    unit = _unit(tx, catalog, limits, ids.new_id(), project_id, namespace)
     try:
-        definition = catalog.find_action(conn, [request.name], namespace, project_id)
+        definition = catalog.find_action(tx.definitions, [request.name], namespace, project_id)
         action = _domain_object(unit, definition, None)
         return action.transformed(outcome) if isinstance(action, AdHocAction) else outcome
     except exc.MistralException as error:
         return results.Outcome(states.ERROR, str(error))
 
 
-def _transform_stored(unit: UnitOfWork, action_ex: ActionExecution) -> None:
+def _transform_stored(tx: Transaction, unit: UnitOfWork, action_ex: ActionExecution) -> None:
     """The same for a result that is stored."""
     if action_ex.base_name is None:
         return
     try:
         definition = unit.catalog.find_action(
-            unit.store.conn,
+            tx.definitions,
             [action_ex.name],
             action_ex.workflow_namespace,
             action_ex.project_id,

@@ -10,16 +10,9 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.context import RequestContext
-from mistral.db import definitions
-from mistral.db.core.database import Database
-from mistral.db.core.decisions import Decision, decide
-from mistral.db.core.errors import is_duplicate
-from mistral.db.execution import large_values
-from mistral.db.execution.store import Store
+from mistral.db.storage import Decision, DuplicateRowError, Storage, Transaction
 from mistral.definitions.catalog import Catalog, unknown_workflow
 from mistral.engine import snapshots, standalone_actions, utils
 from mistral.engine import workflows as wf
@@ -44,7 +37,7 @@ class Starts:
 
     def __init__(
         self,
-        database: Database,
+        storage: Storage,
         catalog: Catalog,
         queue: ActionQueue,
         limits: Limits,
@@ -53,7 +46,7 @@ class Starts:
         faults: Faults,
         suspects: Suspects,
     ) -> None:
-        self._db = database
+        self._storage = storage
         self._catalog = catalog
         self._queue = queue
         self._limits = limits
@@ -86,18 +79,16 @@ class Starts:
         try:
             with self._gate, self._suspects.trying(execution_id, StartDue(execution_id).key):
                 self._faults.point("engine.start")
-                view, ready = decide(self._db, work)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
-            return self._db.read(before)
+                view, ready = self._storage.decide(work)
+        except DuplicateRowError:
+            return self._storage.read(before)
         except exc.UnavailableException:
             raise
         except exc.MistralException:
             # the definition may have changed since this request has started it
-            if self._db.read(lambda conn: Store(conn).execution(execution_id)) is None:
+            if self._storage.read(lambda tx: tx.store.execution(execution_id)) is None:
                 raise
-            return self._db.read(before)
+            return self._storage.read(before)
         self._transactions.ring(ready)
         return view
 
@@ -109,27 +100,27 @@ class Starts:
         request: Start,
         execution_id: str,
         params: Mapping[str, Any],
-        conn: sa.Connection,
-    ) -> Decision[tuple[JsonDict, Ready]]:
+        tx: Transaction,
+    ) -> Decision[Transaction, tuple[JsonDict, Ready]]:
         project_id = request.ctx.project_id
-        row = definitions.find_workflow_to_start(conn, identifier, request.namespace, project_id)
+        row = tx.definitions.find_workflow_to_start(identifier, request.namespace, project_id)
         if row is None:
             raise unknown_workflow(identifier, request.namespace)
-        definition = self._catalog.stored(conn, row)
+        definition = self._catalog.stored(tx.definitions, row)
         given = dict(params)
-        given["env"] = utils.environment(conn, given.get("env"), project_id)
+        given["env"] = utils.environment(tx, given.get("env"), project_id)
         blank = WorkflowExecution(
             id=execution_id,
             workflow_name=definition.name,
             spec_hash=definition.spec_hash,
             project_id=project_id,
         )
-        unit = self._transactions.unit(Store(conn), blank)
+        unit = self._transactions.unit(tx, blank)
         workflow = wf.Workflow(definition, None, unit)
         dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
         decision = self._transactions.decided(unit)
         view = snapshots.execution(unit.wf_ex, unit.values)
-        return Decision(lambda conn: (view, decision.write(conn)), decision.premises)
+        return Decision(lambda tx: (view, decision.write(tx)), decision.premises)
 
     def action(self, request: standalone_actions.Request) -> StartedAction:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.
@@ -142,31 +133,29 @@ class Starts:
             standalone_actions.prepare, self._catalog, self._queue, self._limits, request
         )
 
-        def think(conn: sa.Connection) -> Decision[standalone_actions.Prepared]:
-            prepared = prepare(conn)
-            return Decision(lambda conn: standalone_actions.save(conn, prepared))
+        def think(tx: Transaction) -> Decision[Transaction, standalone_actions.Prepared]:
+            prepared = prepare(tx)
+            return Decision(lambda tx: standalone_actions.save(tx, prepared))
 
         try:
             action_id = request.action_id
             with self._gate, self._suspects.trying(action_id, (StartDue.kind, action_id)):
-                prepared = decide(self._db, think)
-        except sa.exc.IntegrityError as error:
-            if not is_duplicate(error):
-                raise
+                prepared = self._storage.decide(think)
+        except DuplicateRowError:
             # this request has saved it before: not a second action
-            prepared = self._db.read(prepare)
+            prepared = self._storage.read(prepare)
         if prepared.send is not None:
             self._queue.send([prepared.send])
         return prepared.answer
 
 
-def existing(conn: sa.Connection, execution_id: str, ctx: RequestContext) -> JsonDict:
+def existing(tx: Transaction, execution_id: str, ctx: RequestContext) -> JsonDict:
     """The execution that has this id already.
 
     :raises DBDuplicateEntryError: it is not the caller's, or is being deleted.
     """
-    store = Store(conn)
+    store = tx.store
     wf_ex = store.execution(execution_id)
     if wf_ex is None or wf_ex.project_id != ctx.project_id or store.is_being_deleted(execution_id):
         raise exc.DBDuplicateEntryError(f"Execution exists [id={execution_id}]")
-    return snapshots.execution(wf_ex, large_values.loader(conn, wf_ex.root_id))
+    return snapshots.execution(wf_ex, store.values(wf_ex.root_id))

@@ -3,80 +3,64 @@
 The engine's use cases and its mail handler hand in what is to be decided; nobody else handles an
 execution. Nothing is written before everything is decided, which
 :mod:`mistral.db.core.decisions` needs where all writers wait for each other. What must
-be sent waits for the commit.
+be sent waits for the commit: listeners are told of each decision
+(:mod:`mistral.engine.commit_hooks`).
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.core.database import Database
-from mistral.db.core.decisions import Decision, decide
-from mistral.db.execution import idempotency_keys
-from mistral.db.execution.store import Store
+from mistral.db.storage import Decision, Storage, Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine import snapshots
-from mistral.engine.action_queue import ActionQueue, Addressed
+from mistral.engine.commit_hooks import CommitHooks, Listener
 from mistral.engine.dispatcher import dispatch
-from mistral.engine.mail.base import Mail
-from mistral.engine.mail.executions import EventDue, StartDue
-from mistral.engine.state_log import StateLog
-from mistral.engine.unit_of_work.unit import Bell, UnitOfWork
+from mistral.engine.unit_of_work.unit import UnitOfWork
+from mistral.utils import ids
 from mistral.utils.clock import utc_now
-from mistral.utils.faults import Faults
 from mistral.workflow.commands import Command
-from mistral.workflow.entities import Timer, WorkflowExecution
+from mistral.workflow.entities import WorkflowExecution
 from mistral.workflow.limits import Limits
 
 Decide = Callable[[UnitOfWork], list[Command]]
-Write = Callable[[sa.Connection], None]
+Write = Callable[[Transaction], None]
+Ready = Sequence[CommitHooks]
+"""What is done when the transaction is committed."""
+
 JsonDict = dict[str, Any]
-
-MOST_BELLS = 1000
-
-
-@dataclasses.dataclass(frozen=True)
-class Ready:
-    """What is sent when the transaction is committed."""
-
-    bell: Bell
-    orders: list[Addressed]
-    traced: list[str]
 
 
 class Transactions:
-    """The transactions of one engine; safe to share between its threads."""
+    """The transactions of one engine; safe to share between its threads.
+
+    :param listeners: what is done around each commit, in this order.
+    """
 
     def __init__(
         self,
-        database: Database,
+        storage: Storage,
         catalog: Catalog,
-        queue: ActionQueue,
         limits: Limits,
-        post: Callable[[str, Sequence[Mail]], None],
-        add_timers: Callable[[Iterable[Timer]], None],
-        faults: Faults,
-        trace: StateLog,
+        listeners: Sequence[Listener],
+        now: Callable[[], dt.datetime] = utc_now,
+        new_id: Callable[[], str] = ids.new_id,
     ) -> None:
-        self._db = database
+        self._storage = storage
         self._catalog = catalog
-        self._queue = queue
         self._limits = limits
-        self._post = post
-        self._add_timers = add_timers
-        self._faults = faults
-        self._trace = trace
+        self._listeners = tuple(listeners)
+        self._now = now
+        self._new_id = new_id
 
     def handle(
         self,
         execution_id: str,
         handle: Decide,
-        otherwise: Callable[[sa.Connection], Decision[None]],
+        otherwise: Callable[[Transaction], Decision[Transaction, None]],
         settle: Write,
     ) -> None:
         """Handle what has arrived for an execution.
@@ -85,14 +69,14 @@ class Transactions:
         :param settle: is done in the transaction that writes, whatever was decided.
         """
 
-        def think(conn: sa.Connection) -> Decision[Ready | None]:
-            unit = self._locked(conn, execution_id)
+        def think(tx: Transaction) -> Decision[Transaction, Ready | None]:
+            unit = self._locked(tx, execution_id)
             if unit is None:
-                return _settling(settle, otherwise(conn))
+                return _settling(settle, otherwise(tx))
             dispatch(unit, handle(unit))
             return _settling(settle, self.decided(unit))
 
-        ready = decide(self._db, think)
+        ready = self._storage.decide(think)
         if ready is not None:
             self.ring(ready)
 
@@ -103,72 +87,60 @@ class Transactions:
         :raises NotFoundException: there is no such execution.
         """
 
-        def think(conn: sa.Connection) -> Decision[tuple[JsonDict, Ready | None]]:
-            unit = self._locked(conn, execution_id)
+        def think(tx: Transaction) -> Decision[Transaction, tuple[JsonDict, Ready | None]]:
+            unit = self._locked(tx, execution_id)
             # an earlier try, if any, has let go of the lock: what it has committed is seen
-            answer = idempotency_keys.answer(conn, key)
+            answer = tx.receipts.answer(key)
             if answer is not None:
                 # and what it has not rung for is found by the relay
-                return Decision(lambda conn: (answer, None))
+                return Decision(lambda tx: (answer, None))
             if unit is None or unit.store.is_being_deleted(execution_id):
                 raise exc.NotFoundException(f"Execution not found [id={execution_id}]")
             dispatch(unit, command(unit))
             decision = self.decided(unit)
             shown = snapshots.brief(unit.wf_ex)
 
-            def write(conn: sa.Connection) -> tuple[JsonDict, Ready | None]:
-                idempotency_keys.leave(conn, key, shown)
-                return shown, decision.write(conn)
+            def write(tx: Transaction) -> tuple[JsonDict, Ready | None]:
+                tx.receipts.leave(key, shown)
+                return shown, decision.write(tx)
 
             return Decision(write, decision.premises)
 
-        shown, ready = decide(self._db, think)
+        shown, ready = self._storage.decide(think)
         if ready is not None:
             self.ring(ready)
         return shown
 
-    def _locked(self, conn: sa.Connection, execution_id: str) -> UnitOfWork | None:
-        store = Store(conn)
-        wf_ex = store.lock_execution(execution_id)
-        return self.unit(store, wf_ex) if wf_ex is not None else None
+    def _locked(self, tx: Transaction, execution_id: str) -> UnitOfWork | None:
+        wf_ex = tx.store.lock_execution(execution_id)
+        return self.unit(tx, wf_ex) if wf_ex is not None else None
 
-    def unit(self, store: Store, wf_ex: WorkflowExecution) -> UnitOfWork:
+    def unit(self, tx: Transaction, wf_ex: WorkflowExecution) -> UnitOfWork:
         """The unit of work of a transaction on an execution, or on one that is about to be."""
-        return UnitOfWork(store, self._catalog, self._limits, utc_now(), wf_ex)
+        return UnitOfWork(tx, self._catalog, self._limits, self._now(), wf_ex, new_id=self._new_id)
 
-    def decided(self, unit: UnitOfWork) -> Decision[Ready]:
-        """What is to be written, and what is sent after the commit."""
-        traced = self._trace.lines(unit)
+    def decided(self, unit: UnitOfWork) -> Decision[Transaction, Ready]:
+        """What is to be written, and what is done around the commit."""
         bell = unit.close()
-        orders = [
-            (action_ex.target, self._queue.order(action_ex, unit.values, unit.wf_ex))
-            for action_ex in bell.actions
-        ]
+        hooks = [listen(unit, bell) for listen in self._listeners]
 
-        def write(conn: sa.Connection) -> Ready:
-            unit.write(Store(conn))
-            self._faults.point("engine.before_commit")
-            return Ready(bell, orders, traced)
+        def write(tx: Transaction) -> Ready:
+            unit.write(tx.store)
+            for hook in hooks:
+                hook.before_commit()
+            return hooks
 
         return Decision(write, unit.store.premises)
 
     def ring(self, ready: Ready) -> None:
         """After the commit: tell everybody for whom there is a row now."""
-        self._faults.point("engine.after_commit")
-        bell = ready.bell
-        self._trace.write(ready.traced)
-        self._queue.send(ready.orders)
-        self._add_timers(bell.timers)
-        for child_id in bell.children:
-            self._post(child_id, [StartDue(child_id, root=bell.root)])
-        # of very many the relay finds the rest: mailboxes are no place for them
-        for event in bell.events[:MOST_BELLS]:
-            self._post(event.execution_id, [EventDue(event.id, root=bell.root)])
+        for hook in ready:
+            hook.after_commit()
 
 
-def _settling(settle: Write, decision: Decision[Any]) -> Decision[Any]:
-    def write(conn: sa.Connection) -> Any:
-        settle(conn)
-        return decision.write(conn)
+def _settling(settle: Write, decision: Decision[Transaction, Any]) -> Decision[Transaction, Any]:
+    def write(tx: Transaction) -> Any:
+        settle(tx)
+        return decision.write(tx)
 
     return Decision(write, decision.premises)

@@ -5,25 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db import definitions
-from mistral.db.execution import action_executions, large_values
-from mistral.db.execution.store import Store
+from mistral.db.storage import Transaction
 from mistral.engine import snapshots
 
 JsonDict = dict[str, Any]
 
 
-def environment(conn: sa.Connection, given: Any, project_id: str) -> dict[str, Any]:
+def environment(tx: Transaction, given: Any, project_id: str) -> dict[str, Any]:
     """The start parameter ``env``: a mapping, or a name (doc:language/environments)."""
     if given is None:
         return {}
     if isinstance(given, Mapping):
         return dict(given)
     if isinstance(given, str):
-        found = definitions.find_environment(conn, given, project_id)
+        found = tx.definitions.find_environment(given, project_id)
         if found is None:
             raise exc.WorkflowException(f"Environment is not found: {given}")
         return dict(found)
@@ -33,37 +29,36 @@ def environment(conn: sa.Connection, given: Any, project_id: str) -> dict[str, A
     )
 
 
-def owner(conn: sa.Connection, entity_id: str, is_workflow: bool) -> str:
+def owner(tx: Transaction, entity_id: str, is_workflow: bool) -> str:
     """The id under which the mail of an action, or of a child's end, is handled."""
-    store = Store(conn)
     if is_workflow:
-        child = store.execution(entity_id)
+        child = tx.store.execution(entity_id)
         if child is None or child.parent_execution_id is None:
             raise exc.NotFoundException(f"Sub-workflow execution not found [id={entity_id}]")
         return child.parent_execution_id
-    found = action_executions.by_ids(conn, [entity_id])
+    found = tx.actions.by_ids([entity_id])
     if not found:
         raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
     return found[0].workflow_execution_id or entity_id
 
 
-def shown(conn: sa.Connection, entity_id: str, is_workflow: bool) -> JsonDict:
+def shown(tx: Transaction, entity_id: str, is_workflow: bool) -> JsonDict:
     """An action, or a sub-workflow execution, as callers see it."""
     if is_workflow:
-        wf_ex = Store(conn).execution(entity_id)
+        wf_ex = tx.store.execution(entity_id)
         if wf_ex is None:
             raise exc.NotFoundException(f"Execution not found [id={entity_id}]")
-        return snapshots.execution(wf_ex, large_values.loader(conn, wf_ex.root_id))
-    found = action_executions.by_ids(conn, [entity_id])
+        return snapshots.execution(wf_ex, tx.store.values(wf_ex.root_id))
+    found = tx.actions.by_ids([entity_id])
     if not found:
         raise exc.NotFoundException(f"Action execution not found [id={entity_id}]")
     root_id = found[0].root_execution_id or entity_id
-    return snapshots.action(found[0], large_values.loader(conn, root_id))
+    return snapshots.action(found[0], tx.store.values(root_id))
 
 
-def execution_of_task(conn: sa.Connection, task_ex_id: str) -> str:
+def execution_of_task(tx: Transaction, task_ex_id: str) -> str:
     """The id of the execution to which a task belongs."""
-    found = Store(conn).tasks([task_ex_id])
+    found = tx.store.tasks([task_ex_id])
     if not found:
         raise exc.NotFoundException(f"Task execution not found [id={task_ex_id}]")
     return found[0].workflow_execution_id

@@ -25,6 +25,9 @@ CALLER_MARGIN = dt.timedelta(seconds=30)
 PROCESS_SILENCE = dt.timedelta(seconds=6)
 """After it what a silent executor had not started, or what is safe, is dispatched again."""
 
+NEVER = dt.datetime(9999, 12, 31)
+"""Until when a timer is claimed that was set aside."""
+
 LOOK_AGAIN = dt.timedelta(seconds=5)
 LONGEST_WAIT = dt.timedelta(seconds=60)
 

@@ -183,3 +183,12 @@ def counting(task_ex: TaskExecution, accepted: Iterable[ActionExecution]) -> lis
         and is_item(task_ex.runtime_context, a.idx)
         and not (keeps_successes and a.state != states.SUCCESS and a.attempt < task_ex.attempt)
     ]
+
+
+def finish_alone(action_ex: ActionExecution) -> None:
+    """An action that belongs to no workflow is done as soon as its result is stored.
+
+    An ad-hoc action's result still has to be transformed by an engine.
+    """
+    action_ex.accepted = action_ex.processed = True
+    action_ex.next_look_at = None

@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.db.core import entity_rows
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions, large_values
+from mistral.db.execution import large_values
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.utils import json
+from mistral.workflow import results
 from mistral.workflow.values import Bag
 
 UNKNOWN = "11111111-1111-1111-1111-111111111111"
@@ -168,9 +170,9 @@ def test_an_adhoc_action_ends_when_its_definition_was_applied(
         assert (action_ex_id, result) == (row.id, {"state": "SUCCESS", "result": 3})
 
         def work(conn: sa.Connection) -> None:
-            (action_ex,) = action_executions.locked(conn, [row.id])
+            (action_ex,) = ActionExecutions(conn).locked([row.id])
             action_ex.output = Bag({"result": [3]})
-            action_executions.finish_alone(action_ex)
+            results.finish_alone(action_ex)
             entity_rows.update(conn, [action_ex])
 
         database.write(work)

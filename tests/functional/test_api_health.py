@@ -14,6 +14,7 @@ import pytest
 from mistral.api import health
 from mistral.db.core.database import Database
 from mistral.db.execution import heartbeats
+from mistral.db.storage import Storage
 from mistral.engine.background.executor_watch import SAID_AGAIN, ExecutorWatch
 from mistral.exceptions import RPCException, UnavailableException
 from mistral.utils import clock
@@ -185,7 +186,7 @@ def test_an_operator_is_warned_once_a_minute(
 ) -> None:
     caplog.set_level(logging.INFO, "mistral.engine.background.executor_watch")
     now = [0.0]
-    watch = ExecutorWatch(database, steady=lambda: now[0])
+    watch = ExecutorWatch(Storage(database), steady=lambda: now[0])
 
     def said(at: float) -> list[str]:
         caplog.clear()

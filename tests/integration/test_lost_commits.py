@@ -14,9 +14,11 @@ from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions, deletion
+from mistral.db.execution import deletion
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.db.execution.store import Store
 from mistral.db.operations import maintenance
+from mistral.db.storage import Storage
 from mistral.definitions import Definitions
 from mistral.definitions.catalog import Catalog
 from mistral.engine.action_queue import ActionQueue, SendOptions
@@ -264,10 +266,10 @@ def test_an_execution_is_deleted_whatever_became_of_a_commit(
     place.database.write(lambda conn: entity_rows.insert(conn, tasks))
     place.proxy.cut_next_commit(carried_out)
     assert deletion.begin(place.database, "w")
-    Housekeeping(place.database).look()
+    Housekeeping(Storage(place.database)).look()
     assert place.rows(tables.deletions) == 1
     monkeypatch.setattr(housekeeping, "utc_now", lambda: now + 2 * deletion.LEASE)
-    Housekeeping(place.database).look()
+    Housekeeping(Storage(place.database)).look()
     assert place.rows(tables.workflow_executions) == place.rows(tables.task_executions) == 0
     assert place.rows(tables.deletions) == 0
 
@@ -279,7 +281,7 @@ def test_a_delivered_result_is_taken_once(place: Place, carried_out: bool) -> No
     outcome = results.Outcome(states.SUCCESS, "x")
     place.proxy.cut_next_commit(carried_out)
     delivery = place.database.write(
-        lambda conn: action_executions.deliver(conn, action_ex.id, outcome, clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver(action_ex.id, outcome, clock.utc_now())
     )
     assert delivery.accepted or delivery.repeated
 
@@ -290,10 +292,10 @@ def test_a_claim_is_granted_whatever_became_of_it(place: Place, carried_out: boo
     place.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
     place.proxy.cut_next_commit(carried_out)
     claims = [(action_ex.id, 0)]
-    work = lambda conn: action_executions.claim(conn, "executor", claims, now, now)  # noqa: E731
+    work = lambda conn: ActionExecutions(conn).claim("executor", claims, now, now)  # noqa: E731
     assert place.database.write(work) == [action_ex.id]
     assert (
-        place.database.write(lambda conn: action_executions.claim(conn, "other", claims, now, now))
+        place.database.write(lambda conn: ActionExecutions(conn).claim("other", claims, now, now))
         == []
     )
 
@@ -303,7 +305,7 @@ def engine(place: Place) -> Iterator[DefaultEngine]:
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
     catalog = Catalog(Expressions.from_plugins(ExpressionOptions()), MagicMock())
-    engine = DefaultEngine(place.database, catalog, queue)
+    engine = DefaultEngine(Storage(place.database), catalog, queue)
     engine._mailboxes.start()
     yield engine
     engine._mailboxes.stop()

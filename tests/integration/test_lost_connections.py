@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from mistral.db.core import tables
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 
 CONNECTIONS = 5
 
@@ -57,7 +57,7 @@ def test_the_first_who_notices_warns_the_others(
         for _ in range(CONNECTIONS):
             conn = held.enter_context(database._reader.connect())
             try:
-                action_executions.by_ids(conn, ["unknown"])
+                ActionExecutions(conn).by_ids(["unknown"])
             except sa.exc.OperationalError:
                 failed += 1
     assert failed == 1
@@ -70,7 +70,7 @@ def test_writing_goes_on_after_all_connections_broke(
 
     def work(conn: sa.Connection) -> None:
         tries.append(1)
-        action_executions.locked(conn, ["unknown"])
+        ActionExecutions(conn).locked(["unknown"])
 
     break_all(fresh_postgresql_url)
     database.write(work)
@@ -82,7 +82,7 @@ def touch_directly(conn: sa.Connection) -> None:
 
 
 def touch_by_the_hot_path(conn: sa.Connection) -> None:
-    action_executions.locked(conn, ["unknown"])
+    ActionExecutions(conn).locked(["unknown"])
 
 
 @pytest.mark.parametrize("touch", [touch_directly, touch_by_the_hot_path])

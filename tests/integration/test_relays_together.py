@@ -13,6 +13,7 @@ import pytest
 
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
+from mistral.db.storage import Storage
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.background.relay import SWEEP_SIZE, Relay
 from mistral.rpc.messages import ActionOrder
@@ -50,7 +51,7 @@ class Engine:
         queue.order.side_effect = lambda action_ex, *_: ActionOrder(action_ex.id, "x")
         queue.send.side_effect = lambda orders: self._note(order.id for _, order in orders)
         self.relay = Relay(
-            self.database,
+            Storage(self.database),
             queue,
             lambda _, mails: self._note(mail.id for mail in mails),
             lambda timers: self._note(timer.id for timer in timers),

@@ -32,7 +32,7 @@ from mistral.workflow.values import Values
 from tests.lib.decisions import NOW, spec
 from tests.simulation.catalog import SimCatalog
 from tests.simulation.memory import MemoryDatabase
-from tests.simulation.memory_store import MemoryStore
+from tests.simulation.memory_store import MemoryTransaction
 
 
 class Story:
@@ -58,7 +58,7 @@ class Story:
             created_at=NOW,
             updated_at=NOW,
         )
-        MemoryStore(conn).insert([execution])
+        MemoryTransaction(conn).store.insert([execution])
         conn.commit()
         self.decide(workflow_handler.begin)
 
@@ -69,15 +69,13 @@ class Story:
         """One transaction, and those for which it has told the execution to go on."""
         conn = self.database.begin()
         try:
-            store = MemoryStore(conn)
-            wf_ex = store.lock_execution("wf")
+            tx = MemoryTransaction(conn)
+            wf_ex = tx.store.lock_execution("wf")
             assert wf_ex is not None
-            unit = UnitOfWork(
-                store, self._catalog, self.limits, self.now, wf_ex, new_id=self._new_id
-            )
+            unit = UnitOfWork(tx, self._catalog, self.limits, self.now, wf_ex, new_id=self._new_id)
             dispatch(unit, decision(unit))
             bell = unit.close()
-            unit.write(MemoryStore(conn))
+            unit.write(tx.store)
             conn.commit()
         finally:
             conn.rollback()

@@ -9,18 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import Delivery
 from mistral.rpc.messages import ActionOrder
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.results import Outcome
 from tests.simulation.executors import result_of
 from tests.simulation.memory import MemoryDatabase
+from tests.simulation.memory_store import MemoryActions
 from tests.simulation.network import Network
 from tests.simulation.processes import ProcessDatabase
 from tests.simulation.world import Process
 
-Delivered = Callable[[str, Outcome, action_executions.Delivery], None]
+Delivered = Callable[[str, Outcome, Delivery], None]
 
 
 class ThirdParties:
@@ -61,9 +62,7 @@ class ThirdParties:
         world = self._network.world
         database = ProcessDatabase(api, self._network, self._database)
         now = world.utc_now()
-        delivery = database.write(
-            lambda conn: action_executions.deliver(conn, order.id, outcome, now)
-        )
+        delivery = database.write(lambda conn: MemoryActions(conn).deliver(order.id, outcome, now))
         del self._network.on_crash[api]
         world.note(f"delivered {order.id} accepted={delivery.accepted}")
         self._seen(order.id, outcome, delivery)

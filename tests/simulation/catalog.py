@@ -93,21 +93,21 @@ class SimCatalog(Catalog):
         self.vault = vault()
         self.specs = dict(specs)
 
-    def spec(self, conn: Any, spec_hash: str) -> WorkflowSpec:
+    def spec(self, rows: Any, spec_hash: str) -> WorkflowSpec:
         return self.specs[spec_hash]
 
     def find_workflow(
-        self, conn: Any, names: Sequence[str], namespace: str, project_id: str | None
+        self, rows: Any, names: Sequence[str], namespace: str, project_id: str | None
     ) -> WorkflowDefinition | None:
         name = next((name for name in names if name in self.specs), None)
-        return self.stored(conn, name) if name is not None else None
+        return self.stored(rows, name) if name is not None else None
 
-    def stored(self, conn: Any, row: Any) -> WorkflowDefinition:
+    def stored(self, rows: Any, row: Any) -> WorkflowDefinition:
         return WorkflowDefinition(row, row, "", row, self.specs[row])
 
     def find_action(
         self,
-        conn: Any,
+        rows: Any,
         names: Sequence[str],
         namespace: str,
         project_id: str | None,

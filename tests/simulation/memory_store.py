@@ -1,7 +1,7 @@
 """What the engine asks of its database, answered by :mod:`tests.simulation.memory`.
 
-The class has the methods of :class:`mistral.db.execution.store.Store`, the functions have the names
-of those of ``mistral.db``; one suite of tests holds both to the same answers.
+A :class:`MemoryTransaction` is what engines get of :class:`mistral.db.storage.Storage` here. Its
+rooms have the methods of the real ones; one suite of tests holds both to the same answers.
 """
 
 from __future__ import annotations
@@ -9,15 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from mistral.db.core.decisions import Premises
-from mistral.db.execution import heartbeats
-from mistral.db.execution.action_executions import SignOfLife
+from mistral.db.execution.action_executions import ActionExecutions, SignOfLife
 from mistral.db.execution.delivery_attempts import Key
 from mistral.db.execution.due_rows import OWNERS
 from mistral.db.execution.store import Store
+from mistral.db.storage import Room, Storage, Transaction, bound
 from mistral.workflow import states
 from mistral.workflow.bounds import Used
 from mistral.workflow.entities import (
@@ -226,7 +225,7 @@ class MemoryStore(Store):
     # actions
 
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
-        found = locked(self.conn, ids)
+        found = MemoryActions(self.conn).locked(ids)
         self.premises.locked_actions(found)
         return found
 
@@ -281,7 +280,8 @@ class MemoryStore(Store):
             _by_id,
         )
         self.conn.statement("call off actions")
-        for action_ex in locked(self.conn, [action_ex.id for action_ex in wanted]):
+        found = MemoryActions(self.conn).locked(action_ex.id for action_ex in wanted)
+        for action_ex in found:
             if action_ex.result_at is None and action_ex.state in states.UNFINISHED:
                 action_ex.apply(changes)
                 update(self.conn, [action_ex])
@@ -386,11 +386,6 @@ def update(conn: Any, entities: Iterable[Entity]) -> None:
 # mistral.db.execution.large_values -----------------------------------------------------------
 
 
-def known(conn: Any, root_id: str, hashes: Iterable[str]) -> set[str]:
-    """See :func:`mistral.db.execution.large_values.known`."""
-    return MemoryStore(conn).known_values(root_id, hashes)
-
-
 def loader(conn: Any, root_id: str) -> Values:
     """The values of a root execution, read when asked for."""
 
@@ -410,49 +405,67 @@ def store(conn: Any, root_id: str, values: Mapping[str, bytes]) -> None:
         conn.add_value(root_id, digest, values[digest].decode())
 
 
-# mistral.db.execution.action_executions and mistral.db.execution.store ---------------------
+# mistral.db.execution.action_executions ------------------------------------------------------
 
 
-def locked(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
-    """Actions by their ids, locked until the transaction ends, in order of id."""
-    conn.statement("lock actions")
-    wanted = sorted(set(ids))
-    for key in wanted:
-        if conn.row(ActionExecution, key) is not None:
-            conn.lock((ActionExecution, key))
-    found: list[ActionExecution] = conn.by_keys(ActionExecution, wanted)
-    return found
+class MemoryActions(ActionExecutions):
+    """Actions without the lock of their execution."""
+
+    conn: Any
+
+    def locked(self, ids: Iterable[str]) -> list[ActionExecution]:
+        """Actions by their ids, locked until the transaction ends, in order of id."""
+        self.conn.statement("lock actions")
+        wanted = sorted(set(ids))
+        for key in wanted:
+            if self.conn.row(ActionExecution, key) is not None:
+                self.conn.lock((ActionExecution, key))
+        found: list[ActionExecution] = self.conn.by_keys(ActionExecution, wanted)
+        return found
+
+    def by_ids(self, ids: Iterable[str]) -> list[ActionExecution]:
+        """Actions by their ids, only to read."""
+        self.conn.statement("actions")
+        found: list[ActionExecution] = self.conn.by_keys(ActionExecution, ids)
+        return found
+
+    def heard_of(self, ids: Sequence[str], sign: SignOfLife) -> None:
+        """An executor answers for these actions: look at them later."""
+        if not ids:
+            return
+        self.conn.statement("heartbeat")
+        soon = sign.now + min(sign.waiting_look, sign.claimed_look) / 2
+        for key in ids:
+            row = self.conn.row(ActionExecution, key)
+            if row is None or not self.conn.try_lock((ActionExecution, key)):
+                continue
+            row = self.conn.row(ActionExecution, key)
+            if row["result_at"] is not None or row["signalled_at"] is not None:
+                continue
+            if row["next_look_at"] is None:
+                continue
+            named = row["last_heartbeat"] or row["started_at"]
+            is_stale = row["started_by"] is not None and named < sign.now - sign.refresh
+            if row["next_look_at"] < soon or is_stale:
+                is_free = row["started_by"] is None or row["safe_rerun"]
+                look = sign.waiting_look if is_free else sign.claimed_look
+                change = {"last_heartbeat": sign.now, "next_look_at": sign.now + look}
+                self.conn.change(ActionExecution, key, change)
+
+    def update(self, rows: Sequence[ActionExecution]) -> None:
+        update(self.conn, rows)
+
+    def values(self, root_id: str) -> Values:
+        return loader(self.conn, root_id)
+
+    def known_values(self, root_id: str, hashes: Iterable[str]) -> set[str]:
+        return MemoryStore(self.conn).known_values(root_id, hashes)
+
+    def save_values(self, root_id: str, new: Mapping[str, bytes]) -> None:
+        store(self.conn, root_id, new)
 
 
-def by_ids(conn: Any, ids: Iterable[str]) -> list[ActionExecution]:
-    """Actions by their ids, only to read."""
-    conn.statement("actions")
-    found: list[ActionExecution] = conn.by_keys(ActionExecution, ids)
-    return found
-
-
-def heard_of(conn: Any, ids: Sequence[str], sign: SignOfLife) -> None:
-    """An executor answers for these actions: look at them later."""
-    if not ids:
-        return
-    conn.statement("heartbeat")
-    soon = sign.now + min(sign.waiting_look, sign.claimed_look) / 2
-    for key in ids:
-        row = conn.row(ActionExecution, key)
-        if row is None or not conn.try_lock((ActionExecution, key)):
-            continue
-        row = conn.row(ActionExecution, key)
-        if row["result_at"] is not None or row["signalled_at"] is not None:
-            continue
-        if row["next_look_at"] is None:
-            continue
-        named = row["last_heartbeat"] or row["started_at"]
-        is_stale = row["started_by"] is not None and named < sign.now - sign.refresh
-        if row["next_look_at"] < soon or is_stale:
-            is_free = row["started_by"] is None or row["safe_rerun"]
-            look = sign.waiting_look if is_free else sign.claimed_look
-            change = {"last_heartbeat": sign.now, "next_look_at": sign.now + look}
-            conn.change(ActionExecution, key, change)
+# mistral.db.execution.due_rows ---------------------------------------------------------------
 
 
 def due_rows(
@@ -561,29 +574,69 @@ def _count(
         conn.see_member((execution_id, *key), change(before.get(key)))
 
 
-HANDLINGS = SimpleNamespace(
-    begun=begun,
-    begin=begin,
-    take_back=take_back,
-    forget=forget,
-    suspects=lambda conn: frozenset(),
-    Key=Key,
-)
-RECEIPTS = SimpleNamespace(
-    once_for=lambda key, work: work,
-    answer=lambda conn, key: None,
-    leave=lambda conn, key, answered: None,
-)
-"""A COMMIT's answer does not get lost here, and commands come once."""
+# mistral.db.storage --------------------------------------------------------------------------
 
-MEMBERS = SimpleNamespace(
-    seen=seen,
-    last_seen=last_seen,
-    EXECUTOR=heartbeats.EXECUTOR,
-    ENGINES=heartbeats.ENGINES,
-    LOOKED=heartbeats.LOOKED,
-    LISTENING=heartbeats.LISTENING,
-)
-ROWS = SimpleNamespace(insert=insert, update=update)
-VALUES = SimpleNamespace(loader=loader, store=store, known=known)
-DUE = SimpleNamespace(rows_of=due_rows, timers=due_timers, anything=anything_due, OWNERS=OWNERS)
+
+class MemoryDefinitions(Room):
+    """The catalog of a run finds everything by its name."""
+
+    def find_workflow_to_start(self, identifier: str, namespace: str, project_id: str) -> str:
+        return identifier
+
+
+class MemoryDueRows(Room):
+    anything = bound(anything_due)
+    rows_of = bound(due_rows)
+    timers = bound(due_timers)
+
+
+class MemoryHeartbeats(Room):
+    last_seen = bound(last_seen)
+    seen = bound(seen)
+
+
+class MemoryAttempts(Room):
+    begin = bound(begin)
+    begun = bound(begun)
+    forget = bound(forget)
+    take_back = bound(take_back)
+
+    def suspects(self) -> frozenset[str]:
+        return frozenset()
+
+
+class MemoryReceipts(Room):
+    """A COMMIT's answer does not get lost here, and commands come once."""
+
+    def once_for(self, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        return work()
+
+    def answer(self, key: str) -> None:
+        return None
+
+    def leave(self, key: str, answered: dict[str, Any]) -> None:
+        pass
+
+
+class MemoryTransaction(Transaction):
+    """The rooms that the simulated engines enter."""
+
+    def __init__(self, conn: Any) -> None:
+        rooms: dict[str, Any] = {
+            "store": MemoryStore(conn),
+            "actions": MemoryActions(conn),
+            "attempts": MemoryAttempts(conn),
+            "definitions": MemoryDefinitions(conn),
+            "due": MemoryDueRows(conn),
+            "heartbeats": MemoryHeartbeats(conn),
+            "receipts": MemoryReceipts(conn),
+        }
+        vars(self).update(rooms)
+
+    def ask_time(self) -> None:
+        """The world has one clock."""
+
+
+def storage(database: Any) -> Storage:
+    """The storage of an engine that works on rows in memory."""
+    return Storage(database, MemoryTransaction)

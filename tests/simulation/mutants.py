@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.engine import action_handler, dispatcher, execution_events, task_handler
 from mistral.engine.actions import AdHocAction
 from mistral.engine.background.relay import Relay
@@ -92,38 +92,38 @@ def double_claim() -> Iterator[None]:
     """Everybody who asks may run an action."""
 
     def claim(
-        conn: Any,
+        self: Any,
         executor_id: str,
         claims: Sequence[tuple[str, int]],
         now: dt.datetime,
         look_at: dt.datetime,
         safe_look_at: dt.datetime,
     ) -> list[str]:
-        found = memory_store.locked(conn, [action_id for action_id, _ in claims])
+        found = self.locked([action_id for action_id, _ in claims])
         for action_ex in found:
             action_ex.started_by, action_ex.started_at = executor_id, now
-        memory_store.update(conn, found)
+        self.update(found)
         return [action_ex.id for action_ex in found]
 
-    with mock.patch.object(action_executions, "claim", claim):
+    with mock.patch.object(ActionExecutions, "claim", claim):
         yield
 
 
 @contextlib.contextmanager
 def lost_claim_confirmed() -> Iterator[None]:
     """An executor that slept gets its claims again, although they were taken back."""
-    real = action_executions.claim
+    real = ActionExecutions.claim
 
-    def claim(conn: Any, executor_id: str, claims: Any, *times: Any) -> list[str]:
+    def claim(self: Any, executor_id: str, claims: Any, *times: Any) -> list[str]:
         asked = [action_id for action_id, _ in claims]
         mine = [
             action_ex.id
-            for action_ex in memory_store.locked(conn, asked)
+            for action_ex in self.locked(asked)
             if (action_ex.started_by or "").endswith(executor_id)
         ]
-        return mine + real(conn, executor_id, claims, *times)
+        return mine + real(self, executor_id, claims, *times)
 
-    with mock.patch.object(action_executions, "claim", claim):
+    with mock.patch.object(ActionExecutions, "claim", claim):
         yield
 
 

@@ -21,7 +21,7 @@ from mistral.rpc.messages import ActionOrder
 from mistral.scheduler.timer_queue import TimerQueue
 from mistral.workflow.entities import Timer
 from mistral.workflow.limits import Limits
-from tests.simulation import memory
+from tests.simulation import memory, memory_store
 from tests.simulation.network import Network
 from tests.simulation.world import Process, World
 
@@ -173,8 +173,15 @@ class EngineProcess(Process):
         queue.process = self
         # no fiber may block for real, so the bound of starts lies far away
         options = EngineOptions(threads=1000, relay_interval=RELAY_INTERVAL, limits=limits)
-        db: Any = self.database
-        self.engine = DefaultEngine(db, catalog, queue, options)
+        storage = memory_store.storage(self.database)
+        self.engine = DefaultEngine(
+            storage,
+            catalog,
+            queue,
+            options,
+            now=self.world.utc_now,
+            new_id=self.world.new_id,
+        )
         boxes, timers = self.engine._mailboxes, self.engine._timers
         if not isinstance(boxes, SimMailboxes) or not isinstance(timers, SimTimers):
             raise AssertionError("The engine was built outside of the simulation's wiring.")

@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.db.core.errors import is_duplicate
-from mistral.db.execution import action_executions, delivery_attempts, due_rows, store
-from mistral.db.execution.action_executions import SignOfLife
+from mistral.db.storage import SignOfLife, Storage, Store
 from mistral.utils import ids
 from mistral.workflow import results, states
 from mistral.workflow.bounds import Used
@@ -40,50 +39,30 @@ WAIT = 20
 
 @dataclasses.dataclass
 class Kind:
-    """A database and the functions that belong to it."""
+    """A database and its storage."""
 
     db: Any
-    store: Any
-    actions: Any
-    due: Callable[..., Any]
-    due_timers: Callable[..., Any]
-    handlings: Any
+    storage: Storage
     has_row_locks: bool
 
     def write(self, work: Callable[[Any], Any]) -> Any:
         """One transaction with a store."""
-        return self.db.write(lambda conn: work(self.store(conn)))
+        return self.storage.write(lambda tx: work(tx.store))
+
+    def read(self, work: Callable[[Any], Any]) -> Any:
+        """The same, only to read."""
+        return self.storage.read(lambda tx: work(tx.store))
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kind]:
+def kind(request: pytest.FixtureRequest) -> Iterator[Kind]:
     if request.param == "memory":
-        for name in ("locked", "by_ids", "heard_of"):
-            monkeypatch.setattr(action_executions, name, getattr(memory_store, name))
-        monkeypatch.setattr(action_executions, "entity_rows", memory_store.ROWS)
-        monkeypatch.setattr(action_executions, "large_values", memory_store.VALUES)
-        found = memory_store.DUE
-        yield Kind(
-            MemoryDatabase(),
-            memory_store.MemoryStore,
-            action_executions,
-            found.rows_of,
-            found.timers,
-            memory_store.HANDLINGS,
-            True,
-        )
+        memory = MemoryDatabase()
+        yield Kind(memory, memory_store.storage(memory), True)
         return
     database = Database(request.getfixturevalue(f"fresh_{request.param}_url"))
     database.write(tables.metadata.create_all)
-    yield Kind(
-        database,
-        store.Store,
-        action_executions,
-        due_rows.rows_of,
-        due_rows.timers,
-        delivery_attempts,
-        request.param == "postgresql",
-    )
+    yield Kind(database, Storage(database), request.param == "postgresql")
     database.close()
 
 
@@ -104,7 +83,7 @@ def _insert(row: Any, s: Any) -> None:
 
 
 def test_the_simulated_store_has_every_method() -> None:
-    public = {n for n, _ in inspect.getmembers(store.Store, inspect.isfunction) if n[0] != "_"}
+    public = {n for n, _ in inspect.getmembers(Store, inspect.isfunction) if n[0] != "_"}
     assert public <= set(vars(memory_store.MemoryStore))
 
 
@@ -247,7 +226,7 @@ def test_timers_events_values_numbers(kind: Kind) -> None:
     events = [ExecutionEvent(i, "w", "pause", f"from {i}", created_at=NOW) for i in ("b", "a")]
     kind.write(lambda s: s.insert([soon, claimed, late]))
     kind.write(lambda s: s.insert(events))
-    found = kind.db.write(lambda conn: kind.due_timers(conn, NOW, LATER, 10))
+    found = kind.storage.write(lambda tx: tx.due.timers(NOW, LATER, 10))
     assert [t.id for t in found] == ["1"]
     assert [e.id for e in kind.write(lambda s: s.events(["b", "a"]))] == ["a", "b"]
     assert [e.id for e in kind.write(lambda s: s.events_from("w", "from b"))] == ["b"]
@@ -273,8 +252,8 @@ def test_due_rows(kind: Kind) -> None:
     kind.write(lambda s: s.insert(found))
 
     def due(moment: dt.datetime, limit: int) -> list[str]:
-        work = lambda conn: kind.due(conn, ActionExecution, moment, limit)  # noqa: E731
-        return [a.id for a in kind.db.write(work)]
+        work = lambda tx: tx.due.rows_of(ActionExecution, moment, limit)  # noqa: E731
+        return [a.id for a in kind.storage.write(work)]
 
     assert due(NOW, 10) == ["b"]
     assert due(LATER, 10) == ["b", "a"]
@@ -283,38 +262,42 @@ def test_due_rows(kind: Kind) -> None:
 
 def test_results_claims_and_heartbeats(kind: Kind) -> None:
     kind.write(lambda s: s.insert([_action("a", next_look_at=NOW), _action("b", attempt=2)]))
-    write, use = kind.db.write, kind.actions
+    write = kind.storage.write
     asked = [("a", 0), ("b", 1), ("unknown", 0)]
-    assert write(lambda c: use.claim(c, "one", asked, NOW, LATER)) == ["a"]
-    assert write(lambda c: use.by_ids(c, ["a"]))[0].next_look_at == LATER
-    assert write(lambda c: use.claim(c, "one", asked, NOW, LATER)) == ["a"]
-    assert write(lambda c: use.claim(c, "two", asked, NOW, LATER)) == []
-    write(lambda c: use.release(c, "one", asked, NOW))
-    assert write(lambda c: use.by_ids(c, ["a"]))[0].started_by is None
+    assert write(lambda tx: tx.actions.claim("one", asked, NOW, LATER)) == ["a"]
+    assert write(lambda tx: tx.actions.by_ids(["a"]))[0].next_look_at == LATER
+    assert write(lambda tx: tx.actions.claim("one", asked, NOW, LATER)) == ["a"]
+    assert write(lambda tx: tx.actions.claim("two", asked, NOW, LATER)) == []
+    write(lambda tx: tx.actions.release("one", asked, NOW))
+    assert write(lambda tx: tx.actions.by_ids(["a"]))[0].started_by is None
 
     outcome = results.Outcome(states.SUCCESS, {"big": "x" * 5000})
-    answers = [write(lambda c: use.deliver(c, "a", outcome, NOW)) for _ in range(2)]
+    answers = [write(lambda tx: tx.actions.deliver("a", outcome, NOW)) for _ in range(2)]
     assert [(a.accepted, a.repeated) for a in answers] == [(True, False), (False, True)]
-    other = write(lambda c: use.deliver(c, "a", results.Outcome(states.ERROR, 1), NOW))
+    other = write(lambda tx: tx.actions.deliver("a", results.Outcome(states.ERROR, 1), NOW))
     assert (other.accepted, other.repeated) == (False, False)
-    assert write(lambda c: use.deliver(c, "unknown", outcome, NOW)).row is None
+    assert write(lambda tx: tx.actions.deliver("unknown", outcome, NOW)).row is None
     stored = kind.write(lambda s: s.values("w").unpack(s.lock_actions(["a"])[0].output))
     assert stored == {"result": outcome.value}
-    assert write(lambda c: use.claim(c, "two", asked, NOW, LATER)) == []
+    assert write(lambda tx: tx.actions.claim("two", asked, NOW, LATER)) == []
 
 
 def test_handlings_are_counted(kind: Kind) -> None:
-    write, use = kind.db.write, kind.handlings
+    write = kind.storage.write
     one, other, third = ("event", "1"), ("timer", "1"), ("event", "2")
-    write(lambda c: use.begin(c, "w", [one, other]))
-    write(lambda c: use.begin(c, "w", [one, third]))
-    write(lambda c: use.begin(c, "v", [one]))
-    write(lambda c: use.begin(c, "w", []))
-    assert write(lambda c: use.begun(c, "w", [one, other, third])) == {one: 2, other: 1, third: 1}
-    write(lambda c: use.take_back(c, "w", [one, other, ("start", "1")]))
-    write(lambda c: use.forget(c, "w", [third]))
-    assert write(lambda c: use.begun(c, "w", [one, third, other])) == {one: 1, other: 0}
-    assert write(lambda c: use.begun(c, "v", [one, other])) == {one: 1}
+    write(lambda tx: tx.attempts.begin("w", [one, other]))
+    write(lambda tx: tx.attempts.begin("w", [one, third]))
+    write(lambda tx: tx.attempts.begin("v", [one]))
+    write(lambda tx: tx.attempts.begin("w", []))
+    assert write(lambda tx: tx.attempts.begun("w", [one, other, third])) == {
+        one: 2,
+        other: 1,
+        third: 1,
+    }
+    write(lambda tx: tx.attempts.take_back("w", [one, other, ("start", "1")]))
+    write(lambda tx: tx.attempts.forget("w", [third]))
+    assert write(lambda tx: tx.attempts.begun("w", [one, third, other])) == {one: 1, other: 0}
+    assert write(lambda tx: tx.attempts.begun("v", [one, other])) == {one: 1}
 
 
 def test_signs_of_life(kind: Kind) -> None:
@@ -338,8 +321,8 @@ def test_signs_of_life(kind: Kind) -> None:
     ids = [action_ex.id for action_ex in found]
     kind.write(lambda s: s.insert(found))
     sign = SignOfLife(NOW, refresh=20 * second, waiting_look=6 * second, claimed_look=300 * second)
-    kind.db.write(lambda c: kind.actions.heard_of(c, [*ids, "unknown"], sign))
-    rows = kind.db.write(lambda c: kind.actions.by_ids(c, ids))
+    kind.storage.write(lambda tx: tx.actions.heard_of([*ids, "unknown"], sign))
+    rows = kind.storage.write(lambda tx: tx.actions.by_ids(ids))
     looks = {r.id: r.next_look_at for r in rows if r.last_heartbeat == NOW}
     assert looks == {
         "soon": NOW + 6 * second,
@@ -357,13 +340,13 @@ class _Other:
         self._reached, self._go_on = threading.Event(), threading.Event()
         self.tries = 0
 
-        def held(s: Any) -> None:
+        def held(tx: Any) -> None:
             self.tries += 1
-            work(s)
+            work(tx)
             self._reached.set()
             self._go_on.wait(WAIT)
 
-        self._thread = threading.Thread(target=lambda: kind.write(held))
+        self._thread = threading.Thread(target=lambda: kind.storage.write(held))
 
     def __enter__(self) -> _Other:
         self._thread.start()
@@ -389,12 +372,12 @@ def test_others_see_only_what_is_committed(kind: Kind) -> None:
         s.insert([_task("t")])
         assert s.execution("w").state == states.RUNNING
 
-    with _Other(kind, change) as other:
-        read = kind.db.read(lambda conn: kind.store(conn).execution("w").state)
+    with _Other(kind, lambda tx: change(tx.store)) as other:
+        read = kind.read(lambda s: s.execution("w").state)
         assert read == states.IDLE
-        assert kind.db.read(lambda conn: kind.store(conn).tasks(["t"])) == []
+        assert kind.read(lambda s: s.tasks(["t"])) == []
         other.finish()
-        assert kind.db.read(lambda conn: kind.store(conn).execution("w").state) == states.RUNNING
+        assert kind.read(lambda s: s.execution("w").state) == states.RUNNING
 
 
 def test_who_waits_for_a_row_sees_its_newest_state(kind: Kind) -> None:
@@ -411,7 +394,7 @@ def test_who_waits_for_a_row_sees_its_newest_state(kind: Kind) -> None:
     def wait(s: Any) -> None:
         seen.append(s.lock_execution("w").version)
 
-    with _Other(kind, change) as other:
+    with _Other(kind, lambda tx: change(tx.store)) as other:
         waiter = threading.Thread(target=lambda: kind.write(wait))
         waiter.start()
         waiter.join(0.2)
@@ -426,11 +409,11 @@ def test_what_others_look_at_is_skipped(kind: Kind) -> None:
         pytest.skip("SQLite has one writer at a time")
     kind.write(lambda s: s.insert([_action(ids.new_id(), next_look_at=NOW) for _ in range(3)]))
 
-    def look(conn: Any) -> int:
-        return len(kind.due(conn, ActionExecution, NOW, 2))
+    def look(tx: Any) -> int:
+        return len(tx.due.rows_of(ActionExecution, NOW, 2))
 
-    with _Other(kind, lambda s: look(s.conn)):
-        assert kind.db.write(look) == 1
+    with _Other(kind, look):
+        assert kind.storage.write(look) == 1
 
 
 def test_a_circle_of_waiters_is_broken(kind: Kind) -> None:
@@ -473,7 +456,7 @@ def test_an_insert_waits_for_another_of_the_same_key(kind: Kind) -> None:
         except sa.exc.IntegrityError as error:
             errors.append(error)
 
-    with _Other(kind, lambda s: s.insert([_execution("w")])) as other:
+    with _Other(kind, lambda tx: tx.store.insert([_execution("w")])) as other:
         waiter = threading.Thread(target=again)
         waiter.start()
         waiter.join(0.2)

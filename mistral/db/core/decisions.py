@@ -23,6 +23,7 @@ from mistral.workflow.entities import ActionExecution, WorkflowExecution
 
 LOG = logging.getLogger(__name__)
 
+C = TypeVar("C")
 T = TypeVar("T")
 
 SNAPSHOTS = 1000
@@ -133,14 +134,14 @@ def take_number(conn: sa.Connection) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class Decision(Generic[T]):
+class Decision(Generic[C, T]):
     """What was decided. ``write`` is called once, in the transaction that carries it out."""
 
-    write: Callable[[sa.Connection], T]
+    write: Callable[[C], T]
     premises: Premises = dataclasses.field(default_factory=Premises)
 
 
-def decide(database: Deciding, think: Callable[[sa.Connection], Decision[T]]) -> T:
+def decide(database: Deciding, think: Callable[[sa.Connection], Decision[sa.Connection, T]]) -> T:
     """Decide, and carry it out in one transaction.
 
     :param think: only reads, on a server with locks; it may be called again.
@@ -152,7 +153,9 @@ def decide(database: Deciding, think: Callable[[sa.Connection], Decision[T]]) ->
     return done
 
 
-def _decide_on_snapshots(database: Deciding, think: Callable[[sa.Connection], Decision[T]]) -> T:
+def _decide_on_snapshots(
+    database: Deciding, think: Callable[[sa.Connection], Decision[sa.Connection, T]]
+) -> T:
     for lost in range(SNAPSHOTS):
         if lost:
             longest = min(_SHORTEST_PAUSE * 2 ** min(lost, 10), _LONGEST_PAUSE)
@@ -167,7 +170,7 @@ def _decide_on_snapshots(database: Deciding, think: Callable[[sa.Connection], De
 class _Attempt(Generic[T]):
     """One try to carry a decision out: a transaction that failed half-way has used it up."""
 
-    def __init__(self, decision: Decision[T]) -> None:
+    def __init__(self, decision: Decision[sa.Connection, T]) -> None:
         self._decision = decision
         self._is_used = False
         self.results: list[T] = []

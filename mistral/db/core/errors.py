@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import sqlite3
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -66,6 +66,14 @@ _REFUSALS = (
     "file is not a database",
 )
 _REFUSAL_CODES = frozenset({1044, 1045, 1049, 1130, 1698})
+
+
+DatabaseError: TypeAlias = sa.exc.SQLAlchemyError
+"""Whatever the database's library raises."""
+
+
+class DuplicateRowError(Exception):
+    """A row was to be inserted that is there already."""
 
 
 def classify(error: BaseException) -> Failure | None:

@@ -43,25 +43,19 @@ def once(work: Callable[[sa.Connection], T]) -> Callable[[sa.Connection], T]:
     return repeated
 
 
-def once_for(
-    key: str, work: Callable[[sa.Connection], dict[str, Any]]
-) -> Callable[[sa.Connection], dict[str, Any]]:
-    """The same for a request that may come again, to another process, too.
+def once_for(conn: sa.Connection, key: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Do in a transaction what a request asks for that may come again, to another process, too.
 
     :param key: of the request; its answer is a JSON object. One that is refused leaves nothing.
     """
-
-    def repeated(conn: sa.Connection) -> dict[str, Any]:
-        if not _leave(conn, key):
-            found: dict[str, Any] = conn.execute(
-                sa.select(_R.c.answer).where(_R.c.id == key)
-            ).scalar_one()
-            return found
-        done = work(conn)
-        conn.execute(sa.update(_R).where(_R.c.id == key).values(answer=done))
-        return done
-
-    return repeated
+    if not _leave(conn, key):
+        found: dict[str, Any] = conn.execute(
+            sa.select(_R.c.answer).where(_R.c.id == key)
+        ).scalar_one()
+        return found
+    done = work()
+    conn.execute(sa.update(_R).where(_R.c.id == key).values(answer=done))
+    return done
 
 
 def answer(conn: sa.Connection, key: str) -> dict[str, Any] | None:

@@ -1,13 +1,14 @@
 """What an engine's transaction reads and writes of one workflow execution.
 
-The engine's rooms see only this class; a simulator may put dictionaries behind the same methods.
+Engines reach it through :mod:`mistral.db.storage`; a simulator puts dictionaries behind the same
+methods.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,7 +16,8 @@ from mistral import exceptions as exc
 from mistral.db.core import entity_rows, fast_statements, tables
 from mistral.db.core.database import SNAPSHOT
 from mistral.db.core.decisions import Premises, take_number
-from mistral.db.execution import action_executions, deletion, large_values, root_usage
+from mistral.db.execution import deletion, large_values, root_usage
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.workflow import states
 from mistral.workflow.bounds import Used
 from mistral.workflow.entities import (
@@ -35,9 +37,6 @@ _A = tables.action_executions
 _J = tables.join_inbounds
 _R = tables.timers
 _E = tables.execution_events
-
-NEVER: Final = dt.datetime(9999, 12, 31)
-"""Until when a timer is claimed that was set aside."""
 
 
 def _param(name: str) -> sa.BindParameter[Any]:
@@ -302,7 +301,7 @@ class Store:
 
     def lock_actions(self, ids: Iterable[str]) -> list[ActionExecution]:
         """Actions by id, locked: results from outside are stored without the execution's lock."""
-        found = action_executions.locked(self.conn, ids)
+        found = ActionExecutions(self.conn).locked(ids)
         self.premises.locked_actions(found)
         return found
 

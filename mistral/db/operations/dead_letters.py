@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import sqlalchemy as sa
 
 from mistral.db.core import tables
-from mistral.db.execution import store
+from mistral.workflow.look_times import NEVER
 
 _W = tables.workflow_executions
 _A = tables.action_executions
@@ -21,7 +21,7 @@ _R = tables.timers
 _E = tables.execution_events
 
 _EVENTS = _E.c.next_look_at.is_(None)
-_TIMERS = _R.c.claimed_until == store.NEVER
+_TIMERS = _R.c.claimed_until == NEVER
 ACTIONS = sa.and_(
     _A.c.next_look_at.is_(None),
     _A.c.processed == sa.false(),

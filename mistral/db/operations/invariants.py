@@ -19,11 +19,11 @@ import sqlalchemy as sa
 
 from mistral.db import definitions
 from mistral.db.core import tables
-from mistral.db.execution import store
 from mistral.db.operations import dead_letters
 from mistral.lang import WorkflowSpec, spec_from_raw
 from mistral.workflow import joins, states
 from mistral.workflow.entities import TaskExecution
+from mistral.workflow.look_times import NEVER
 
 GRACE = dt.timedelta(seconds=120)
 
@@ -349,7 +349,7 @@ def _set_aside(conn: sa.Connection) -> Iterable[Violation]:
     for event_id, kind, execution_id in conn.execute(events):
         text = f"event '{kind}' waits and nobody will look at it"
         yield Violation("event-set-aside", execution_id, event_id, text)
-    is_aside = _R.c.claimed_until == store.NEVER
+    is_aside = _R.c.claimed_until == NEVER
     timers = sa.select(_R.c.id, _R.c.kind, _R.c.execution_id).where(is_aside)
     for timer_id, kind, execution_id in conn.execute(timers):
         text = f"the execution of timer '{kind}' is gone"

@@ -6,10 +6,7 @@ import datetime as dt
 import logging
 from collections.abc import Callable
 
-import sqlalchemy as sa
-
-from mistral.db.core.database import Database
-from mistral.db.execution import heartbeats
+from mistral.db.storage import Living, Storage, Transaction
 from mistral.service.base import MistralService
 from mistral.service.repetition import STOP_PATIENCE, Repetition
 from mistral.utils import clock
@@ -29,11 +26,11 @@ class ExecutorWatch(MistralService):
 
     def __init__(
         self,
-        database: Database,
+        storage: Storage,
         interval: float = INTERVAL,
         steady: Callable[[], float] = clock.steady,
     ) -> None:
-        self._db = database
+        self._storage = storage
         self._steady = steady
         self._said_at: float | None = None
         self._repetition = Repetition("executor-watch", interval, self.look)
@@ -48,7 +45,7 @@ class ExecutorWatch(MistralService):
 
     def look(self) -> None:
         """Look once, and say what changed or is still bad after a while."""
-        living = self._db.read(self._living)
+        living = self._storage.read(self._living)
         now = self._steady()
         if living.hosts:
             if self._said_at is not None:
@@ -62,5 +59,5 @@ class ExecutorWatch(MistralService):
             )
             self._said_at = now
 
-    def _living(self, conn: sa.Connection) -> heartbeats.Living:
-        return heartbeats.living(conn, clock.utc_now() - SILENCE)
+    def _living(self, tx: Transaction) -> Living:
+        return tx.heartbeats.living(clock.utc_now() - SILENCE)

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import logging
 
-import sqlalchemy as sa
-
-from mistral.db.core.database import Database
-from mistral.db.execution import deletion, idempotency_keys
+from mistral.db.storage import RECEIPTS_KEPT, Storage, Transaction
 from mistral.service.base import MistralService
 from mistral.service.repetition import STOP_PATIENCE, Repetition
 from mistral.utils.clock import utc_now
@@ -24,8 +21,8 @@ INTERVAL = 10.0
 class Housekeeping(MistralService):
     """Looks every few seconds."""
 
-    def __init__(self, database: Database, interval: float = INTERVAL) -> None:
-        self._db = database
+    def __init__(self, storage: Storage, interval: float = INTERVAL) -> None:
+        self._storage = storage
         self._repetition = Repetition("housekeeping", interval, self.look)
 
     def start(self) -> None:
@@ -38,20 +35,23 @@ class Housekeeping(MistralService):
 
     def look(self) -> None:
         """Do what there is to do."""
-        while not self._repetition.is_stopping and self._db.read(deletion.is_any_left):
-            found = self._db.write(self._take_over)
+        while not self._repetition.is_stopping and self._storage.read(self._is_any_left):
+            found = self._storage.write(self._take_over)
             if found is None:
                 break
             LOG.info("The deletion of an execution is finished [id=%s]", found)
-            deletion.finish(self._db, found)
-        while not self._repetition.is_stopping and self._db.read(self._is_any_receipt_old):
-            self._db.write(self._forget_receipts)
+            self._storage.finish_deletion(found)
+        while not self._repetition.is_stopping and self._storage.read(self._is_any_receipt_old):
+            self._storage.write(self._forget_receipts)
 
-    def _take_over(self, conn: sa.Connection) -> str | None:
-        return deletion.take_over(conn, utc_now())
+    def _is_any_left(self, tx: Transaction) -> bool:
+        return tx.deletions.is_any_left()
 
-    def _is_any_receipt_old(self, conn: sa.Connection) -> bool:
-        return idempotency_keys.is_any_old(conn, utc_now() - idempotency_keys.KEPT)
+    def _take_over(self, tx: Transaction) -> str | None:
+        return tx.deletions.take_over(utc_now())
 
-    def _forget_receipts(self, conn: sa.Connection) -> None:
-        idempotency_keys.forget(conn, utc_now() - idempotency_keys.KEPT)
+    def _is_any_receipt_old(self, tx: Transaction) -> bool:
+        return tx.receipts.is_any_old(utc_now() - RECEIPTS_KEPT)
+
+    def _forget_receipts(self, tx: Transaction) -> None:
+        tx.receipts.forget(utc_now() - RECEIPTS_KEPT)

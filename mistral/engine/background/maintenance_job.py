@@ -15,12 +15,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.core.database import Database
-from mistral.db.operations import maintenance
-from mistral.db.operations.maintenance import Maintenance
+from mistral.db.storage import (
+    PAUSED,
+    PAUSING,
+    RUNNING,
+    DatabaseError,
+    Maintenance,
+    Storage,
+    Transaction,
+)
 from mistral.engine.base import Engine
 from mistral.service.base import MistralService
 from mistral.service.repetition import STOP_PATIENCE, Repetition
@@ -54,8 +58,8 @@ class MaintenanceJob(MistralService):
     :param interval: seconds between two looks at the row.
     """
 
-    def __init__(self, database: Database, engine: Engine, interval: float) -> None:
-        self._db = database
+    def __init__(self, storage: Storage, engine: Engine, interval: float) -> None:
+        self._storage = storage
         self._engine = engine
         self._repetition = Repetition("maintenance", interval, self._take_turns)
         self._pass = _Pass()
@@ -74,10 +78,10 @@ class MaintenanceJob(MistralService):
 
     def take_turn(self) -> bool:
         """Do a part of what is to be done; whether there may be more of it now."""
-        if not self._db.read(_has_something):
+        if not self._storage.read(_has_something):
             return False
         now = utc_now()
-        claimed = self._db.write(lambda conn: maintenance.claim(conn, now, now + _LEASE))
+        claimed = self._storage.write(lambda tx: tx.maintenance.claim(now, now + _LEASE))
         if claimed is None:
             return False
         if self._pass.number != claimed.number:
@@ -85,25 +89,27 @@ class MaintenanceJob(MistralService):
         try:
             return self._resume(claimed) if claimed.resuming else self._pause(claimed)
         finally:
-            self._db.write(maintenance.release)
+            self._storage.write(lambda tx: tx.maintenance.release())
 
     def _pause(self, claimed: Maintenance) -> bool:
-        page = self._page(maintenance.to_pause)
+        page = self._page(lambda tx: tx.maintenance.to_pause)
         paused = self._tell(page, self._engine.pause_workflow)
-        if self._db.read(maintenance.read).status == maintenance.RUNNING:
+        if self._storage.read(_row).status == RUNNING:
             # these came too late to be seen by who resumes
             self._tell(paused, self._engine.resume_workflow)
             return False
         if page:
             return True
         self._pass = _Pass(claimed.number)
-        if claimed.status == maintenance.PAUSING and self._db.read(maintenance.is_quiet):
-            self._db.write(lambda conn: maintenance.paused(conn, utc_now()))
+        if claimed.status == PAUSING and self._storage.read(_is_quiet):
+            self._storage.write(lambda tx: tx.maintenance.paused(utc_now()))
             LOG.info("Maintenance: all executions are paused")
         return False
 
     def _resume(self, claimed: Maintenance) -> bool:
-        page = self._page(functools.partial(maintenance.to_resume, number=claimed.number))
+        page = self._page(
+            lambda tx: functools.partial(tx.maintenance.to_resume, number=claimed.number)
+        )
         taken = self._tell(page, self._engine.resume_workflow)
         if page:
             self._pass.has_told = self._pass.has_told or bool(taken)
@@ -115,22 +121,22 @@ class MaintenanceJob(MistralService):
         if ended.has_told:
             # once more from the beginning: some may have failed only for the moment
             return True
-        self._db.write(lambda conn: maintenance.resumed(conn, claimed.number, utc_now()))
+        self._storage.write(lambda tx: tx.maintenance.resumed(claimed.number, utc_now()))
         LOG.info("Maintenance: executions are resumed")
         return False
 
-    def _page(self, find: Callable[..., list[str]]) -> list[str]:
+    def _page(self, find: Callable[[Transaction], Callable[..., list[str]]]) -> list[str]:
         """The next ids: roots, which spread a command; then the others, as far as it did not."""
 
-        def work(conn: sa.Connection) -> list[str]:
+        def work(tx: Transaction) -> list[str]:
             for roots_only, after in self._pass.after.items():
-                found = find(conn, roots_only=roots_only, after=after, limit=TURN)
+                found = find(tx)(roots_only=roots_only, after=after, limit=TURN)
                 if found:
                     self._pass.after[roots_only] = found[-1]
                     return found
             return []
 
-        return self._db.read(work)
+        return self._storage.read(work)
 
     def _tell(self, ids: list[str], command: Callable[[str], Any]) -> list[str]:
         """Give a command to several executions; the ids of those that took it."""
@@ -154,16 +160,24 @@ def _is_taken(command: Callable[[str], Any], execution_id: str) -> bool:
         command(execution_id)
     except (exc.UnavailableException, TimeoutError):
         raise
-    except (exc.MistralError, sa.exc.SQLAlchemyError) as error:
+    except (exc.MistralError, DatabaseError) as error:
         # it may have ended meanwhile, or is rolled back; the next pass looks at it again
         LOG.info("Maintenance leaves an execution [id=%s, cause=%s]", execution_id, error)
         return False
     return True
 
 
-def _has_something(conn: sa.Connection) -> bool:
-    found = maintenance.read(conn)
-    if found.status == maintenance.PAUSED:
+def _row(tx: Transaction) -> Maintenance:
+    return tx.maintenance.read()
+
+
+def _is_quiet(tx: Transaction) -> bool:
+    return tx.maintenance.is_quiet()
+
+
+def _has_something(tx: Transaction) -> bool:
+    found = _row(tx)
+    if found.status == PAUSED:
         # a start may have been on its way
-        return bool(maintenance.to_pause(conn, roots_only=False, after="", limit=1))
+        return bool(tx.maintenance.to_pause(roots_only=False, after="", limit=1))
     return found.has_work

@@ -7,13 +7,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.core import entity_rows, server_clock
-from mistral.db.core.database import Database
-from mistral.db.execution import due_rows, heartbeats, large_values
-from mistral.db.execution.store import Store
+from mistral.db.storage import OWNERS, Storage, Transaction
 from mistral.engine import liveness
 from mistral.engine.action_queue import ActionQueue, Addressed
 from mistral.engine.background.fairness import Fairness
@@ -46,22 +41,22 @@ class Relay:
 
     def __init__(
         self,
-        database: Database,
+        storage: Storage,
         queue: ActionQueue,
         post: Post,
         add_timers: Callable[[Iterable[Timer]], None],
         interval: float,
         is_busy: Callable[[], bool] = lambda: False,
-        learn: Callable[[sa.Connection], None] = lambda conn: None,
+        learn: Callable[[Transaction], None] = lambda tx: None,
     ) -> None:
-        self._db = database
+        self._storage = storage
         self._queue = queue
         self._post = post
         self._add_timers = add_timers
         self._is_busy = is_busy
         self._learn = learn
         self._repetition = Repetition("relay", interval, self.look)
-        self._turns = {kind: Fairness(SWEEP_SIZE) for kind in due_rows.OWNERS}
+        self._turns = {kind: Fairness(SWEEP_SIZE) for kind in OWNERS}
 
     def start(self) -> None:
         """Begin to look."""
@@ -78,7 +73,7 @@ class Relay:
 
     def sweep(self) -> int:
         """Look once; returns how many rows of the fullest kind were found."""
-        now, is_due, listening = self._db.write(self._first_look)
+        now, is_due, listening = self._storage.write(self._first_look)
         if not is_due:
             return 0
         counts = [
@@ -89,45 +84,46 @@ class Relay:
         ]
         return max(counts)
 
-    def _first_look(self, conn: sa.Connection) -> tuple[dt.datetime, bool, dt.datetime]:
+    def _first_look(self, tx: Transaction) -> tuple[dt.datetime, bool, dt.datetime]:
         """The time, whether anything is due, and since when engines have looked.
 
         An idle engine does nothing else, so it does it in one transaction.
         """
         # before anybody is judged by the time
-        server_clock.ask(conn, self._db.dialect_name)
-        self._learn(conn)
+        tx.ask_time()
+        self._learn(tx)
         now = utc_now()
-        return now, due_rows.anything(conn, now, now + TIMER_HORIZON / 10), note_look(conn, now)
+        is_due = tx.due.anything(now, now + TIMER_HORIZON / 10)
+        return now, is_due, note_look(tx, now)
 
     def _count(self, kind: type[Entity], found: Sequence[Any]) -> int:
-        return self._turns[kind].took([getattr(row, due_rows.OWNERS[kind]) for row in found])
+        return self._turns[kind].took([getattr(row, OWNERS[kind]) for row in found])
 
     def _take(self, kind: type[Entity], now: dt.datetime) -> list[Any]:
         without = self._turns[kind].without
 
-        def work(conn: sa.Connection) -> list[Any]:
-            found = due_rows.rows_of(conn, kind, now, SWEEP_SIZE, without)
+        def work(tx: Transaction) -> list[Any]:
+            found = tx.due.rows_of(kind, now, SWEEP_SIZE, without)
             for row in found:
                 row.tries += 1
                 row.next_look_at = now + pause_after(row.tries)
-            entity_rows.update(conn, found)
+            tx.store.update(found)
             return found
 
-        return self._db.write(work)
+        return self._storage.write(work)
 
     def _timers(self, now: dt.datetime) -> int:
         without = self._turns[Timer].without
 
-        def work(conn: sa.Connection) -> list[Timer]:
-            found = due_rows.timers(conn, now, now + TIMER_HORIZON / 10, SWEEP_SIZE, without)
+        def work(tx: Transaction) -> list[Timer]:
+            found = tx.due.timers(now, now + TIMER_HORIZON / 10, SWEEP_SIZE, without)
             for timer in found:
                 timer.tries += timer.due_at < now
                 timer.claimed_until = max(timer.due_at, now) + TIMER_CLAIM
-            entity_rows.update(conn, found)
+            tx.store.update(found)
             return found
 
-        found = self._db.write(work)
+        found = self._storage.write(work)
         self._add_timers(found)
         return self._count(Timer, found)
 
@@ -149,26 +145,24 @@ class Relay:
         without = self._turns[ActionExecution].without
         batch = self._queue.options.patience.batch
 
-        def work(conn: sa.Connection) -> list[ActionExecution]:
+        def work(tx: Transaction) -> list[ActionExecution]:
             sends.clear()
             mails.clear()
-            found: list[ActionExecution] = due_rows.rows_of(
-                conn, ActionExecution, now, SWEEP_SIZE, without
-            )
-            parents = _executions(conn, found)
+            found: list[ActionExecution] = tx.due.rows_of(ActionExecution, now, SWEEP_SIZE, without)
+            parents = _executions(tx, found)
             owners = {action_ex.started_by for action_ex in found if action_ex.started_by}
-            heard = heartbeats.last_seen(conn, owners) if owners else {}
+            heard = tx.heartbeats.last_seen(owners) if owners else {}
             for number, action_ex in enumerate(found):
                 if batch and sum(isinstance(mail, LostAction) for _, mail in mails) >= batch:
                     # the others stay due
                     found = found[:number]
                     break
                 known = Heard(heard.get(action_ex.started_by or ""), listening)
-                self._look_at(conn, action_ex, parents, known, now, sends, mails)
-            entity_rows.update(conn, found)
+                self._look_at(tx, action_ex, parents, known, now, sends, mails)
+            tx.store.update(found)
             return found
 
-        count = self._count(ActionExecution, self._db.write(work))
+        count = self._count(ActionExecution, self._storage.write(work))
         if batch and sum(isinstance(mail, LostAction) for _, mail in mails) >= batch:
             # there may be more
             count = SWEEP_SIZE
@@ -179,7 +173,7 @@ class Relay:
 
     def _look_at(
         self,
-        conn: sa.Connection,
+        tx: Transaction,
         action_ex: ActionExecution,
         parents: Mapping[str, WorkflowExecution],
         heard: Heard,
@@ -211,7 +205,7 @@ class Relay:
             else:
                 liveness.send_again(action_ex)
                 try:
-                    sends.append(self._message(conn, action_ex, wf_ex))
+                    sends.append(self._message(tx, action_ex, wf_ex))
                 # what can't be sent, or not even be read, must not hold up the others
                 except exc.MistralException as error:
                     mails.append((box, _lost(action_ex, str(error))))
@@ -221,9 +215,9 @@ class Relay:
                     mails.append((box, _lost(action_ex, cause)))
 
     def _message(
-        self, conn: sa.Connection, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
+        self, tx: Transaction, action_ex: ActionExecution, wf_ex: WorkflowExecution | None
     ) -> Addressed:
-        values = large_values.loader(conn, action_ex.root_execution_id or action_ex.id)
+        values = tx.store.values(action_ex.root_execution_id or action_ex.id)
         return action_ex.target, self._queue.order(action_ex, values, wf_ex)
 
 
@@ -233,8 +227,8 @@ def _lost(action_ex: ActionExecution, reason: str) -> LostAction:
 
 
 def _executions(
-    conn: sa.Connection, actions: Sequence[ActionExecution]
+    tx: Transaction, actions: Sequence[ActionExecution]
 ) -> dict[str, WorkflowExecution]:
     wanted = {a.workflow_execution_id for a in actions if a.workflow_execution_id}
-    found = Store(conn).executions(sorted(wanted)) if wanted else []
+    found = tx.store.executions(sorted(wanted)) if wanted else []
     return {wf_ex.id: wf_ex for wf_ex in found}

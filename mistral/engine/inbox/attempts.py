@@ -12,12 +12,8 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.core.database import Database
-from mistral.db.execution import delivery_attempts
-from mistral.db.execution.store import Store
+from mistral.db.storage import Key, Storage, Transaction
 from mistral.engine.mail.base import Message
 
 LOG = logging.getLogger(__name__)
@@ -49,8 +45,8 @@ def is_watched(mail: Message) -> bool:
 class DeliveryAttempts:
     """Counts the tries of events; safe to share between threads."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
 
     def begin(self, execution_id: str, mails: Sequence[Message]) -> list[Message]:
         """Note that mail is about to be handled; not that which was begun before: it is returned.
@@ -59,9 +55,9 @@ class DeliveryAttempts:
         """
         keys = [mail.key for mail in mails]
 
-        def work(conn: sa.Connection) -> dict[delivery_attempts.Key, int]:
-            known = delivery_attempts.begun(conn, execution_id, keys)
-            delivery_attempts.begin(conn, execution_id, [key for key in keys if not known.get(key)])
+        def work(tx: Transaction) -> dict[Key, int]:
+            known = tx.attempts.begun(execution_id, keys)
+            tx.attempts.begin(execution_id, [key for key in keys if not known.get(key)])
             return known
 
         known = self._locked(execution_id, work) or {}
@@ -70,9 +66,9 @@ class DeliveryAttempts:
     def begin_again(self, execution_id: str, mail: Message) -> int:
         """Note that one is about to be handled; the number of this try."""
 
-        def work(conn: sa.Connection) -> int:
-            delivery_attempts.begin(conn, execution_id, [mail.key])
-            return delivery_attempts.begun(conn, execution_id, [mail.key])[mail.key]
+        def work(tx: Transaction) -> int:
+            tx.attempts.begin(execution_id, [mail.key])
+            return tx.attempts.begun(execution_id, [mail.key])[mail.key]
 
         return self._locked(execution_id, work) or 0
 
@@ -82,7 +78,7 @@ class DeliveryAttempts:
             return 0
         if not is_watched(mail):
             return self.begin_again(execution_id, mail)
-        found = self._db.read(lambda conn: delivery_attempts.begun(conn, execution_id, [mail.key]))
+        found = self._storage.read(lambda tx: tx.attempts.begun(execution_id, [mail.key]))
         return found.get(mail.key, 0)
 
     def take_back(self, execution_id: str, mails: Sequence[Message]) -> None:
@@ -91,27 +87,25 @@ class DeliveryAttempts:
         if not keys:
             return
         try:
-            self._locked(
-                execution_id, lambda conn: delivery_attempts.take_back(conn, execution_id, keys)
-            )
+            self._locked(execution_id, lambda tx: tx.attempts.take_back(execution_id, keys))
         except exc.UnavailableException as error:
             LOG.info("These count as tries: %s", error)
 
-    def handled(self, conn: sa.Connection, execution_id: str, mails: Sequence[Message]) -> None:
+    def handled(self, tx: Transaction, execution_id: str, mails: Sequence[Message]) -> None:
         """It is handled by this transaction."""
         keys = [mail.key for mail in mails if is_watched(mail)]
         if keys:
-            delivery_attempts.forget(conn, execution_id, keys)
+            tx.attempts.forget(execution_id, keys)
 
-    def _locked(self, execution_id: str, work: Callable[[sa.Connection], T]) -> T | None:
+    def _locked(self, execution_id: str, work: Callable[[Transaction], T]) -> T | None:
         """While nobody else handles the execution; nothing where it is gone."""
 
-        def locked(conn: sa.Connection) -> T | None:
-            store = Store(conn)
+        def locked(tx: Transaction) -> T | None:
+            store = tx.store
             if store.lock_execution(execution_id) is None and not store.lock_actions(
                 [execution_id]
             ):
                 return None
-            return work(conn)
+            return work(tx)
 
-        return self._db.write(locked)
+        return self._storage.write(locked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mistral.db.execution.store import NEVER, Store
+from mistral.db.storage import Store
 from mistral.engine import dispatcher, execution_events
 from mistral.engine import workflows as wf
 from mistral.engine.mail.actions import DeliveredResult, LostAction
@@ -16,6 +16,7 @@ from mistral.utils.clock import utc_now
 from mistral.utils.ids import new_id
 from mistral.workflow import states
 from mistral.workflow.commands import Command, SetWorkflowState, UpdateTask
+from mistral.workflow.look_times import NEVER
 from mistral.workflow.state_machines import TaskEvent
 
 

@@ -12,13 +12,8 @@ import logging
 import operator
 from collections.abc import Callable, Sequence
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.core.database import Database
-from mistral.db.core.decisions import Decision
-from mistral.db.core.errors import is_transient
-from mistral.db.execution.store import Store
+from mistral.db.storage import Decision, Storage, Transaction, is_transient
 from mistral.definitions.catalog import Catalog
 from mistral.engine import standalone_actions
 from mistral.engine.inbox import attempts, decisions
@@ -46,7 +41,7 @@ class InboxProcessor:
 
     def __init__(
         self,
-        database: Database,
+        storage: Storage,
         catalog: Catalog,
         limits: Limits,
         transactions: Transactions,
@@ -54,12 +49,12 @@ class InboxProcessor:
         suspects: Suspects,
         in_flight: InFlight,
     ) -> None:
-        self._db = database
+        self._storage = storage
         self._catalog = catalog
         self._limits = limits
         self._transactions = transactions
         self._post = post
-        self._attempts = DeliveryAttempts(database)
+        self._attempts = DeliveryAttempts(storage)
         self._suspects = suspects
         self._in_flight = in_flight
 
@@ -172,14 +167,12 @@ class InboxProcessor:
         def handle(unit: UnitOfWork) -> list[Command]:
             return decisions.decide(unit, mails)
 
-        def alone(conn: sa.Connection) -> Decision[None]:
-            finish = standalone_actions.finish(
-                conn, self._catalog, self._limits, execution_id, mails
-            )
+        def alone(tx: Transaction) -> Decision[Transaction, None]:
+            finish = standalone_actions.finish(tx, self._catalog, self._limits, execution_id, mails)
 
-            def write(conn: sa.Connection) -> None:
-                finish.write(conn)
-                count = decisions.set_aside(Store(conn), mails)
+            def write(tx: Transaction) -> None:
+                finish.write(tx)
+                count = decisions.set_aside(tx.store, mails)
                 if count:
                     LOG.warning(
                         "Set aside: %s rows whose execution is gone [execution_id=%s]; "
@@ -199,9 +192,9 @@ class InboxProcessor:
     def _settling(self, execution_id: str, mails: Sequence[Message]) -> Write:
         """Note with the handling of mail that it is handled."""
 
-        def settle(conn: sa.Connection) -> None:
-            self._attempts.handled(conn, execution_id, mails)
-            self._suspects.settle(conn, execution_id)
+        def settle(tx: Transaction) -> None:
+            self._attempts.handled(tx, execution_id, mails)
+            self._suspects.settle(tx, execution_id)
 
         return settle
 
@@ -232,7 +225,7 @@ class InboxProcessor:
         reports = sorted(mail.unstored, key=operator.attrgetter("id"))
         for group in [reports] if together else [[report] for report in reports]:
             keep = functools.partial(standalone_actions.store_reports, reports=group, now=utc_now())
-            self._db.write(keep)
+            self._storage.write(keep)
         delivered = [DeliveredResult(r.id) for r in reports if r.kind != SIGNALLED]
         if delivered:
             self._post(execution_id, delivered)
@@ -250,10 +243,10 @@ class InboxProcessor:
             def handle(unit: UnitOfWork) -> list[Command]:
                 return how(unit, mail, cause)
 
-            def alone(_conn: sa.Connection) -> Decision[None]:
+            def alone(_tx: Transaction) -> Decision[Transaction, None]:
                 # such an execution is gone, or it is an action that belongs to none
                 message = decisions.gave_up(mail, cause)
-                return Decision(lambda conn: standalone_actions.give_up(conn, mail.id, message))
+                return Decision(lambda tx: standalone_actions.give_up(tx, mail.id, message))
 
             settle = self._settling(execution_id, [mail])
             self._transactions.handle(execution_id, handle, alone, settle)

@@ -11,11 +11,8 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
-from mistral.db.core.database import Database
-from mistral.db.execution import delivery_attempts
+from mistral.db.storage import Key, Storage, Transaction
 from mistral.engine.inbox.attempts import MAX_TRIES
 from mistral.engine.inbox.in_flight import InFlight
 from mistral.service.repetition import Repetition
@@ -26,8 +23,8 @@ LOG = logging.getLogger(__name__)
 class Suspects:
     """What one engine knows of them; safe between its threads."""
 
-    def __init__(self, database: Database, in_flight: InFlight, interval: float) -> None:
-        self._db = database
+    def __init__(self, storage: Storage, in_flight: InFlight, interval: float) -> None:
+        self._storage = storage
         self._in_flight = in_flight
         self._ids: frozenset[str] = frozenset()
         self._repetition = Repetition("deaths", interval, self.look)
@@ -39,7 +36,7 @@ class Suspects:
         """Find out what the last life of this process died of; look for others now and then."""
         self._in_flight.open()
         self.look()
-        self._db.read(self.read)
+        self._storage.read(self.read)
         self._repetition.start()
 
     def stop(self) -> None:
@@ -47,9 +44,9 @@ class Suspects:
         self._repetition.stop()
         self._in_flight.close()
 
-    def read(self, conn: sa.Connection) -> None:
+    def read(self, tx: Transaction) -> None:
         """Learn what other engines have found."""
-        self._ids = delivery_attempts.suspects(conn)
+        self._ids = tx.attempts.suspects()
 
     def look(self) -> None:
         """Count what dead processes of this host were handling."""
@@ -62,12 +59,12 @@ class Suspects:
                 )
                 self._note(note.execution_id, note.keys)
 
-    def _note(self, execution_id: str, keys: Sequence[delivery_attempts.Key]) -> None:
-        self._db.write(lambda conn: delivery_attempts.note_death(conn, execution_id, keys))
+    def _note(self, execution_id: str, keys: Sequence[Key]) -> None:
+        self._storage.write(lambda tx: tx.attempts.note_death(execution_id, keys))
         self._ids |= {execution_id}
 
     @contextlib.contextmanager
-    def trying(self, execution_id: str, key: delivery_attempts.Key) -> Iterator[None]:
+    def trying(self, execution_id: str, key: Key) -> Iterator[None]:
         """While a request is carried out: should this process die of it, that is known.
 
         :raises WorkflowException: so many have that it is not tried again.
@@ -81,15 +78,15 @@ class Suspects:
         finally:
             if is_suspect:
                 # refused or carried out, this process lives
-                self._db.write(lambda conn: _forget(conn, execution_id, key))
+                self._storage.write(lambda tx: _forget(tx, execution_id, key))
 
-    def settle(self, conn: sa.Connection, execution_id: str) -> None:
+    def settle(self, tx: Transaction, execution_id: str) -> None:
         """Something of an execution is handled by this transaction."""
         if execution_id in self:
-            delivery_attempts.acquit(conn, execution_id)
+            tx.attempts.acquit(execution_id)
 
-    def _check(self, execution_id: str, key: delivery_attempts.Key) -> None:
-        found = self._db.read(lambda conn: delivery_attempts.begun(conn, execution_id, [key]))
+    def _check(self, execution_id: str, key: Key) -> None:
+        found = self._storage.read(lambda tx: tx.attempts.begun(execution_id, [key]))
         if found.get(key, 0) >= MAX_TRIES:
             raise exc.WorkflowException(
                 f"{MAX_TRIES} processes have died of this request, it is not tried again "
@@ -97,6 +94,6 @@ class Suspects:
             )
 
 
-def _forget(conn: sa.Connection, execution_id: str, key: delivery_attempts.Key) -> None:
-    delivery_attempts.forget(conn, execution_id, [key])
-    delivery_attempts.acquit(conn, execution_id)
+def _forget(tx: Transaction, execution_id: str, key: Key) -> None:
+    tx.attempts.forget(execution_id, [key])
+    tx.attempts.acquit(execution_id)

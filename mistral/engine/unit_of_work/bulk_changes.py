@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from mistral.db.execution.store import Store
+from mistral.db.storage import Store
 from mistral.workflow import results, states
 from mistral.workflow.commands import UpdateAction
 from mistral.workflow.entities import ActionExecution

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
-from mistral.db.execution.store import Store
+from mistral.db.storage import Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine.unit_of_work import expression_facts as engine_facts
 from mistral.engine.unit_of_work.bulk_changes import BulkChanges
@@ -34,7 +34,7 @@ class ExecutionView:
 
     def __init__(
         self,
-        store: Store,
+        tx: Transaction,
         catalog: Catalog,
         limits: Limits,
         now: dt.datetime,
@@ -42,7 +42,8 @@ class ExecutionView:
         root_id: str,
         new_id: Callable[[], str],
     ) -> None:
-        self.store = store
+        self.store = store = tx.store
+        self._rows = tx.definitions
         self.catalog = catalog
         self.limits = limits
         self.now = now
@@ -51,7 +52,7 @@ class ExecutionView:
         self.values: Values = store.values(root_id)
         self.values.most_at_once = limits.bytes_loaded
         self.expressions: Expressions = catalog.expressions
-        self.elsewhere = OtherExecutions(store, catalog)
+        self.elsewhere = OtherExecutions(tx, catalog)
         self.usage = Usage(store, limits.bounds, root_id)
         self._tasks: dict[str, TaskExecution] = {}
         self._actions: dict[str, ActionExecution] = {}
@@ -70,7 +71,7 @@ class ExecutionView:
     @functools.cached_property
     def spec(self) -> WorkflowSpec:
         """The specification that the execution keeps."""
-        return self.catalog.spec(self.store.conn, self.wf_ex.spec_hash)
+        return self.catalog.spec(self._rows, self.wf_ex.spec_hash)
 
     @property
     def definition(self) -> WorkflowDefinition:
@@ -103,7 +104,7 @@ class ExecutionView:
         found = self._definitions.get(name)
         if found is None:
             found = self.catalog.find_action(
-                self.store.conn, self._names(name), self.namespace, self.wf_ex.project_id, name
+                self._rows, self._names(name), self.namespace, self.wf_ex.project_id, name
             )
             self._definitions[name] = found
         return found
@@ -111,7 +112,7 @@ class ExecutionView:
     def find_workflow(self, name: str) -> WorkflowDefinition | None:
         """What a workflow's name means here."""
         return self.catalog.find_workflow(
-            self.store.conn, self._names(name), self.namespace, self.wf_ex.project_id
+            self._rows, self._names(name), self.namespace, self.wf_ex.project_id
         )
 
     # questions of expressions and decisions

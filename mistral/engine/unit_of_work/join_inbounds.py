@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mistral.db.execution.store import Store
+from mistral.db.storage import Store
 from mistral.workflow import joins
 from mistral.workflow.entities import JoinInbound
 

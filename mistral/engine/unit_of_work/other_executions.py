@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mistral.db.execution.store import Store
+from mistral.db.storage import Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine.tasks import result_of
 from mistral.lang import WorkflowSpec
@@ -20,8 +20,9 @@ from mistral.workflow.values import Bag
 class OtherExecutions:
     """What one transaction reads of other executions, each once."""
 
-    def __init__(self, store: Store, catalog: Catalog) -> None:
-        self._store = store
+    def __init__(self, tx: Transaction, catalog: Catalog) -> None:
+        self._store = tx.store
+        self._rows = tx.definitions
         self._catalog = catalog
         self._executions: dict[str, WorkflowExecution | None] = {}
 
@@ -50,7 +51,7 @@ class OtherExecutions:
     def spec_of(self, execution_id: str) -> WorkflowSpec | None:
         """The specification that an execution keeps."""
         found = self.execution(execution_id)
-        return self._catalog.spec(self._store.conn, found.spec_hash) if found else None
+        return self._catalog.spec(self._rows, found.spec_hash) if found else None
 
     def unpack(self, execution_id: str, bag: Bag | None) -> dict[str, Any]:
         """Variables of another execution: large values are kept with its own root."""

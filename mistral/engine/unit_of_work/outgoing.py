@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from mistral.db.execution.store import Store
+from mistral.db.storage import Store
 from mistral.workflow.entities import ExecutionEvent, Timer
 from mistral.workflow.look_times import EVENT_LOOK_AFTER, TIMER_CLAIM, TIMER_HORIZON
 

@@ -1,7 +1,7 @@
 """The unit of work: what one transaction changes of one workflow execution.
 
 It writes the differences at the end; before that it writes nothing. The handlers ask it, the
-dispatcher changes it; ``transactions`` and ``single_actions`` make one each time.
+dispatcher changes it; ``transactions`` and ``standalone_actions`` make one each time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Collection
 
-from mistral.db.execution.store import Store
+from mistral.db.storage import Store, Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine.unit_of_work.execution_view import ExecutionView
 from mistral.engine.unit_of_work.outgoing import Outgoing
@@ -58,7 +58,7 @@ class UnitOfWork(ExecutionView):
 
     def __init__(
         self,
-        store: Store,
+        tx: Transaction,
         catalog: Catalog,
         limits: Limits,
         now: dt.datetime,
@@ -66,7 +66,7 @@ class UnitOfWork(ExecutionView):
         root_id: str | None = None,
         new_id: Callable[[], str] = ids.new_id,
     ) -> None:
-        super().__init__(store, catalog, limits, now, wf_ex, root_id or wf_ex.root_id, new_id)
+        super().__init__(tx, catalog, limits, now, wf_ex, root_id or wf_ex.root_id, new_id)
         self.notices = Outgoing(now)
         self.new_actions: dict[str, ActionExecution] = {}
         self.pending: Collection[Command] = ()

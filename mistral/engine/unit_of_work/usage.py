@@ -8,7 +8,7 @@ One belongs to each unit of work.
 
 from __future__ import annotations
 
-from mistral.db.execution.store import Store
+from mistral.db.storage import Store
 from mistral.workflow import states
 from mistral.workflow.bounds import COUNTED_BYTES, MEBIBYTE, Bounds, Used
 from mistral.workflow.entities import WorkflowExecution

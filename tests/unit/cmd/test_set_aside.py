@@ -10,9 +10,9 @@ import pytest
 from mistral.cmd.set_aside import main
 from mistral.db.core import entity_rows, schema_version
 from mistral.db.core.database import Database
-from mistral.db.execution.store import NEVER
 from mistral.utils import clock, ids
 from mistral.workflow.entities import Entity, ExecutionEvent, Timer, WorkflowExecution
+from mistral.workflow.look_times import NEVER
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from mistral.db.core import tables
 from mistral.db.core.database import Database
 from mistral.db.core.decisions import SNAPSHOTS, Decision, decide
 from mistral.db.core.errors import is_transient
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.db.execution.store import Store
 from mistral.utils import clock
 from mistral.workflow.entities import ActionExecution, WorkflowExecution
@@ -41,7 +41,7 @@ class Thinking:
         self.count = 0
         self._meanwhile = meanwhile
 
-    def __call__(self, conn: sa.Connection) -> Decision[int]:
+    def __call__(self, conn: sa.Connection) -> Decision[sa.Connection, int]:
         store = Store(conn)
         found = store.lock_execution("w")
         store.lock_actions(["a"])
@@ -65,7 +65,7 @@ def _version(database: Database) -> int:
 
 def _deliver(database: Database) -> None:
     database.write(
-        lambda conn: action_executions.deliver(conn, "a", Outcome("SUCCESS"), clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver("a", Outcome("SUCCESS"), clock.utc_now())
     )
 
 
@@ -160,7 +160,7 @@ def test_a_transaction_that_failed_half_way_is_decided_again(database: Database)
     locked = sa.exc.OperationalError("", {}, sqlite3.OperationalError("database is locked"))
 
     class Failing(Thinking):
-        def __call__(self, conn: sa.Connection) -> Decision[int]:
+        def __call__(self, conn: sa.Connection) -> Decision[sa.Connection, int]:
             decision = super().__call__(conn)
 
             def write(conn: sa.Connection) -> int:
@@ -177,8 +177,10 @@ def test_a_transaction_that_failed_half_way_is_decided_again(database: Database)
 
 
 def test_numbers_of_commands_belong_to_one_decision_each(database: Database) -> None:
-    def think(meanwhile: Callable[[], Any]) -> Callable[[sa.Connection], Decision[list[int]]]:
-        def thinking(conn: sa.Connection) -> Decision[list[int]]:
+    def think(
+        meanwhile: Callable[[], Any],
+    ) -> Callable[[sa.Connection], Decision[sa.Connection, list[int]]]:
+        def thinking(conn: sa.Connection) -> Decision[sa.Connection, list[int]]:
             store = Store(conn)
             numbers = [store.command_number(), store.command_number()]
             meanwhile()

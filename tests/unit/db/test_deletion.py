@@ -17,6 +17,7 @@ from mistral.db.execution import deletion
 from mistral.db.execution.store import Store
 from mistral.db.operations import invariants
 from mistral.db.reading import listings, queries
+from mistral.db.storage import Storage
 from mistral.engine.background import housekeeping
 from mistral.engine.background.housekeeping import Housekeeping
 from mistral.utils import clock
@@ -143,13 +144,13 @@ def test_what_nobody_finished_is_finished_after_a_while(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert begin(database, "w")
-    Housekeeping(database).look()
+    Housekeeping(Storage(database)).look()
     assert left(database)[0] == 3
     later = clock.utc_now() + dt.timedelta(minutes=5)
     broken = database.read(lambda conn: invariants.check(conn, later))
     assert "deletion-left" in {violation.kind for violation in broken}
     monkeypatch.setattr(housekeeping, "utc_now", lambda: later)
-    Housekeeping(database).look()
+    Housekeeping(Storage(database)).look()
     assert left(database)[0] == 1
     assert not database.read(deletion.is_any_left)
 
@@ -175,7 +176,7 @@ def test_the_version_before_deletes_it_meanwhile(database: Database) -> None:
     """It does not know of marks."""
     assert begin(database, "w")
     database.write(lambda conn: conn.execute(sa.delete(tables.workflow_executions)).close())
-    Housekeeping(database).look()
+    Housekeeping(Storage(database)).look()
     assert not database.read(deletion.is_any_left)
 
 

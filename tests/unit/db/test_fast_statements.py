@@ -9,7 +9,7 @@ from sqlalchemy.dialects import sqlite
 
 from mistral.db.core import fast_statements, tables
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import BY_IDS, ActionExecutions
 
 
 @pytest.mark.parametrize(("length", "padded"), [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (100, 128)])
@@ -26,9 +26,7 @@ def test_lists_have_few_lengths(length: int, padded: int) -> None:
 def test_compiling_a_long_list_takes_no_quadratic_time() -> None:
     began = time.process_time()
 
-    fast_statements._compiled(
-        sqlite.dialect(), action_executions.BY_IDS, (("ids", 8192),), ("ids",)
-    )
+    fast_statements._compiled(sqlite.dialect(), BY_IDS, (("ids", 8192),), ("ids",))
 
     assert time.process_time() - began < 5
 
@@ -39,9 +37,9 @@ def test_a_list_of_nothing_finds_nothing(fresh_sqlite_url: str) -> None:
         tables.metadata.create_all(conn)
         conn.commit()
 
-    assert database.read(lambda conn: action_executions.by_ids(conn, [])) == []
+    assert database.read(lambda conn: ActionExecutions(conn).by_ids([])) == []
     assert (
-        database.read(lambda conn: action_executions.by_ids(conn, [str(n) for n in range(9000)]))
+        database.read(lambda conn: ActionExecutions(conn).by_ids([str(n) for n in range(9000)]))
         == []
     )
     database.close()

@@ -16,7 +16,6 @@ import pytest
 from mistral.db import definitions
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
-from mistral.db.execution import store
 from mistral.db.operations import invariants
 from mistral.workflow import states
 from mistral.workflow.entities import (
@@ -28,6 +27,7 @@ from mistral.workflow.entities import (
     Timer,
     WorkflowExecution,
 )
+from mistral.workflow.look_times import NEVER
 
 NOW = dt.datetime(2024, 5, 6, 7, 8, 9)
 SOON = NOW + dt.timedelta(seconds=3)
@@ -333,7 +333,7 @@ def _event_of_a_missing_execution(plant: Plant) -> str:
 def _timer_set_aside(plant: Plant) -> str:
     task = plant.task(plant.execution(unfinished=1))
     plant.action(task, next_look_at=SOON)
-    return plant.timer(task, tries=1, claimed_until=store.NEVER).id
+    return plant.timer(task, tries=1, claimed_until=NEVER).id
 
 
 def _action_set_aside(plant: Plant) -> str:

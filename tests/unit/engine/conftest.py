@@ -15,12 +15,14 @@ from mistral.actions.registry import ActionProviderRegistry
 from mistral.context import system_context
 from mistral.db.core import tables
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.db.execution.store import Store
+from mistral.db.storage import Storage
 from mistral.definitions import Definitions
 from mistral.definitions.catalog import Catalog
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
+from mistral.engine.state_log import SHORT
 from mistral.expressions import ExpressionOptions, Expressions
 from mistral.rpc.clients import ExecutorClient
 from mistral.rpc.messages import ActionOrder
@@ -60,11 +62,15 @@ class Site:
         self.orders = Orders()
         self.engines: list[DefaultEngine] = []
 
-    def engine(self, is_deaf: bool = False, limits: Limits | None = None) -> DefaultEngine:
+    def engine(
+        self, is_deaf: bool = False, limits: Limits | None = None, trace_style: str = SHORT
+    ) -> DefaultEngine:
         """A new engine; a deaf one commits rows and rings no bell."""
         queue = ActionQueue(cast(ExecutorClient, self.orders), self.catalog, SendOptions())
-        options = EngineOptions(relay_interval=_NEVER, limits=limits or Limits())
-        engine = DefaultEngine(self.database, self.catalog, queue, options)
+        options = EngineOptions(
+            relay_interval=_NEVER, limits=limits or Limits(), trace_style=trace_style
+        )
+        engine = DefaultEngine(Storage(self.database), self.catalog, queue, options)
         if is_deaf:
             engine._transactions.ring = lambda ready: None  # type: ignore[method-assign]
         engine.start()
@@ -122,7 +128,7 @@ class Site:
         found = sa.select(_A.c.id).where(_A.c.workflow_execution_id == execution_id)
 
         def read(conn: sa.Connection) -> list[ActionExecution]:
-            rows = action_executions.by_ids(conn, conn.scalars(found).all())
+            rows = ActionExecutions(conn).by_ids(conn.scalars(found).all())
             return sorted(rows, key=lambda action_ex: action_ex.id, reverse=True)
 
         return self.database.read(read)
@@ -136,7 +142,7 @@ class Site:
         action_id = self.action(execution_id).id
         outcome = Outcome(state, "x")
         self.database.write(
-            lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+            lambda conn: ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
         )
 
     def until(self, condition: Callable[[], Any], what: str = "the condition holds") -> None:

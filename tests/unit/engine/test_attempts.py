@@ -12,8 +12,10 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.db.core import tables
-from mistral.db.execution import action_executions, delivery_attempts
+from mistral.db.execution import delivery_attempts
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.db.execution.deletion import delete_execution
+from mistral.db.storage import AttemptRows, Storage
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.default_engine import DefaultEngine, EngineOptions
 from mistral.engine.inbox import attempts, decisions
@@ -45,7 +47,7 @@ class Life:
         queue = ActionQueue(cast(ExecutorClient, site.orders), site.catalog, SendOptions())
         self.site = site
         self.engine = DefaultEngine(
-            site.database, site.catalog, queue, EngineOptions(relay_interval=10_000.0)
+            Storage(site.database), site.catalog, queue, EngineOptions(relay_interval=10_000.0)
         )
 
     def look(self) -> None:
@@ -94,7 +96,7 @@ def _deliver(site: Any, execution_id: str) -> list[str]:
     found = [action_ex.id for action_ex in site.actions(execution_id)]
     for action_id in found:
         site.database.write(
-            lambda conn, i=action_id: action_executions.deliver(conn, i, outcome, clock.utc_now())
+            lambda conn, i=action_id: ActionExecutions(conn).deliver(i, outcome, clock.utc_now())
         )
     return found
 
@@ -274,7 +276,7 @@ def test_an_outage_takes_back_the_tries_of_a_batch_at_once(
     both = [DeliveredResult(a.id, looks=2) for a in site.actions(execution_id)]
     life = Life(site)
     taken = MagicMock(wraps=delivery_attempts.take_back)
-    monkeypatch.setattr(delivery_attempts, "take_back", taken)
+    monkeypatch.setattr(vars(AttemptRows)["take_back"], "_function", taken)
     fails = MagicMock(side_effect=exc.UnavailableException("away"))
     monkeypatch.setattr(DeliveredResult, "decide", fails)
     life.engine._inbox.handle(execution_id, both)

@@ -14,6 +14,7 @@ import pytest
 from mistral import exceptions as exc
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
+from mistral.db.storage import Storage
 from mistral.definitions.catalog import Catalog
 from mistral.engine import default_engine
 from mistral.engine.action_queue import ActionQueue, SendOptions
@@ -34,7 +35,7 @@ def idle_engine() -> Iterator[DefaultEngine]:
     """An engine whose workers do not run."""
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
-    yield DefaultEngine(MagicMock(spec=Database), MagicMock(spec=Catalog), queue)
+    yield DefaultEngine(MagicMock(spec=Storage), MagicMock(spec=Catalog), queue)
 
 
 def test_doorbells_are_not_heard_when_enough_waits(
@@ -99,7 +100,7 @@ def test_what_the_relay_finds_again_and_again_does_not_pile_up(
     database.write(lambda conn: entity_rows.insert(conn, [event]))
     queue = MagicMock(spec=ActionQueue)
     queue.options = SendOptions()
-    engine = DefaultEngine(database, MagicMock(spec=Catalog), queue)
+    engine = DefaultEngine(Storage(database), MagicMock(spec=Catalog), queue)
     for _ in range(3):
         engine._relay.sweep()
     assert engine._mailboxes.size == 1
@@ -110,7 +111,7 @@ def test_what_the_relay_finds_again_and_again_does_not_pile_up(
 @pytest.mark.parametrize(("is_busy", "looks"), [(True, 1), (False, 3)])
 def test_a_busy_engine_looks_for_no_more_than_it_has_to(is_busy: bool, looks: int) -> None:
     relay: Any = Relay(
-        MagicMock(spec=Database), MagicMock(spec=ActionQueue), MagicMock(), MagicMock(), 1.0,
+        MagicMock(spec=Storage), MagicMock(spec=ActionQueue), MagicMock(), MagicMock(), 1.0,
         lambda: is_busy,
     )  # fmt: skip
     relay.sweep = MagicMock(side_effect=[SWEEP_SIZE, SWEEP_SIZE, 0])

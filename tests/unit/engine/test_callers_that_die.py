@@ -6,7 +6,7 @@ import datetime as dt
 from typing import Any
 
 from mistral.context import system_context
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.engine.liveness import CALLER_GONE
 from mistral.utils import clock
 from mistral.workflow import states
@@ -24,7 +24,7 @@ def _begin(site: Any, **params: Any) -> Any:
 
 
 def _row(site: Any, action_id: str) -> Any:
-    return site.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))[0]
+    return site.database.read(lambda conn: ActionExecutions(conn).by_ids([action_id]))[0]
 
 
 def test_a_run_whose_caller_is_gone_ends(site: Any) -> None:
@@ -50,7 +50,7 @@ def test_a_result_of_the_caller_counts(site: Any) -> None:
     action_id = _begin(site)
     outcome = Outcome(states.SUCCESS, 5)
     site.database.write(
-        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
     )
     engine = site.engine()
     site.look(engine)

@@ -88,7 +88,7 @@ def test_before_it_has_heard_of_it(
     site: Any, family: tuple[DefaultEngine, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, parent, child = family
-    monkeypatch.setattr(engine._transactions, "_post", lambda *_: None)
+    monkeypatch.setattr(engine._transactions, "ring", lambda ready: None)
     engine.rollback_workflow(parent)
     monkeypatch.undo()
     delete(site, child)

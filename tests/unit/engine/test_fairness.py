@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from mistral.db.core import tables
-from mistral.db.execution import action_executions
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.engine.mail.actions import DeliveredResult
 from mistral.engine.mail.base import Mail
 from mistral.engine.mail.executions import EventDue, StartDue
@@ -94,7 +94,7 @@ def _ended(site: Any, execution_ids: Sequence[str], state: str) -> list[Mail]:
 
     def work(conn: sa.Connection) -> None:
         for action_id in found:
-            action_executions.deliver(conn, action_id, Outcome(state, "x"), clock.utc_now())
+            ActionExecutions(conn).deliver(action_id, Outcome(state, "x"), clock.utc_now())
 
     found = [a.id for each in execution_ids for a in site.actions(each)]
     site.database.write(work)

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from mistral.context import system_context
 from mistral.db.core import tables
-from mistral.db.execution import action_executions, heartbeats
+from mistral.db.execution import heartbeats
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.db.operations import maintenance
+from mistral.db.storage import Storage
 from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.liveness import HEARTBEAT_LOST
 from mistral.engine.mail.executions import StartDue
@@ -120,7 +122,7 @@ def test_a_claim_of_a_dead_executor(site: Any, deaf: Any, other: Any, safe: bool
 
     def claim(conn: sa.Connection) -> None:
         heartbeats.seen(conn, "dead/1", "executor", "dead", long_ago)
-        action_executions.claim(conn, "dead/1", [(action_ex.id, 0)], long_ago, long_ago)
+        ActionExecutions(conn).claim("dead/1", [(action_ex.id, 0)], long_ago, long_ago)
 
     site.database.write(claim)
     now = clock.utc_now()
@@ -221,12 +223,12 @@ def test_the_result_of_an_action_of_no_workflow(site: Any, deaf: Any, other: Any
     action_id = answer.action["id"]
     outcome = Outcome("SUCCESS", 4)
     site.database.write(
-        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
     )
     site.look(other)
 
     def is_done() -> bool:
-        found = site.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))[0]
+        found = site.database.read(lambda conn: ActionExecutions(conn).by_ids([action_id]))[0]
         return bool(found.processed)
 
     site.until(is_done)
@@ -236,7 +238,7 @@ def test_a_maintenance_that_nobody_has_begun(
     site: Any, deaf: Any, other: Any, nested: tuple[str, str]
 ) -> None:
     """Its row is found like any other; the commands spread by rows, too."""
-    job = MaintenanceJob(site.database, other, 1.0)
+    job = MaintenanceJob(Storage(site.database), other, 1.0)
     site.database.write(lambda conn: maintenance.ask(conn, "PAUSED", clock.utc_now()))
     while job.take_turn():
         continue

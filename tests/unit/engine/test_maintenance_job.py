@@ -15,6 +15,7 @@ from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
 from mistral.db.execution.store import Store
 from mistral.db.operations import maintenance
+from mistral.db.storage import Storage
 from mistral.engine.background import maintenance_job
 from mistral.engine.background.maintenance_job import MaintenanceJob
 from mistral.engine.base import Engine
@@ -65,7 +66,7 @@ class Surroundings:
 
     def job(self) -> MaintenanceJob:
         """The job of one more engine process."""
-        return MaintenanceJob(self.database, cast(Engine, self.engine), 1.0)
+        return MaintenanceJob(Storage(self.database), cast(Engine, self.engine), 1.0)
 
     def ask(self, status: str) -> str:
         """An operator's wish."""

@@ -12,9 +12,11 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions, due_rows
+from mistral.db.execution import due_rows
+from mistral.db.execution.action_executions import ActionExecutions
 from mistral.db.execution.store import Store
 from mistral.db.operations import dead_letters
+from mistral.db.storage import Storage
 from mistral.definitions.catalog import Catalog
 from mistral.engine import action_handler, standalone_actions, workflow_handler
 from mistral.engine.action_queue import ActionQueue, SendOptions
@@ -44,7 +46,7 @@ class Surroundings:
         queue.options = SendOptions()
         self.database = database
         catalog = MagicMock(spec=Catalog, expressions=MagicMock())
-        self.engine = DefaultEngine(database, catalog, queue)
+        self.engine = DefaultEngine(Storage(database), catalog, queue)
         if is_running:
             self.engine._mailboxes.start()
         self.execution_id = ids.new_id()
@@ -81,7 +83,7 @@ class Surroundings:
 
     def row(self, action_id: str) -> ActionExecution:
         """An action as it is stored."""
-        return self.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))[0]
+        return self.database.read(lambda conn: ActionExecutions(conn).by_ids([action_id]))[0]
 
     def report(self, *action_ids: str, wait: float = 10) -> int:
         """Results of an executor."""
@@ -123,10 +125,10 @@ def test_an_absent_database_is_no_reason_to_give_up(
     action_id = around.action(around.task.id)
     outcome = results.Outcome(states.SUCCESS, "x")
     around.database.write(
-        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
     )
     mail = DeliveredResult(action_id, looks=attempts.MAX_TRIES)
-    counted = attempts.DeliveryAttempts(around.database)
+    counted = attempts.DeliveryAttempts(Storage(around.database))
     for _ in range(attempts.MAX_TRIES - 1):
         counted.begin_again(around.execution_id, mail)
     away = MagicMock(side_effect=exc.UnavailableException("connection refused"))
@@ -150,7 +152,7 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     around.database.write(lambda conn: entity_rows.insert(conn, [action_ex]))
     outcome = results.Outcome(states.SUCCESS, "x")
     around.database.write(
-        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
     )
     monkeypatch.setattr(
         standalone_actions, "_transform_stored", MagicMock(side_effect=IndexError("a bug"))
@@ -167,7 +169,7 @@ def test_a_single_action_that_cannot_be_handled_ends_in_error(
     assert "IndexError: a bug" in values["result"]
     # the third party repeats what it has delivered
     again = around.database.write(
-        lambda conn: action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+        lambda conn: ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
     )
     assert again.repeated
 

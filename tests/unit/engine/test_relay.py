@@ -12,7 +12,9 @@ import sqlalchemy as sa
 
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
-from mistral.db.execution import action_executions, heartbeats
+from mistral.db.execution import heartbeats
+from mistral.db.execution.action_executions import ActionExecutions
+from mistral.db.storage import Storage, Transaction
 from mistral.engine import liveness
 from mistral.engine.action_queue import ActionQueue, SendOptions
 from mistral.engine.background.relay import SWEEP_SIZE, Relay
@@ -53,7 +55,11 @@ class Surroundings:
         self.posted: list[Mail] = []
         self.timers = MagicMock()
         self.relay = Relay(
-            database, self.queue, lambda _, mails: self.posted.extend(mails), self.timers, 1.0
+            Storage(database),
+            self.queue,
+            lambda _, mails: self.posted.extend(mails),
+            self.timers,
+            1.0,
         )
 
     def action(self, **values: Any) -> str:
@@ -72,7 +78,9 @@ class Surroundings:
         now = clock.utc_now()
         patience = self.queue.options.patience
         self.database.write(
-            lambda conn: note_executor(conn, Heartbeat(EXECUTOR, "h", action_ids), now, patience)
+            lambda conn: note_executor(
+                Transaction(conn), Heartbeat(EXECUTOR, "h", action_ids), now, patience
+            )
         )
         return now
 
@@ -80,7 +88,7 @@ class Surroundings:
         """An executor asks for an action."""
         now = clock.utc_now()
         return self.database.write(
-            lambda conn: action_executions.claim(conn, executor_id, [(action_id, 0)], now, now)
+            lambda conn: ActionExecutions(conn).claim(executor_id, [(action_id, 0)], now, now)
         )
 
     def make_due(self, action_id: str) -> None:
@@ -106,7 +114,7 @@ class Surroundings:
 
     def next_look(self, action_id: str) -> dt.datetime | None:
         """When the relay looks at an action again."""
-        found = self.database.read(lambda conn: action_executions.by_ids(conn, [action_id]))
+        found = self.database.read(lambda conn: ActionExecutions(conn).by_ids([action_id]))
         return found[0].next_look_at
 
 

@@ -14,6 +14,7 @@ from mistral import exceptions as exc
 from mistral.context import system_context
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
+from mistral.db.storage import Storage, Transaction
 from mistral.definitions.catalog import Catalog
 from mistral.engine import standalone_actions, starts
 from mistral.engine.action_queue import ActionQueue, SendOptions
@@ -48,7 +49,7 @@ def engine(database: Database) -> DefaultEngine:
     queue.order.side_effect = lambda action_ex, *_, **_kept: ActionOrder(action_ex.id, "x")
     catalog = MagicMock(spec=Catalog)
     catalog.expressions = None
-    return DefaultEngine(database, catalog, queue)
+    return DefaultEngine(Storage(database), catalog, queue)
 
 
 def test_an_action_of_its_own_is_started_once(
@@ -82,7 +83,7 @@ def test_an_id_of_another_project_shows_nothing(database: Database, engine: Defa
     )
 
     with pytest.raises(exc.DBDuplicateEntryError):
-        database.read(lambda conn: starts.existing(conn, execution_id, ours))
-    shown = database.read(lambda conn: starts.existing(conn, execution_id, them))
+        database.read(lambda conn: starts.existing(Transaction(conn), execution_id, ours))
+    shown = database.read(lambda conn: starts.existing(Transaction(conn), execution_id, them))
 
     assert shown["id"] == execution_id

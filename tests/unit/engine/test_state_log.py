@@ -56,8 +56,7 @@ def test_the_operator_chooses_the_style(
     site: Site, caplog: pytest.LogCaptureFixture, style: str, count: int
 ) -> None:
     caplog.set_level(logging.INFO, "workflow_trace")
-    engine = site.engine()
-    engine._transactions._trace = state_log.StateLog("workflow_trace", style)
+    engine = site.engine(trace_style=style)
     execution_id = site.start(engine, TEXT)
     found = [r.getMessage() for r in caplog.records if r.name == "workflow_trace"]
     assert len(found) == count

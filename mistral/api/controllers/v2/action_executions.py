@@ -19,7 +19,8 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
 from mistral.api.standalone_actions import StandaloneActions
-from mistral.db.execution import action_executions, idempotency_keys
+from mistral.db.execution import idempotency_keys
+from mistral.db.execution.action_executions import ActionExecutions, Delivery
 from mistral.utils import clock
 from mistral.workflow import results, states
 from mistral.workflow.entities import ActionExecution
@@ -114,10 +115,10 @@ class ActionExecutionsController:
         return answer(self._deliver(request, action_id, outcome))
 
     def _deliver(self, request: ApiRequest, action_id: str, outcome: Outcome) -> dict[str, Any]:
-        def write(conn: sa.Connection) -> tuple[action_executions.Delivery, dict[str, Any]]:
+        def write(conn: sa.Connection) -> tuple[Delivery, dict[str, Any]]:
             if not request.caller.is_admin:
                 self._lists.item(conn, action_id, ("id",), request)
-            delivery = action_executions.deliver(conn, action_id, outcome, clock.utc_now())
+            delivery = ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())
             if delivery.row is None:
                 raise self._lists.not_found(action_id)
             if not (delivery.accepted or delivery.repeated):
@@ -166,7 +167,7 @@ class ActionExecutionsController:
         if not states.is_completed(current["state"]):
             raise exc.NotAllowedException("Only completed action execution can be deleted.")
         if not self._database.write(
-            idempotency_keys.once(lambda conn: action_executions.delete(conn, action_id))
+            idempotency_keys.once(lambda conn: ActionExecutions(conn).delete(action_id))
         ):
             # somebody else was faster
             raise self._lists.not_found(action_id)
