@@ -204,7 +204,7 @@ def test_actions_are_called_off(kind: Kind) -> None:
     ]
     kind.write(lambda s: s.insert(found))
     assert kind.write(lambda s: s.delivered_actions("t")) == ["d"]
-    changes = results.called_off("over", NOW)
+    changes = {**results.called_off("over", NOW), "state": states.CANCELLED}
     kind.write(lambda s: s.call_off_actions("t", changes, ["b"]))
     after = kind.write(lambda s: s.lock_actions("abcdef"))
     assert [a.state for a in after] == [
