@@ -30,8 +30,6 @@ from mistral.workflow.look_times import CALLER_MARGIN, DISPATCH_LOOK_AFTER
 from mistral.workflow.state_machines import ActionEvent
 from mistral.workflow.values import Bag
 
-JsonDict = dict[str, Any]
-
 
 @dataclasses.dataclass(frozen=True)
 class Request:
