@@ -98,7 +98,7 @@ class ActionQueue:
             task_ex_id=action_ex.task_execution_id,
             safe_rerun=action_ex.safe_rerun,
             needs_claim=not (descriptor.is_safe or (action_ex.safe_rerun and is_first)),
-            timeout=(action_ex.runtime_context or {}).get("timeout"),
+            timeout=action_ex.runtime.timeout,
             dry_run=bool(dry_run and wf_ex and values.get(wf_ex.params, "dry_run")),
             is_whole=True,
             input_size=size,

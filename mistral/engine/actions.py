@@ -33,6 +33,7 @@ from mistral.workflow.entities import (
 )
 from mistral.workflow.look_times import DISPATCH_LOOK_AFTER
 from mistral.workflow.results import Outcome
+from mistral.workflow.runtime import ActionRuntime
 from mistral.workflow.values import EMPTY, Bag
 
 
@@ -153,7 +154,7 @@ class PythonAction(Action):
             is_sync=self.is_sync(base_input),
             attempt=self.task_ex.attempt if self.task_ex else 0,
             idx=index,
-            runtime_context={"index": index} | ({"timeout": timeout} if timeout else {}),
+            runtime_context=ActionRuntime.of(index, timeout).stored,
             tags=self.task_ex.tags if self.task_ex else None,
             project_id=wf_ex.project_id,
             target=target,

@@ -114,14 +114,8 @@ def _may_run(task_ex: TaskExecution) -> bool:
     """Whether actions of a task may have no result yet."""
     if task_ex.type == "WORKFLOW":
         return False
-    counts = task_ex.runtime_context.get("with_items")
-    return counts is None or counts["next"] > counts["done"] - _spared(counts)
-
-
-def _spared(counts: Mapping[str, Any]) -> int:
-    """How many items count as done because a rerun does not repeat them."""
-    redo = counts.get("redo")
-    return 0 if redo is None else int(counts["count"]) - len(redo)
+    items = task_ex.runtime.items
+    return items is None or items.are_running
 
 
 def _cause(task_ex: TaskExecution) -> str:
@@ -207,7 +201,7 @@ def _next_compensation(unit: UnitOfWork, command: Any) -> list[c.Command]:
 
 def _action_completed(unit: UnitOfWork, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
-    if not task_ex.runtime_context.get("with_items"):
+    if not task_ex.runtime.has_items:
         unit.settled.add((task_ex.id, task_ex.attempt))
     if task_ex.is_compensation:
         return rollback_handler.on_action_complete(unit, task_ex, command.action)
@@ -241,7 +235,8 @@ def _start_items(unit: UnitOfWork, command: Any) -> list[c.Command]:
 
 def _go_on_later(unit: UnitOfWork, command: Any) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
-    place = task_ex.id, (task_ex.runtime_context.get("with_items") or {}).get("next")
+    items = task_ex.runtime.items
+    place = task_ex.id, items.next if items is not None else None
     if place in unit.postponed:
         return []
     unit.postponed.add(place)

@@ -28,9 +28,6 @@ MAX_LOSSES = 4
 """So many claims of an action that is safe to repeat may be lost with their executors. It was run
 before without a claim, so five processes may have died of it."""
 
-LOSSES = "losses"
-"""Key in an action's ``runtime_context``: how many were."""
-
 _REMEMBERED = dt.timedelta(days=1)
 _SOONEST = dt.timedelta(seconds=1)
 _NAME_SIZE = 255
@@ -120,7 +117,7 @@ def judge(
     if action_ex.safe_rerun:
         if now - seen <= PROCESS_SILENCE:
             return Wait(now + LOOK_AGAIN)
-        return Send() if _losses(action_ex) + 1 < MAX_LOSSES else Lost(KILLER)
+        return Send() if action_ex.runtime.losses + 1 < MAX_LOSSES else Lost(KILLER)
     if patience.silence <= 0:
         return Wait(now + LONGEST_WAIT)
     silent = seen + dt.timedelta(seconds=patience.silence)
@@ -133,13 +130,8 @@ def judge(
 def send_again(action_ex: ActionExecution) -> None:
     """Whoever had it, if anybody, has it no more."""
     if action_ex.started_by is not None:
-        losses = {LOSSES: _losses(action_ex) + 1}
-        action_ex.runtime_context = {**(action_ex.runtime_context or {}), **losses}
+        action_ex.apply(action_ex.runtime.lost_again().change)
         action_ex.started_by = action_ex.started_at = None
-
-
-def _losses(action_ex: ActionExecution) -> int:
-    return int((action_ex.runtime_context or {}).get(LOSSES, 0))
 
 
 def take_back(action_ex: ActionExecution) -> None:

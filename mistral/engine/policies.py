@@ -17,7 +17,7 @@ from mistral.workflow.commands import (
     SetWorkflowState,
     UpdateTask,
 )
-from mistral.workflow.entities import RESULT_ERASED, TaskExecution, Timer, WorkflowExecution
+from mistral.workflow.entities import TaskExecution, Timer, WorkflowExecution
 from mistral.workflow.ports import DecisionPorts
 from mistral.workflow.state_machines import TaskEvent
 
@@ -80,10 +80,6 @@ def _seconds(policy: TaskPolicy, name: str, value: Any, scope: Scope) -> int:
             f"{LONGEST_SECONDS} seconds (ten years)"
         )
     return result
-
-
-def _with(task_ex: TaskExecution, **entries: Any) -> dict[str, Any]:
-    return {**task_ex.runtime_context, **entries}
 
 
 def _timer(
@@ -150,7 +146,7 @@ class WaitBeforePolicy(TaskPolicy):
                 task_ex.id,
                 {
                     "state_info": f"Delayed by 'wait-before' policy [delay={seconds}]",
-                    "runtime_context": _with(task_ex, wait_before_policy={"skip": True}),
+                    **task_ex.runtime.waiting_before().change,
                 },
                 TaskEvent.WAIT_BEFORE,
             ),
@@ -172,22 +168,22 @@ class TimeoutPolicy(TaskPolicy):
         if not seconds:
             return []
         return [
-            UpdateTask(task_ex.id, {"runtime_context": _with(task_ex, timeout=seconds)}),
+            UpdateTask(task_ex.id, task_ex.runtime.with_timeout(seconds).change),
             _timer(TIMEOUT, task_ex, task_ex.run, seconds, scope, {"seconds": seconds}),
         ]
 
 
 def note_timeout(task_ex: TaskExecution) -> list[Command]:
     """The time was up after the end of the workflow: it counts if that should run again."""
-    return [UpdateTask(task_ex.id, {"runtime_context": _with(task_ex, timed_out=task_ex.run)})]
+    return [UpdateTask(task_ex.id, task_ex.runtime.with_timed_out(task_ex.run).change)]
 
 
 def noted_timeouts(
     means: DecisionPorts, wf_ex: WorkflowExecution, task_ex: TaskExecution
 ) -> list[Command]:
     """The timer of a task whose time was up meanwhile, once more: it is due at once."""
-    noted = dict(task_ex.runtime_context)
-    if noted.pop("timed_out", None) != task_ex.run:
+    noted = task_ex.runtime
+    if noted.timed_out != task_ex.run:
         return []
     timer = Timer(
         id=means.new_id(),
@@ -196,9 +192,9 @@ def noted_timeouts(
         task_id=task_ex.id,
         attempt=task_ex.run,
         due_at=means.now,
-        payload={"seconds": noted.get("timeout")},
+        payload={"seconds": noted.timeout},
     )
-    return [UpdateTask(task_ex.id, {"runtime_context": noted}), CreateTimer(timer)]
+    return [UpdateTask(task_ex.id, noted.without_timed_out().change), CreateTimer(timer)]
 
 
 class ConcurrencyPolicy(TaskPolicy):
@@ -212,8 +208,8 @@ class ConcurrencyPolicy(TaskPolicy):
     ) -> list[Command]:
         scope = _scope(self, scope)
         limit = _number(self, "concurrency", self.concurrency, scope)
-        changes = {"runtime_context": _with(task_ex, concurrency=limit)}
-        return [UpdateTask(task_ex.id, changes)] if limit else []
+        limited = task_ex.runtime.with_concurrency(limit)
+        return [UpdateTask(task_ex.id, limited.change)] if limit else []
 
 
 class WaitAfterPolicy(TaskPolicy):
@@ -226,7 +222,7 @@ class WaitAfterPolicy(TaskPolicy):
         self, task_ex: TaskExecution, task_spec: TaskSpec, scope: Scope | None = None
     ) -> list[Command]:
         scope = _scope(self, scope)
-        if task_ex.runtime_context.get("wait_after_policy", {}).get("skip"):
+        if task_ex.runtime.has_waited_after:
             return []
         seconds = _seconds(self, "wait-after", self.delay, scope)
         if not seconds:
@@ -237,7 +233,7 @@ class WaitAfterPolicy(TaskPolicy):
                 task_ex.id,
                 {
                     "state_info": f"Delayed by 'wait-after' policy [delay={seconds}]",
-                    "runtime_context": _with(task_ex, wait_after_policy={"skip": True}),
+                    **task_ex.runtime.waiting_after().change,
                 },
                 TaskEvent.WAIT_AFTER,
             ),
@@ -277,26 +273,18 @@ class RetryPolicy(TaskPolicy):
         scope = _scope(self, scope)
         count = _number(self, "count", self.count, scope)
         delay = _seconds(self, "delay", self.delay, scope)
-        done = task_ex.runtime_context.get("retry_task_policy", {}).get("retry_no", 0)
-        if done >= count or not self._again(task_ex.state, scope):
+        if task_ex.runtime.retries >= count or not self._again(task_ex.state, scope):
             return []
         attempt = task_ex.attempt + 1
+        is_join = task_spec.join is not None
         changes: dict[str, Any] = {
             "state_info": f"Delayed by 'retry' policy [delay={delay}]",
             "attempt": attempt,
-            "runtime_context": _with(
-                task_ex, retry_task_policy={"retry_no": done + 1}, base_attempt=attempt
-            ),
+            # a new attempt repeats all items (doc:language/policies#retry)
+            **task_ex.runtime.retried(attempt, is_join).change,
         }
-        # a new attempt repeats all items (doc:language/policies#retry)
-        changes["runtime_context"].pop("with_items", None)
-        changes["runtime_context"].pop(RESULT_ERASED, None)
-        if task_spec.join:
-            changes["runtime_context"]["waits_for_retry"] = True
         return [
-            UpdateTask(
-                task_ex.id, changes, TaskEvent.RETRY_JOIN if task_spec.join else TaskEvent.RETRY
-            ),
+            UpdateTask(task_ex.id, changes, TaskEvent.RETRY_JOIN if is_join else TaskEvent.RETRY),
             DiscardResults(task_ex.id),
             _timer(RETRY, task_ex, attempt, delay, scope, {}),
         ]

@@ -97,7 +97,7 @@ def _described(action: PythonAction, request: Request) -> tuple[ActionExecution,
         raise exc.InvalidActionException(f"Not an action: {request.name}")
     action_ex = command.action
     if params.get("timeout") is not None:
-        action_ex.runtime_context = {**action_ex.runtime_context, "timeout": params["timeout"]}
+        action_ex.apply(action_ex.runtime.with_timeout(params["timeout"]).change)
     if not action_ex.is_sync and request.flag("run_sync"):
         raise exc.InputException(
             f"Action does not support synchronous execution [action_name={request.name}]"

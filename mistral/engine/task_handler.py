@@ -17,7 +17,7 @@ from mistral.workflow.commands import (
     UpdateAction,
     UpdateTask,
 )
-from mistral.workflow.entities import DELAY_OVER, POSTPONED, TaskExecution
+from mistral.workflow.entities import TaskExecution
 from mistral.workflow.state_machines import TaskEvent
 
 BEFORE = "Failed to run task"
@@ -69,7 +69,7 @@ def start_task(unit: UnitOfWork, task_id: str) -> list[Command]:
     if not unit.room():
         return [*(hold(task_ex) if task_ex.state == states.DELAYED else ()), GoOnLater(task_id)]
     task = existing(unit, task_ex)
-    is_new = POSTPONED in task_ex.runtime_context
+    is_new = task_ex.runtime.is_postponed
     return guarded(task, task.run if is_new else task.resume, BEFORE)
 
 
@@ -130,7 +130,7 @@ def on_action_complete(unit: UnitOfWork, task_id: str, action: Any) -> list[Comm
     task_ex = unit.task(task_id)
     has_ended = states.is_completed(task_ex.state) or task_ex.state == states.DELAYED
     # items of a task that has ended are counted, for it may run on with one of them
-    if has_ended and not task_ex.runtime_context.get("with_items"):
+    if has_ended and not task_ex.runtime.has_items:
         return []
     task = existing(unit, task_ex)
     return guarded(task, lambda: task.on_action_complete(action), AFTER)
@@ -159,8 +159,7 @@ def retry_task(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
 
 def hold(task_ex: TaskExecution) -> list[Command]:
     """A delay is over and the task can't start yet: it keeps its state until it does."""
-    context = {**task_ex.runtime_context, DELAY_OVER: task_ex.attempt}
-    return [UpdateTask(task_ex.id, {"runtime_context": context})]
+    return [UpdateTask(task_ex.id, task_ex.runtime.delayed_enough(task_ex.attempt).change)]
 
 
 def held(unit: UnitOfWork) -> list[TaskExecution]:
@@ -171,7 +170,7 @@ def held(unit: UnitOfWork) -> list[TaskExecution]:
 def is_held(task_ex: TaskExecution) -> bool:
     """Whether nothing but a start is missing."""
     if task_ex.state == states.DELAYED:
-        return task_ex.runtime_context.get(DELAY_OVER) == task_ex.attempt
+        return task_ex.runtime.is_delay_over(task_ex.attempt)
     return task_ex.state == states.IDLE
 
 

@@ -27,13 +27,11 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import (
-    DELAY_OVER,
-    POSTPONED,
-    RESULT_ERASED,
     TaskExecution,
     WorkflowExecution,
 )
 from mistral.workflow.ports import DecisionPorts
+from mistral.workflow.runtime import TaskRuntime
 from mistral.workflow.state_machines import TASK_ENDS, TaskEvent
 from mistral.workflow.values import EMPTY, Bag
 
@@ -124,7 +122,10 @@ class Task:
 
     def run(self) -> list[Command]:
         """Start the task: a new one, or one that was held back."""
-        commands = self._create(states.IDLE) if self.task_ex is None else self._without(POSTPONED)
+        if self.task_ex is None:
+            commands = self._create(states.IDLE)
+        else:
+            commands = self._remember(self.draft.runtime.started())
         commands += self._do(
             UpdateTask(
                 self.draft.id,
@@ -140,23 +141,20 @@ class Task:
     def postpone(self) -> list[Command]:
         """Create the task; it is started later."""
         commands = self._create(states.IDLE)
-        context = {**self.draft.runtime_context, POSTPONED: True}
-        commands += self._do(UpdateTask(self.draft.id, {"runtime_context": context}))
+        commands += self._remember(self.draft.runtime.postponed())
         return [*commands, GoOnLater(self.draft.id)]
 
     def resume(self) -> list[Command]:
         """Go on after a delay or a pause: policies before the start are done."""
         commands = self.set_state(states.RUNNING)
-        commands += self._without(DELAY_OVER)
+        commands += self._remember(self.draft.runtime.resumed())
         # who runs already was resumed by somebody else
         return commands + self._schedule_or_fail() if self.is_state_changed() else []
 
-    def _without(self, mark: str) -> list[Command]:
-        context = self.draft.runtime_context
-        if mark not in context:
+    def _remember(self, runtime: TaskRuntime) -> list[Command]:
+        if runtime == self.draft.runtime:
             return []
-        kept = {key: value for key, value in context.items() if key != mark}
-        return self._do(UpdateTask(self.draft.id, {"runtime_context": kept}))
+        return self._do(UpdateTask(self.draft.id, runtime.change))
 
     def _create(self, state: str) -> list[Command]:
         means = self.means
@@ -168,7 +166,7 @@ class Task:
             state=state,
             unique_key=self.unique_key,
             in_context=self.ctx,
-            runtime_context=self._triggers(),
+            runtime_context=self._triggers().stored,
             tags=list(self.task_spec.tags),
             project_id=self.wf_ex.project_id,
             created_at=means.now,
@@ -176,9 +174,9 @@ class Task:
         )
         return [CreateTask(self.task_ex.draft())]
 
-    def _triggers(self) -> dict[str, Any]:
-        pairs = [{"task_id": task_id, "event": event} for task_id, event in self.triggered_by]
-        return {"triggered_by": pairs} if pairs else {}
+    def _triggers(self) -> TaskRuntime:
+        runtime = TaskRuntime()
+        return runtime.triggered_by(self.triggered_by) if self.triggered_by else runtime
 
     def _before_policies(self) -> list[Command]:
         found = policies.before_policies(self.task_spec)
@@ -352,9 +350,8 @@ class Task:
         if self._evaluate(self.task_spec.keep_result, self._context(), "keep-result"):
             return []
         # the marker tells expressions of this very decision, which still know the old rows
-        erased = {**self.draft.runtime_context, RESULT_ERASED: True}
         return [
-            *self._do(UpdateTask(self.draft.id, {"runtime_context": erased})),
+            *self._remember(self.draft.runtime.erased()),
             *(
                 UpdateAction(action_ex.id, {"output": EMPTY})
                 for action_ex in self.means.accepted_actions(self.draft)
@@ -366,21 +363,16 @@ class Task:
     def reset(self) -> list[Command]:
         """Make the task as good as new: another attempt, nothing remembered of the last run."""
         attempt = self.draft.attempt + 1
-        remembered = {**self._remembered("triggered_by", "join"), "base_attempt": attempt}
-        changes = self._rerun_changes(attempt, remembered)
+        changes = self._rerun_changes(attempt, self.draft.runtime.reset(attempt))
         again = UpdateTask(self.draft.id, changes, TaskEvent.RERUN)
         return [DiscardResults(self.draft.id), *self._do(again)]
 
-    def _remembered(self, *keys: str) -> dict[str, Any]:
-        context = self.draft.runtime_context
-        return {key: context[key] for key in keys if key in context}
-
-    def _rerun_changes(self, attempt: int, runtime_context: Mapping[str, Any]) -> dict[str, Any]:
+    def _rerun_changes(self, attempt: int, runtime: TaskRuntime) -> dict[str, Any]:
         return {
             "state_info": None,
             "attempt": attempt,
             "run": self.draft.run + 1,
-            "runtime_context": dict(runtime_context),
+            **runtime.change,
             "published": EMPTY,
             "published_global": None,
             "processed": False,
@@ -402,8 +394,7 @@ class Task:
     def rearm(self) -> list[Command]:
         """Let an ended join wait again: one more has come (doc:language/joins#joining-again)."""
         attempt = self.draft.attempt + 1
-        remembered = {**self._remembered("base_attempt", "join"), "round_attempt": attempt}
-        changes = self._rerun_changes(attempt, remembered)
+        changes = self._rerun_changes(attempt, self.draft.runtime.rearmed(attempt))
         return self._do(UpdateTask(self.draft.id, changes, TaskEvent.WAIT_AGAIN))
 
     def set_state(

@@ -26,6 +26,7 @@ from mistral.workflow.commands import (
     UpdateTask,
 )
 from mistral.workflow.entities import TaskExecution, WorkflowExecution
+from mistral.workflow.items import Items
 from mistral.workflow.limits import ROWS_OF_CHILD
 from mistral.workflow.ports import DecisionPorts
 from mistral.workflow.results import Outcome
@@ -62,7 +63,7 @@ class RegularTask(Task):
         input_dict = self._input(context)
         target = self._target(context)
         safe = bool(spec.safe_rerun and self._evaluate(spec.safe_rerun, context, "safe-rerun"))
-        timeout = self.draft.runtime_context.get("timeout")
+        timeout = self.draft.runtime.timeout
         return action.schedule(
             input_dict, target, index, spec.description or "", safe_rerun=safe, timeout=timeout
         )
@@ -127,35 +128,27 @@ class WithItemsTask(RegularTask):
 
     def is_with_items_completed(self) -> bool:
         """Whether nothing of the items is left to wait for."""
-        counts = self._counts
-        return bool(counts) and (counts["done"] >= counts["count"] or counts["cancelled"] > 0)
+        counts = self.draft.runtime.items
+        return counts is not None and counts.is_complete
 
     @property
-    def _counts(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.draft.runtime_context.get("with_items") or {}
+    def _counts(self) -> Items:
+        """The counters of a task whose items are known."""
+        found = self.draft.runtime.items
+        if found is None:
+            raise exc.MistralException(f"The items of '{self.task_spec.name}' are not known yet.")
         return found
 
     def schedule_actions(self) -> list[Command]:
         """Create as many items as may run at a time."""
         items = self._items()
-        counts = self._counts
-        redo = counts.get("redo")
-        count = len(items)
-        limit = int(self.draft.runtime_context.get("concurrency") or 0)
-        if redo is not None:
+        counts, count, redo = self.draft.runtime.items, len(items), None
+        if counts is not None and counts.redo is not None:
             # the lists may have become shorter or longer since
-            redo = [*(i for i in redo if i < count), *range(counts["count"], count)]
+            redo = (*(i for i in counts.redo if i < count), *range(counts.count, count))
         left = count if redo is None else len(redo)
-        fresh: dict[str, Any] = {
-            "count": count,
-            "capacity": limit or left,
-            "next": 0,
-            "done": count - left,
-            "failed": 0,
-            "cancelled": 0,
-        }
-        if redo is not None:
-            fresh["redo"] = redo
+        room = self.draft.runtime.concurrency or left
+        fresh = Items(count, room, done=count - left, redo=redo)
         commands = self._dropped(count) + self._set_counts(fresh)
         if not left:
             return commands + self.complete(states.SUCCESS)
@@ -169,7 +162,9 @@ class WithItemsTask(RegularTask):
 
     def _dropped(self, count: int) -> list[Command]:
         """Results of items that the lists have no longer do not count."""
-        accepted = self.means.accepted_actions(self.draft) if "redo" in self._counts else []
+        counts = self.draft.runtime.items
+        keeps = counts is not None and counts.keeps_successes
+        accepted = self.means.accepted_actions(self.draft) if keeps else []
         return [UpdateAction(a.id, {"accepted": False}) for a in accepted if a.idx >= count]
 
     def _items(self) -> list[dict[str, Any]]:
@@ -192,14 +187,14 @@ class WithItemsTask(RegularTask):
 
     def _known_items(self) -> Sequence[dict[str, Any]]:
         """The items as they were when the task began, as far as that was noted."""
-        noted = self._counts.get("items")
-        if noted is None:
+        counts = self.draft.runtime.items
+        if counts is None or counts.noted is None:
             return self._items()
-        bag = Bag.decode(noted)
+        bag = Bag.decode(counts.noted)
         if _ALL in bag:
             found: list[dict[str, Any]] = self.means.values.get(bag, _ALL)
             return found
-        return _NotedItems(self.means.values, bag, self._counts["count"])
+        return _NotedItems(self.means.values, bag, counts.count)
 
     def item(self, index: int) -> dict[str, Any]:
         """The item variables of one position."""
@@ -211,10 +206,9 @@ class WithItemsTask(RegularTask):
         return items[index]
 
     def _schedule_next(self, items: Sequence[dict[str, Any]]) -> list[Command]:
-        counts = dict(self._counts)
-        redo = counts.get("redo")
-        indexes: list[int] = list(range(counts["count"])) if redo is None else redo
-        first, room = counts["next"], counts["capacity"]
+        counts = self._counts
+        indexes = range(counts.count) if counts.redo is None else counts.redo
+        first, room = counts.next, counts.capacity
         chosen = indexes[first : first + self._at_once(room)]
         commands: list[Command] = []
         started = 0
@@ -224,71 +218,55 @@ class WithItemsTask(RegularTask):
                 break
             commands += self._schedule(self._context(item=items[index]), index)
             started += 1
-        counts["next"] = first + started
-        counts["capacity"] = room - started
-        counts.pop("more", None)
-        if counts["next"] < len(indexes) and "items" not in counts:
+        counts = counts.started(started)
+        if counts.next < len(indexes) and counts.noted is None:
             # what starts later belongs to the same lists, whatever has become of their variables
-            counts["items"] = self.means.values.pack(_sliced(items)).encode()
+            counts = counts.with_noted(self.means.values.pack(_sliced(items)).encode())
         if started < min(room, len(indexes) - first):
-            counts["more"] = True
+            counts = counts.with_more()
             commands.append(GoOnLater(self.draft.id))
         return self._set_counts(counts) + commands
 
-    def _set_counts(self, counts: Mapping[str, Any]) -> list[Command]:
-        runtime_context = {**self.draft.runtime_context, "with_items": dict(counts)}
-        return self._do(UpdateTask(self.draft.id, {"runtime_context": runtime_context}))
+    def _set_counts(self, counts: Items) -> list[Command]:
+        return self._do(UpdateTask(self.draft.id, self.draft.runtime.with_items(counts).change))
 
     def on_action_complete(self, action_ex: Any) -> list[Command]:
         """Count an item; start the next one, or end when all have ended."""
-        counts = dict(self._counts)
-        counts["done"] += 1
-        counts["capacity"] += 1
-        if action_ex.state == states.ERROR:
-            counts["failed"] += 1
-        elif action_ex.state == states.CANCELLED:
-            counts["cancelled"] += 1
+        counts = self._counts.item_ended(action_ex.state)
         commands = self._set_counts(counts)
         if self.is_completed() or self.draft.state == states.DELAYED:
             return commands
-        if counts["cancelled"]:
+        if counts.cancelled:
             info = "One or more actions was cancelled."
             return commands + self.complete(states.CANCELLED, info)
         if self.is_with_items_completed():
-            if counts["failed"]:
+            if counts.failed:
                 info = "One or more actions had failed."
                 return commands + self.complete(states.ERROR, info)
             return commands + self.complete(states.SUCCESS)
         # while the workflow is paused nothing new starts; a resume looks again
-        if self.wf_ex.state == states.RUNNING and not counts.get("more"):
+        if self.wf_ex.state == states.RUNNING and not counts.has_more:
             commands += self.start_missing()
         return commands
 
     def start_missing(self) -> list[Command]:
         """Start the items that may start and that nobody has started yet."""
-        counts = self._counts
-        if not counts:
+        counts = self.draft.runtime.items
+        if counts is None:
             return []
-        redo = counts.get("redo")
-        total = counts["count"] if redo is None else len(redo)
-        if counts["next"] < total and counts["capacity"] > 0:
+        if counts.may_start:
             return self._schedule_next(self._known_items())
-        # one that runs again has taken the place: whatever ends first makes room for the next one
-        kept = {key: value for key, value in counts.items() if key != "more"}
-        return self._set_counts(kept) if kept != counts else []
+        # one that runs again has taken the place
+        return self._set_counts(counts.without_more()) if counts.has_more else []
 
     def renew(self, reset: bool = True) -> list[Command]:
         """Let all items run again, or without ``reset`` those that did not succeed."""
-        if reset or not self._counts:
+        counts = self.draft.runtime.items
+        if reset or counts is None:
             return super().renew(reset)
         done = self._successful_indexes()
-        redo = [i for i in range(self._counts["count"]) if i not in done]
-        kept: dict[str, Any] = {
-            key: self.draft.runtime_context[key]
-            for key in ("triggered_by", "join", "base_attempt", "round_attempt", "concurrency")
-            if key in self.draft.runtime_context
-        }
-        kept["with_items"] = {**self._counts, "redo": redo}
+        redo = tuple(i for i in range(counts.count) if i not in done)
+        kept = self.draft.runtime.renewed(counts.redoing(redo))
         commands: list[Command] = [DiscardResults(self.draft.id, failed_only=True)]
         return commands + self._do(
             UpdateTask(
@@ -300,7 +278,7 @@ class WithItemsTask(RegularTask):
 
     def _successful_indexes(self) -> set[int]:
         # results of a join's earlier rounds count, but do not spare an item its own round
-        first = self.draft.runtime_context.get("round_attempt", 0)
+        first = self.draft.runtime.round_attempt
         done = states.SUCCESS
         if self.task_spec.workflow:
             children = self.means.children(self.draft)

@@ -126,7 +126,7 @@ def _held_back(unit: UnitOfWork) -> list[Command]:
     """What came while the execution did not run: followers, items, joins."""
     commands: list[Command] = [ContinueTask(t.id) for t in unit.unprocessed_tasks()]
     for task_ex in unit.tasks_in(states.RUNNING, states.PAUSED):
-        if task_ex.runtime_context.get("with_items"):
+        if task_ex.runtime.has_items:
             commands.append(StartItems(task_ex.id))
     return commands + [EvaluateJoin(t.id) for t in unit.tasks_in(states.WAITING)]
 
@@ -281,10 +281,10 @@ def _go_on(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         return []
     if task_handler.is_held(task_ex):
         return [StartTask(task_ex.id)]
-    counts = task_ex.runtime_context.get("with_items")
-    if counts is None or task_ex.state != states.RUNNING:
+    items = task_ex.runtime.items
+    if items is None or task_ex.state != states.RUNNING:
         return []
-    return [StartItems(task_ex.id)] if counts["next"] == event.payload["next"] else []
+    return [StartItems(task_ex.id)] if items.next == event.payload["next"] else []
 
 
 def _child_finished(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
@@ -319,12 +319,9 @@ def _child_running(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         "next_tasks": None,
         "finished_at": None,
     }
-    counts = task_ex.runtime_context.get("with_items")
-    if counts:
-        changed = {**counts, "done": counts["done"] - 1, "failed": max(counts["failed"] - 1, 0)}
-        changed["cancelled"] = 0
-        changed["capacity"] = counts["capacity"] - 1
-        changes["runtime_context"] = {**task_ex.runtime_context, "with_items": changed}
+    items = task_ex.runtime.items
+    if items is not None:
+        changes |= task_ex.runtime.with_items(items.item_runs_again()).change
     runs_again = [
         UpdateTask(task_ex.id, changes, TaskEvent.RUN_AGAIN),
         *join_handler.not_yet(unit, task_ex),

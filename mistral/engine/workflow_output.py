@@ -71,7 +71,7 @@ def _final_context(
 def _with_latecomers(means: WorkflowDecisionPorts, task_ex: TaskExecution) -> TaskExecution:
     """A join that was not run knows of the branches that came later, too: nothing else does."""
     came = joins.counts(task_ex)[0]
-    known = len(task_ex.runtime_context.get("triggered_by") or ())
+    known = len(task_ex.runtime.triggers)
     if task_ex.state not in (states.ERROR, states.SKIPPED) or came <= known:
         return task_ex
     draft = task_ex.draft()

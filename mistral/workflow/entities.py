@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from mistral.workflow import states
+from mistral.workflow.runtime import ActionRuntime, TaskRuntime
 from mistral.workflow.state_machines import (
     ACTION,
     TASK,
@@ -17,18 +18,6 @@ from mistral.workflow.state_machines import (
     WorkflowEvent,
 )
 from mistral.workflow.values import EMPTY, Bag
-
-RESULT_ERASED = "result_erased"
-"""Key in a task's ``runtime_context``: its attempt's result was only kept until publishing."""
-
-DELAY_OVER = "delay_over"
-"""Key in a task's ``runtime_context``: the attempt whose delay ended while nothing could start."""
-
-POSTPONED = "postponed"
-"""Key in a task's ``runtime_context``: it is started by the next transaction but for a pause."""
-
-STORED_BYTES = "stored_bytes"
-"""Key in an action's ``runtime_context``: what its result takes and no engine has counted yet."""
 
 
 class Entity:
@@ -169,9 +158,14 @@ class TaskExecution(Entity):
         self.state = TASK.after(self.state, event)
 
     @property
+    def runtime(self) -> TaskRuntime:
+        """What the engine remembers of the task."""
+        return TaskRuntime(self.runtime_context)
+
+    @property
     def is_compensation(self) -> bool:
         """Whether it undoes another task: no part of what the workflow is to do."""
-        return "rollback_of" in (self.runtime_context or {})
+        return self.runtime.undoes is not None
 
 
 CALLER = "caller"
@@ -223,6 +217,11 @@ class ActionExecution(Entity):
     last_heartbeat: dt.datetime | None = None
     created_at: dt.datetime | None = None
     updated_at: dt.datetime | None = None
+
+    @property
+    def runtime(self) -> ActionRuntime:
+        """What the engine remembers of the action."""
+        return ActionRuntime(self.runtime_context)
 
     def move(self, event: ActionEvent) -> None:
         """Change the state by the table."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from mistral.lang import TaskSpec, WorkflowSpec
 from mistral.workflow import states
@@ -15,7 +15,6 @@ READY = "ready"
 FAILED = "failed"
 WAITING = "waiting"
 
-_RUNS_ANYWAY = "runs_anyway"
 _NONE: Final[Mapping[str, EndedJoin]] = MappingProxyType({})
 _ENDED = {
     states.SUCCESS: "succeeded",
@@ -27,17 +26,8 @@ _ENDED = {
 
 def counts(task_ex: TaskExecution) -> tuple[int, int]:
     """How many inbound tasks of a join are ready and how many have failed."""
-    found = task_ex.runtime_context.get("join") or {}
+    found = task_ex.runtime.inbound
     return found.get(READY, 0), found.get(FAILED, 0)
-
-
-def recounted(task_ex: TaskExecution, old: str | None, new: str) -> dict[str, Any]:
-    """The runtime context of a join after one inbound task changed from one state to another."""
-    found = dict(task_ex.runtime_context.get("join") or {})
-    if old is not None:
-        found[old] = found.get(old, 0) - 1
-    found[new] = found.get(new, 0) + 1
-    return {**task_ex.runtime_context, "join": found}
 
 
 def cause(inbound: TaskSpec, join: str, state: str | None) -> str:
@@ -79,19 +69,9 @@ def tolerated(task_spec: TaskSpec, total: int) -> int:
     return 0 if task_spec.join == "all" else total - int(task_spec.join or 0)
 
 
-def runs_anyway(task_ex: TaskExecution) -> bool:
-    """Whether an operator has run a join although its inbound tasks had failed it."""
-    return bool(task_ex.runtime_context.get(_RUNS_ANYWAY))
-
-
-def run_anyway(task_ex: TaskExecution) -> dict[str, Any]:
-    """The change of a join that an operator runs although its inbound tasks have failed it."""
-    return {"runtime_context": {**task_ex.runtime_context, _RUNS_ANYWAY: True}}
-
-
 def is_settled(task_ex: TaskExecution) -> bool:
     """Whether an operator has skipped or run a join without those who had failed it."""
-    ran = task_ex.state == states.SUCCESS and runs_anyway(task_ex)
+    ran = task_ex.state == states.SUCCESS and task_ex.runtime.runs_anyway
     return ran or task_ex.state == states.SKIPPED
 
 

@@ -6,13 +6,14 @@ import dataclasses
 import datetime as dt
 import enum
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Protocol, TypeVar
 
 from mistral import exceptions as exc
 from mistral.utils import json
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, TaskExecution
+from mistral.workflow.runtime import TaskRuntime
 from mistral.workflow.state_machines import ACTION_ENDS
 from mistral.workflow.values import Bag, Values
 
@@ -145,17 +146,17 @@ class Child(Protocol):
 C = TypeVar("C", bound=Child)
 
 
-def countable(runtime_context: Mapping[str, Any], children: Iterable[C]) -> list[C]:
+def countable(runtime: TaskRuntime, children: Iterable[C]) -> list[C]:
     """Of each index the newest finished child, not older than the task's last complete reset.
 
     :param children: all sub-executions of a task, oldest first.
     """
-    base = runtime_context.get("base_attempt", 0)
+    base, items = runtime.base_attempt, runtime.items
     newest: dict[int, C] = {}
     for child in children:
         if child.task_attempt < base or not states.is_completed(child.state):
             continue
-        if not is_item(runtime_context, child.idx):
+        if items is not None and not items.has(child.idx):
             continue
         other = newest.get(child.idx)
         if other is None or other.task_attempt <= child.task_attempt:
@@ -163,24 +164,18 @@ def countable(runtime_context: Mapping[str, Any], children: Iterable[C]) -> list
     return [newest[index] for index in sorted(newest)]
 
 
-def is_item(runtime_context: Mapping[str, Any], idx: int) -> bool:
-    """Whether the lists still have the position: they may be shorter in a rerun."""
-    count = (runtime_context.get("with_items") or {}).get("count")
-    return count is None or idx < count
-
-
 def counting(task_ex: TaskExecution, accepted: Iterable[ActionExecution]) -> list[ActionExecution]:
     """Accepted actions without those that a rerun sets aside which is only being decided.
 
     :param task_ex: the task as the decision would leave it.
     """
-    base = task_ex.runtime_context.get("base_attempt", 0)
-    keeps_successes = "redo" in (task_ex.runtime_context.get("with_items") or {})
+    base, items = task_ex.runtime.base_attempt, task_ex.runtime.items
+    keeps_successes = items is not None and items.keeps_successes
     return [
         a
         for a in accepted
         if a.attempt >= base
-        and is_item(task_ex.runtime_context, a.idx)
+        and (items is None or items.has(a.idx))
         and not (keeps_successes and a.state != states.SUCCESS and a.attempt < task_ex.attempt)
     ]
 

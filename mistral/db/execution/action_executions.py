@@ -12,7 +12,7 @@ from mistral.db.core import entity_rows, tables
 from mistral.db.execution import large_values
 from mistral.workflow import results
 from mistral.workflow.bounds import COUNTED_BYTES
-from mistral.workflow.entities import STORED_BYTES, ActionExecution
+from mistral.workflow.entities import ActionExecution
 from mistral.workflow.values import Values
 
 _A = tables.action_executions
@@ -119,8 +119,7 @@ class ActionExecutions:
         for key in self.known_values(root_id, large):
             del new[key], large[key]
         if large:
-            noted = {STORED_BYTES: sum(large.values())}
-            action_ex.runtime_context = {**(action_ex.runtime_context or {}), **noted}
+            action_ex.apply(action_ex.runtime.with_stored_bytes(sum(large.values())).change)
 
     def claim(
         self,

@@ -29,6 +29,7 @@ from mistral.workflow.entities import (
     Timer,
     WorkflowExecution,
 )
+from mistral.workflow.runtime import COMPENSATION_PREFIX
 from mistral.workflow.values import Values
 
 _W = tables.workflow_executions
@@ -81,7 +82,7 @@ _UNFINISHED = sa.select(_T.c.id, _T.c.name, _T.c.state).where(
     _T.c.workflow_execution_id == _param("id"),
     _T.c.state.in_(sorted(states.UNFINISHED)),
     # compensations bear the names of the tasks that they undo
-    sa.or_(_T.c.unique_key.is_(None), _T.c.unique_key.not_like("rollback-%")),
+    sa.or_(_T.c.unique_key.is_(None), _T.c.unique_key.not_like(f"{COMPENSATION_PREFIX}%")),
 )
 _UNFINISHED_NAMED = _UNFINISHED.where(_T.c.name.in_(_any_of("names")))
 _END_TASKS = (

@@ -24,6 +24,7 @@ from mistral.lang import WorkflowSpec, spec_from_raw
 from mistral.workflow import joins, states
 from mistral.workflow.entities import TaskExecution
 from mistral.workflow.look_times import NEVER
+from mistral.workflow.runtime import COMPENSATION_PREFIX, MARK_OF_ITEMS, TaskRuntime
 
 GRACE = dt.timedelta(seconds=120)
 
@@ -94,7 +95,7 @@ _HAS_NEWS = _exists(
 
 _HAS_NEWS_FOR = _exists(_E, _E.c.execution_id == _W.c.id, _E.c.next_look_at.is_not(None))
 _IS_COMPENSATION = sa.and_(
-    _T.c.unique_key.is_not(None), _T.c.unique_key.startswith("rollback-", autoescape=True)
+    _T.c.unique_key.is_not(None), _T.c.unique_key.startswith(COMPENSATION_PREFIX, autoescape=True)
 )
 
 
@@ -193,13 +194,11 @@ def _items(conn: sa.Connection) -> Iterator[Violation]:
         sa.select(_T.c.id, _T.c.name, _T.c.workflow_execution_id, _T.c.runtime_context)
         .join(_W, _W.c.id == _T.c.workflow_execution_id)
         .where(_RUNNING, _T.c.state == states.RUNNING, ~_HAS_NEWS)
-        .where(sa.cast(_T.c.runtime_context, sa.Text).contains('"with_items"'))
+        .where(sa.cast(_T.c.runtime_context, sa.Text).contains(MARK_OF_ITEMS))
     )
     for task_id, name, execution_id, context in conn.execute(statement):
-        counts = context["with_items"]
-        redo = counts.get("redo")
-        total = counts["count"] if redo is None else len(redo)
-        if counts["next"] < total and counts["capacity"] > 0:
+        items = TaskRuntime(context).items
+        if items is not None and items.may_start:
             text = f"items of task '{name}' could start, and nobody will start them"
             yield Violation("items-without-reason", execution_id, task_id, text)
 
@@ -221,7 +220,7 @@ def _rollbacks(conn: sa.Connection) -> Iterator[Violation]:
 
 
 def _is_compensating(conn: sa.Connection, task_id: str, context: dict[str, Any]) -> bool:
-    child_id = context.get("child_id")
+    child_id = TaskRuntime(context).child_id
     if child_id is None:
         waits = (_A.c.task_execution_id == task_id, _A.c.processed == sa.false())
         return bool(conn.execute(sa.select(_exists(_A, *waits))).scalar())

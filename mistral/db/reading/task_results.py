@@ -12,6 +12,7 @@ from mistral.db.definitions import load_spec
 from mistral.db.reading.filters import raw_text
 from mistral.db.reading.queries import bag_value, expand_bags
 from mistral.workflow.results import countable
+from mistral.workflow.runtime import TaskRuntime
 from mistral.workflow.values import Bag
 
 _WF = tables.workflow_executions
@@ -75,11 +76,12 @@ def task_facts(conn: sa.Connection, task_id: str) -> tuple[str, str | None]:
     kind, runtime_context, text, root_id = row
     globals_: list[Any] = [text]
     expand_bags(conn, [(root_id, globals_, (0,))])
-    several = "with_items" in (runtime_context or {})
+    runtime = TaskRuntime(runtime_context)
+    several = runtime.has_items
     shown = globals_[0] if globals_[0] not in (None, "", "{}") else None
     if kind == "WORKFLOW":
         children = conn.execute(_CHILD_OUTPUTS, {"id": task_id}).all()
-        texts = [child.output for child in countable(runtime_context or {}, children)]
+        texts = [child.output for child in countable(runtime, children)]
         found = [text or "{}" for text in _expanded(conn, root_id, texts)]
     else:
         texts = list(conn.execute(_ACTION_OUTPUTS, {"id": task_id}).scalars())

@@ -128,12 +128,12 @@ def _already_decided(unit: UnitOfWork, name: str) -> set[str]:
 def evaluate(unit: UnitOfWork, task_id: str) -> list[Command]:
     """Run a waiting join, fail it, or let it wait."""
     task_ex = unit.task(task_id)
-    if task_ex.state != states.WAITING or task_ex.runtime_context.get("waits_for_retry"):
+    if task_ex.state != states.WAITING or task_ex.runtime.waits_for_retry:
         return []
     if unit.wf_ex.state != states.RUNNING:
         return []
     verdict = _verdict(unit, task_ex)
-    if verdict == joins.READY or joins.runs_anyway(task_ex):
+    if verdict == joins.READY or task_ex.runtime.runs_anyway:
         return _run(unit, task_ex) if unit.room() else _postpone(task_ex)
     return _fail_now(unit, task_ex) if verdict == joins.FAILED else []
 
@@ -146,15 +146,14 @@ def _verdict(unit: UnitOfWork, task_ex: TaskExecution) -> str:
 
 def _postpone(task_ex: TaskExecution) -> list[Command]:
     """Let a later transaction run a join; until then it is on its way as one to be retried."""
-    context = {**task_ex.runtime_context, "waits_for_retry": True}
-    return [UpdateTask(task_ex.id, {"runtime_context": context}), GoOnLater(task_ex.id)]
+    waiting = task_ex.runtime.waiting_for_retry()
+    return [UpdateTask(task_ex.id, waiting.change), GoOnLater(task_ex.id)]
 
 
 def _run(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     gathered = _gathered(unit, task_ex)
     task = task_handler.existing(unit, _with(task_ex, gathered))
-    is_retry = "retry_task_policy" in task_ex.runtime_context
-    decide = task.resume if is_retry else task.run
+    decide = task.resume if task_ex.runtime.is_retried else task.run
     return [gathered, *task_handler.guarded(task, decide, task_handler.BEFORE)]
 
 
@@ -179,12 +178,12 @@ def _gathered(unit: UnitOfWork, task_ex: TaskExecution) -> UpdateTask:
     """The join's context is that of the branches which have arrived so far."""
     arrived = unit.arrived(task_ex)
     ready = unit.inbounds.ready(task_ex.id)
-    triggers = [{"task_id": r.source_task_id, "event": r.event} for r in ready]
+    runtime = task_ex.runtime.triggered_by((r.source_task_id, r.event) for r in ready)
     return UpdateTask(
         task_ex.id,
         {
             "in_context": data_flow.merge(arrived, unit.values, unit.limits.versioning),
-            "runtime_context": {**task_ex.runtime_context, "triggered_by": triggers},
+            **runtime.change,
         },
     )
 
@@ -320,8 +319,8 @@ def record(unit: UnitOfWork, inbound: JoinInbound) -> None:
     """Store what an inbound task means for a join, and count it there."""
     task_ex = unit.task(inbound.task_execution_id)
     before = unit.inbounds.put(inbound)
-    context = joins.recounted(task_ex, before, inbound.state)
-    unit.change_task(UpdateTask(task_ex.id, {"runtime_context": context}))
+    counted = task_ex.runtime.recounted(before, inbound.state)
+    unit.change_task(UpdateTask(task_ex.id, counted.change))
 
 
 def not_yet(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
@@ -350,7 +349,9 @@ def rerun(unit: UnitOfWork, command: RerunTask) -> list[Command]:
     draft = _with(task.draft, gathered)
     if _verdict(unit, draft) != joins.READY:
         # a retry of this run does not ask for the inbound tasks again
-        gathered = UpdateTask(draft.id, {**gathered.changes, **joins.run_anyway(draft)})
+        gathered = UpdateTask(
+            draft.id, {**gathered.changes, **draft.runtime.running_anyway().change}
+        )
         draft = _with(draft, gathered)
     task = task_handler.existing(unit, draft)
     return [*renewed, gathered, *task_handler.guarded(task, task.run, task_handler.BEFORE)]
@@ -365,5 +366,5 @@ def skip(unit: UnitOfWork, task_id: str) -> list[Command]:
 
 def retry(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     """The delay of a join's retry is over."""
-    kept = {k: v for k, v in task_ex.runtime_context.items() if k != "waits_for_retry"}
-    return [UpdateTask(task_ex.id, {"runtime_context": kept}), EvaluateJoin(task_ex.id)]
+    due = task_ex.runtime.retry_is_due()
+    return [UpdateTask(task_ex.id, due.change), EvaluateJoin(task_ex.id)]

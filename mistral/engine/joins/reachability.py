@@ -94,7 +94,7 @@ def unfinished(unit: UnitOfWork, names: Collection[str] | None = None) -> tuple[
     waits: set[str] = set()
     for task_ex in (t for t in unit.touched_tasks() if not t.is_compensation):
         if task_ex.state == states.WAITING:
-            is_sure = bool(task_ex.runtime_context.get("waits_for_retry"))
+            is_sure = task_ex.runtime.waits_for_retry
             (sure if is_sure else waits).add(task_ex.name)
         elif task_ex.state in states.UNFINISHED:
             sure.add(task_ex.name)

@@ -25,6 +25,7 @@ from mistral.workflow.entities import (
     TaskExecution,
     WorkflowExecution,
 )
+from mistral.workflow.runtime import TaskRuntime
 from mistral.workflow.state_machines import WORKFLOW_ENDS, TaskEvent, WorkflowEvent
 from mistral.workflow.values import EMPTY
 
@@ -93,9 +94,13 @@ def _open_steps(unit: UnitOfWork) -> list[plan.Step]:
 
 def _is_whole(unit: UnitOfWork, compensation: TaskExecution) -> bool:
     """Whether its task has not run again since a compensation began."""
-    if compensation.runtime_context.get("child_id") is not None:
+    if compensation.runtime.child_id is not None:
         return True
-    return plan.covers(compensation, unit.task(compensation.runtime_context["rollback_of"]))
+    return plan.covers(compensation, _undone_by(unit, compensation))
+
+
+def _undone_by(unit: UnitOfWork, compensation: TaskExecution) -> TaskExecution:
+    return unit.task(compensation.runtime.undoes or "")
 
 
 def _is_worth_it(unit: UnitOfWork, steps: list[plan.Step]) -> bool:
@@ -129,10 +134,9 @@ def _begin(unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | Non
             commands.append(plan.create(unit, unit.wf_ex, step, order))
         elif old.state == states.RUNNING:
             # begun before somebody stopped the rollback: it may still do its work
-            place = {**old.runtime_context, plan.ORDER: order}
-            commands.append(UpdateTask(old.id, {"runtime_context": place}))
+            commands.append(UpdateTask(old.id, old.runtime.with_order(order).change))
         else:
-            commands.append(_again(old, {**old.runtime_context, plan.ORDER: order}))
+            commands.append(_again(old, old.runtime.with_order(order)))
     planned = {step.key for step in steps}
     for key, old in known.items():
         if key not in planned and not states.is_completed(old.state):
@@ -152,10 +156,10 @@ def _begin(unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | Non
     return [*commands, *going_on, begun, NextCompensation()]
 
 
-def _again(compensation: TaskExecution, runtime_context: dict[str, Any]) -> Command:
+def _again(compensation: TaskExecution, runtime: TaskRuntime) -> Command:
     """Let a compensation that was begun before wait for another turn."""
     changes = {
-        "runtime_context": runtime_context,
+        **runtime.change,
         "state_info": None,
         "attempt": compensation.attempt + 1,
         "finished_at": None,
@@ -190,10 +194,10 @@ def proceed(unit: UnitOfWork) -> list[Command]:
         return _end(unit, states.CANCELLED, _summary(unit))
     compensation = waiting[0]
     started: dict[str, Any] = {"started_at": unit.now, "state_info": None}
-    child_id = compensation.runtime_context.get("child_id")
-    undone = unit.task(compensation.runtime_context["rollback_of"])
+    child_id = compensation.runtime.child_id
+    undone = _undone_by(unit, compensation)
     if child_id is None:
-        started["runtime_context"] = plan.begun(compensation, undone)
+        started |= compensation.runtime.undoing(undone.attempt).change
     begun = UpdateTask(compensation.id, started, TaskEvent.START)
     draft = compensation.draft()
     begun.apply_to(draft)
@@ -234,11 +238,11 @@ def on_child(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
 
 
 def _done(unit: UnitOfWork, compensation: TaskExecution) -> list[Command]:
-    context = plan.ended(compensation)
-    if unit.wf_ex.rollback is not None and _has_more(unit, compensation, context):
-        return [_again(compensation, context), NextCompensation()]
+    runtime = compensation.runtime.undone()
+    if unit.wf_ex.rollback is not None and _has_more(unit, compensation, runtime):
+        return [_again(compensation, runtime), NextCompensation()]
     changes = {
-        "runtime_context": context,
+        **runtime.change,
         "state_info": None,
         "processed": True,
         "has_next_tasks": True,
@@ -247,12 +251,12 @@ def _done(unit: UnitOfWork, compensation: TaskExecution) -> list[Command]:
     return [UpdateTask(compensation.id, changes, TaskEvent.SUCCEED), NextCompensation()]
 
 
-def _has_more(unit: UnitOfWork, compensation: TaskExecution, context: dict[str, Any]) -> bool:
+def _has_more(unit: UnitOfWork, compensation: TaskExecution, runtime: TaskRuntime) -> bool:
     """Whether a task has run again while its compensation was under way."""
-    if plan.UNDONE not in context:
+    if runtime.undone_attempt is None:
         return False
-    undone = unit.task(context["rollback_of"])
-    return undone.state == states.SUCCESS and undone.attempt > context[plan.UNDONE]
+    undone = _undone_by(unit, compensation)
+    return undone.state == states.SUCCESS and undone.attempt > runtime.undone_attempt
 
 
 def _failed(unit: UnitOfWork, compensation: TaskExecution, cause: str) -> list[Command]:

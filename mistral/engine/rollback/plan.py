@@ -1,8 +1,7 @@
 """Rolling back: which compensations there are, in which order, and how one runs.
 
 A task declares with ``rollback`` the action that undoes it. Each compensation is a task execution
-of its own, so it is as visible and as durable as any other task; its ``runtime_context`` names the
-task that it undoes (``rollback_of``).
+of its own, so it is as visible and as durable as any other task; it remembers which task it undoes.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mistral import exceptions as exc
 from mistral.engine.actions import AdHocAction, PythonAction
@@ -21,12 +19,7 @@ from mistral.workflow import data_flow, states
 from mistral.workflow.commands import Command, CreateTask
 from mistral.workflow.entities import ActionExecution, TaskExecution, WorkflowExecution
 from mistral.workflow.ports import DecisionPorts
-
-KEY_PREFIX = "rollback-"
-ORDER = "rollback_order"
-BEGUN = "undoes_attempt"
-UNDONE = "undone_attempt"
-"""The attempt of the task that a compensation is undoing, and the last one that it has undone."""
+from mistral.workflow.runtime import COMPENSATION_PREFIX, TaskRuntime
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +34,7 @@ class Step:
     def key(self) -> str:
         """The unique key of the compensation: there is one of each step."""
         part = self.child_id or (self.task_ex.id if self.index is None else "")
-        return f"{KEY_PREFIX}{part or f'{self.task_ex.id}-{self.index}'}"
+        return f"{COMPENSATION_PREFIX}{part or f'{self.task_ex.id}-{self.index}'}"
 
 
 def plan(
@@ -91,45 +84,30 @@ def _own_steps(
 
 def turn(compensation: TaskExecution) -> tuple[int, str]:
     """The order in which compensations run: by the latest plan, whenever they were made."""
-    return (compensation.runtime_context.get(ORDER, 0), compensation.id)
+    return (compensation.runtime.order, compensation.id)
 
 
 def covers(compensation: TaskExecution, undone: TaskExecution) -> bool:
     """Whether what a compensation has undone is all: a join may have run again since."""
-    return bool(compensation.runtime_context.get(UNDONE, undone.attempt) >= undone.attempt)
-
-
-def begun(compensation: TaskExecution, undone: TaskExecution) -> dict[str, Any]:
-    """The ``runtime_context`` of a compensation that begins."""
-    return {**compensation.runtime_context, BEGUN: undone.attempt}
-
-
-def ended(compensation: TaskExecution) -> dict[str, Any]:
-    """The ``runtime_context`` of a compensation that has succeeded."""
-    context = compensation.runtime_context
-    return {**context, UNDONE: context[BEGUN]} if BEGUN in context else dict(context)
+    last = compensation.runtime.undone_attempt
+    return last is None or last >= undone.attempt
 
 
 def _not_undone_yet(compensation: TaskExecution, undone: TaskExecution) -> TaskExecution:
     """A task without the results that an earlier turn of its compensation has undone."""
-    last = compensation.runtime_context.get(UNDONE)
+    last = compensation.runtime.undone_attempt
     if last is None:
         return undone
-    context = undone.runtime_context
-    base = max(context.get("base_attempt", 0), last + 1)
+    base = max(undone.runtime.base_attempt, last + 1)
     draft = undone.draft()
-    draft.apply({"runtime_context": {**context, "base_attempt": base}})
+    draft.apply(undone.runtime.counting_from(base).change)
     return draft
 
 
 def create(means: DecisionPorts, wf_ex: WorkflowExecution, step: Step, order: int) -> CreateTask:
     """The task execution of a compensation, waiting for its turn."""
     undone = step.task_ex
-    runtime_context: dict[str, Any] = {"rollback_of": undone.id, ORDER: order}
-    if step.index is not None:
-        runtime_context["index"] = step.index
-    if step.child_id is not None:
-        runtime_context["child_id"] = step.child_id
+    runtime = TaskRuntime.compensation(undone.id, order, step.index, step.child_id)
     return CreateTask(
         TaskExecution(
             id=means.new_id(),
@@ -139,7 +117,7 @@ def create(means: DecisionPorts, wf_ex: WorkflowExecution, step: Step, order: in
             state=states.IDLE,
             unique_key=step.key,
             in_context=data_flow.outbound(undone),
-            runtime_context=runtime_context,
+            runtime_context=runtime.stored,
             tags=undone.tags,
             project_id=wf_ex.project_id,
             created_at=means.now,
@@ -158,7 +136,7 @@ def schedule(
     """Create the action of a compensation, with the context and ``task()`` of what it undoes."""
     task_spec = spec.tasks[undone.name]
     undone = _not_undone_yet(compensation, undone)
-    index = compensation.runtime_context.get("index")
+    index = compensation.runtime.index
     item = None
     if index is not None:
         task = build_task(wf_ex, spec, undone.name, undone.in_context, means, task_ex=undone)
@@ -184,5 +162,5 @@ def schedule(
 
 def label(task_ex: TaskExecution) -> str:
     """How a message names a compensation."""
-    index = task_ex.runtime_context.get("index")
+    index = task_ex.runtime.index
     return task_ex.name if index is None else f"{task_ex.name}[{index}]"

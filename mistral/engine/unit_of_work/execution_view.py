@@ -251,7 +251,7 @@ class ExecutionView:
         """Sub-executions of a task that count, in order of index."""
         if task_ex.id not in self._children:
             self._children[task_ex.id] = self.store.children_of_task(task_ex.id)
-        return results.countable(task_ex.runtime_context, self._children[task_ex.id])
+        return results.countable(task_ex.runtime, self._children[task_ex.id])
 
     def all_tasks(self) -> list[TaskExecution]:
         """All tasks of the execution, oldest first."""

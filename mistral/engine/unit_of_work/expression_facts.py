@@ -10,7 +10,6 @@ from mistral.engine.unit_of_work.other_executions import OtherExecutions
 from mistral.lang import WorkflowSpec
 from mistral.utils import clock
 from mistral.workflow.entities import (
-    RESULT_ERASED,
     ActionExecution,
     TaskExecution,
     WorkflowExecution,
@@ -194,7 +193,7 @@ class TransactionFacts:
             values.prefetch([child.output for child in children if child.output])
             return result_of(task_spec, [values.unpack(child.output) for child in children])
         accepted = source.accepted_actions(task_ex)
-        if task_ex.runtime_context.get(RESULT_ERASED):
+        if task_ex.runtime.is_result_erased:
             return result_of(task_spec, [None for _ in accepted])
         outputs = [a.output for a in accepted if a.output]
         if len(outputs) > 1:

@@ -68,7 +68,7 @@ class OtherExecutions:
         values = self._store.values(wf_ex.root_id)
         if task_ex.type == "WORKFLOW":
             children = self._store.children_of_task(task_ex.id)
-            counted = results.countable(task_ex.runtime_context, children)
+            counted = results.countable(task_ex.runtime, children)
             return result_of(task_spec, [values.unpack(child.output) for child in counted])
         accepted = self._store.results_of_tasks([task_ex.id])
         return result_of(

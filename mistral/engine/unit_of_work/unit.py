@@ -18,7 +18,6 @@ from mistral.utils import ids
 from mistral.workflow import results, states
 from mistral.workflow.commands import Command, UpdateTask
 from mistral.workflow.entities import (
-    STORED_BYTES,
     ActionExecution,
     ExecutionEvent,
     TaskExecution,
@@ -126,10 +125,10 @@ class UnitOfWork(ExecutionView):
 
     def count_stored(self, action_ex: ActionExecution) -> None:
         """Count the bytes of a result that was stored by somebody else."""
-        context = action_ex.runtime_context or {}
-        if STORED_BYTES in context:
-            self.wf_ex.used_bytes = (self.wf_ex.used_bytes or 0) + context[STORED_BYTES]
-            action_ex.runtime_context = {k: v for k, v in context.items() if k != STORED_BYTES}
+        runtime = action_ex.runtime
+        if runtime.stored_bytes:
+            self.wf_ex.used_bytes = (self.wf_ex.used_bytes or 0) + runtime.stored_bytes
+            action_ex.apply(runtime.counted().change)
 
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""

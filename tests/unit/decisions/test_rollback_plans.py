@@ -139,11 +139,11 @@ def test_the_order_of_compensations() -> None:
 def test_a_join_that_ran_again_is_undone_again() -> None:
     here = flow()
     own = here.task_ex("a", "SUCCESS", attempt=2)
-    begun = plan.begun(compensation(here, k=1), own)
+    begun = compensation(here, k=1).runtime.undoing(own.attempt).stored
     assert begun == {"k": 1, "undoes_attempt": 2}
-    ended = plan.ended(compensation(here, **begun))
+    ended = compensation(here, **begun).runtime.undone().stored
     assert ended == {**begun, "undone_attempt": 2}
-    assert plan.ended(compensation(here, k=1)) == {"k": 1}
+    assert compensation(here, k=1).runtime.undone().stored == {"k": 1}
     assert plan.covers(compensation(here, **ended), own)
     own.attempt = 3
     assert not plan.covers(compensation(here, **ended), own)

@@ -54,13 +54,13 @@ def test_counts() -> None:
 
 def test_recounting() -> None:
     begun = task_ex(other=1)
-    assert joins.recounted(begun, None, READY) == {"other": 1, "join": {READY: 1}}
+    assert begun.runtime.recounted(None, READY).stored == {"other": 1, "join": {READY: 1}}
     assert begun.runtime_context == {"other": 1}
     known = task_ex(join={READY: 1, FAILED: 1})
-    assert joins.recounted(known, FAILED, READY) == {"join": {READY: 2, FAILED: 0}}
-    assert joins.recounted(known, None, READY) == {"join": {READY: 2, FAILED: 1}}
+    assert known.runtime.recounted(FAILED, READY).stored == {"join": {READY: 2, FAILED: 0}}
+    assert known.runtime.recounted(None, READY).stored == {"join": {READY: 2, FAILED: 1}}
     assert known.runtime_context == {"join": {READY: 1, FAILED: 1}}
-    assert joins.recounted(task_ex(), READY, FAILED) == {"join": {READY: -1, FAILED: 1}}
+    assert task_ex().runtime.recounted(READY, FAILED).stored == {"join": {READY: -1, FAILED: 1}}
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_why_a_task_does_not_lead_here(name: str, join: str, state: str | None, 
 
 
 def test_what_an_operator_has_decided() -> None:
-    assert not joins.runs_anyway(task_ex())
+    assert not task_ex().runtime.runs_anyway
     waiting = task_ex(join={FAILED: 1})
-    waiting.apply(joins.run_anyway(waiting))
-    assert joins.runs_anyway(waiting) and waiting.runtime_context["join"] == {FAILED: 1}
+    waiting.apply(waiting.runtime.running_anyway().change)
+    assert waiting.runtime.runs_anyway and waiting.runtime_context["join"] == {FAILED: 1}
     assert not joins.is_settled(waiting)
     waiting.state = "SUCCESS"
     assert joins.is_settled(waiting)

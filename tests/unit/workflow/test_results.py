@@ -12,6 +12,7 @@ from mistral.workflow import results
 from mistral.workflow.commands import UpdateAction
 from mistral.workflow.entities import ActionExecution, TaskExecution
 from mistral.workflow.results import Outcome, Verdict
+from mistral.workflow.runtime import TaskRuntime
 from mistral.workflow.state_machines import ActionEvent
 from mistral.workflow.values import Bag, Values
 from tests.lib.decisions import NOW, action, child
@@ -128,11 +129,13 @@ def test_the_newest_child_of_each_item_counts() -> None:
         child("runs", "RUNNING", idx=1, task_attempt=3),
         child("past", idx=2, task_attempt=0),
     ]
-    found = results.countable({"base_attempt": 1}, children)
+    found = results.countable(TaskRuntime({"base_attempt": 1}), children)
     assert [each.id for each in found] == ["older_attempt", "again"]
-    assert [each.id for each in results.countable({}, children)][2:] == ["past"]
+    assert [each.id for each in results.countable(TaskRuntime(), children)][2:] == ["past"]
     shorter = {"base_attempt": 1, "with_items": {"count": 1}}
-    assert [each.id for each in results.countable(shorter, children)] == ["older_attempt"]
+    assert [each.id for each in results.countable(TaskRuntime(shorter), children)] == [
+        "older_attempt"
+    ]
 
 
 def task_ex(**context: Any) -> TaskExecution:

@@ -16,6 +16,7 @@ from mistral.api.waiting import Waiting
 from mistral.db.reading import execution_trees
 from mistral.utils import clock
 from mistral.workflow import states
+from mistral.workflow.runtime import TaskRuntime
 
 _COUNTED: Final = {
     states.RUNNING: "running_tasks_count",
@@ -159,8 +160,8 @@ class _Shown:
         ]
         children = self._rows.executions.get(row["id"], [])
         shown["workflow_executions"] = [self.execution(child) for child in children]
-        retry = (row["runtime_context"] or {}).get("retry_task_policy") or {}
-        if "retry_no" in retry:
-            shown["retry_count"] = retry["retry_no"]
+        runtime = TaskRuntime(row["runtime_context"])
+        if runtime.is_retried:
+            shown["retry_count"] = runtime.retries
         self.tasks.append(shown)
         return shown
