@@ -11,12 +11,11 @@ import threading
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-import sqlalchemy as sa
-
 from mistral import context
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.db.core import server_clock
+from mistral.db.core.database import Connection
 from mistral.db.execution import heartbeats
 from mistral.utils import clock
 
@@ -92,7 +91,7 @@ class Health:
         return self._checks.get()
 
     def _ask_living(self) -> heartbeats.Living:
-        def read(conn: sa.Connection) -> heartbeats.Living:
+        def read(conn: Connection) -> heartbeats.Living:
             server_clock.ask(conn, self._database.dialect_name)
             return heartbeats.living(conn, clock.utc_now() - self._silence)
 

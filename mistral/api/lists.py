@@ -8,13 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.api.requests import ApiRequest, parse_number, refuse_unknown, require_uuid, word_list
 from mistral.api.resources.base import Resource
 from mistral.context import RequestContext
-from mistral.db.core.database import Database
+from mistral.db.core.database import Connection, Database
 from mistral.db.reading.filters import Condition, Kind, parse, parse_flag
 from mistral.db.reading.queries import PageQuery, Reader, is_sortable, not_found
 from mistral.utils.ids import looks_like_uuid
@@ -191,7 +189,7 @@ class Lists:
 
     def _page(
         self,
-        conn: sa.Connection,
+        conn: Connection,
         page_query: PageQuery,
         request: ApiRequest,
         within: Within | None,
@@ -216,7 +214,7 @@ class Lists:
                 )
 
     def item(
-        self, conn: sa.Connection, identifier: str, names: tuple[str, ...], request: ApiRequest
+        self, conn: Connection, identifier: str, names: tuple[str, ...], request: ApiRequest
     ) -> dict[str, Any]:
         """One object by id, with some of its stored attributes.
 
@@ -227,7 +225,7 @@ class Lists:
         return plan.render(values)
 
     def items(
-        self, conn: sa.Connection, ids: Sequence[str], names: tuple[str, ...], request: ApiRequest
+        self, conn: Connection, ids: Sequence[str], names: tuple[str, ...], request: ApiRequest
     ) -> list[dict[str, Any]]:
         """The visible ones of several objects, in the order of their ids."""
         plan = self._plan(names)
@@ -235,7 +233,7 @@ class Lists:
         return [plan.render(row) for row in rows]
 
     def values(
-        self, conn: sa.Connection, identifier: str, names: tuple[str, ...], ctx: RequestContext
+        self, conn: Connection, identifier: str, names: tuple[str, ...], ctx: RequestContext
     ) -> dict[str, Any]:
         """Some columns of one object as they are stored, also such that nobody is shown.
 
@@ -248,7 +246,7 @@ class Lists:
         """The error for an identifier that names nothing visible."""
         return not_found(self.resource.listing, identifier)
 
-    def require(self, conn: sa.Connection, identifier: str, request: ApiRequest) -> None:
+    def require(self, conn: Connection, identifier: str, request: ApiRequest) -> None:
         """Refuse an identifier that names nothing, and tell what can't name anything.
 
         :raises NotFoundException: it does not exist or is invisible.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.actions.descriptors import AdHocActionDescriptor
 from mistral.context import RequestContext
 from mistral.db import definitions as store
+from mistral.db.core.database import Connection
 from mistral.db.core.named_objects import Row
 from mistral.definitions.common import (
     ActionFinder,
@@ -75,7 +74,7 @@ class ActionDefinitions(DefinitionService):
         refuse_system(self._action_registry, names)
         now = self._now()
 
-        def replace(conn: sa.Connection, spec: AdHocActionSpec) -> Row:
+        def replace(conn: Connection, spec: AdHocActionSpec) -> Row:
             row = _find_for_change(conn, identifier or spec.name, namespace, ctx)
             values = content(spec, text) | {"name": spec.name, "scope": scope}
             if spec.name != row["name"]:
@@ -83,7 +82,7 @@ class ActionDefinitions(DefinitionService):
             check_rows([values])
             return store.actions.update(conn, row, values, now)
 
-        def work(conn: sa.Connection) -> dict[str, Row]:
+        def work(conn: Connection) -> dict[str, Row]:
             # two requests lock the same rows in the same order
             ordered = sorted(specs, key=lambda spec: spec.name)
             return {spec.name: replace(conn, spec) for spec in ordered}
@@ -138,7 +137,7 @@ def refuse_system(registry: ActionFinder, names: Iterable[str]) -> None:
 
 
 def _find(
-    conn: sa.Connection, identifier: str, namespace: str, ctx: RequestContext, lock: bool = False
+    conn: Connection, identifier: str, namespace: str, ctx: RequestContext, lock: bool = False
 ) -> Row:
     row = store.actions.find(conn, identifier, ctx, namespace, lock=lock)
     if row is None and namespace:
@@ -148,9 +147,7 @@ def _find(
     return row
 
 
-def _find_for_change(
-    conn: sa.Connection, identifier: str, namespace: str, ctx: RequestContext
-) -> Row:
+def _find_for_change(conn: Connection, identifier: str, namespace: str, ctx: RequestContext) -> Row:
     row = _find(conn, identifier, namespace, ctx, lock=True)
     check_may_change("action", row, ctx)
     return row

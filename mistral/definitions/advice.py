@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.actions.descriptors import ActionDescriptor, PythonActionDescriptor
 from mistral.context import RequestContext
 from mistral.db import definitions as store
+from mistral.db.core.database import Connection
 from mistral.definitions.common import DefinitionService
 from mistral.lang import (
     Callee,
@@ -43,7 +42,7 @@ class DefinitionAdvice(DefinitionService):
     def _look_up(
         self, ctx: RequestContext, namespace: str, actions: set[str], workflows: set[str]
     ) -> tuple[Callees, Callees]:
-        def read(conn: sa.Connection) -> tuple[Callees, Callees]:
+        def read(conn: Connection) -> tuple[Callees, Callees]:
             # what is in the namespace counts, then what is in the default one, then any
             stored = store.named(conn, store.actions, actions, ctx, namespace)
             found = store.named(conn, store.workflows, workflows, ctx, namespace)

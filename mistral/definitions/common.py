@@ -6,12 +6,10 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, Protocol, TypeVar
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.actions.descriptors import ActionDescriptor
 from mistral.context import RequestContext
-from mistral.db.core.database import Database
+from mistral.db.core.database import Connection, Database
 from mistral.db.core.named_objects import Repository, Row
 from mistral.db.execution import idempotency_keys
 from mistral.expressions import Expressions
@@ -59,21 +57,21 @@ class DefinitionService:
         self,
         repository: Repository,
         rows: Sequence[Row],
-        more: Callable[[sa.Connection], None] = lambda conn: None,
+        more: Callable[[Connection], None] = lambda conn: None,
     ) -> None:
         """Insert rows and what belongs to them in one transaction."""
 
-        def work(conn: sa.Connection) -> None:
+        def work(conn: Connection) -> None:
             repository.insert(conn, rows)
             more(conn)
 
         self._write(work)
 
-    def _delete(self, repository: Repository, find: Callable[[sa.Connection], Row]) -> None:
+    def _delete(self, repository: Repository, find: Callable[[Connection], Row]) -> None:
         """Delete the row that a function finds."""
         self._write(lambda conn: repository.delete(conn, find(conn)))
 
-    def _write(self, work: Callable[[sa.Connection], T]) -> T:
+    def _write(self, work: Callable[[Connection], T]) -> T:
         """The one transaction of a request: done twice, it would meet what it has done itself."""
         return self._database.write(idempotency_keys.once(work))
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions as store
+from mistral.db.core.database import Connection
 from mistral.db.core.named_objects import Row
 from mistral.definitions.common import (
     DefinitionService,
@@ -46,7 +45,7 @@ class EnvironmentDefinitions(DefinitionService):
         given = _checked(values)
         now = self._now()
 
-        def work(conn: sa.Connection) -> Row:
+        def work(conn: Connection) -> Row:
             row = store.environments.get(conn, given["name"], ctx, by_id=False, lock=True)
             check_may_change("environment", row, ctx)
             return store.environments.update(conn, row, given, now)
@@ -62,7 +61,7 @@ class EnvironmentDefinitions(DefinitionService):
     def delete_environment(self, name: str, ctx: RequestContext) -> None:
         """Delete one environment; running executions have copies."""
 
-        def find(conn: sa.Connection) -> Row:
+        def find(conn: Connection) -> Row:
             row = store.environments.get(conn, name, ctx, by_id=False, lock=True)
             check_may_change("environment", row, ctx)
             return row

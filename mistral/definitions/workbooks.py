@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-import sqlalchemy as sa
-
 from mistral.context import RequestContext
 from mistral.db import definitions as store
+from mistral.db.core.database import Connection
 from mistral.db.core.named_objects import Repository, Row
 from mistral.definitions import actions, workflows
 from mistral.definitions.common import (
@@ -62,7 +61,7 @@ class WorkbookDefinitions(DefinitionService):
         actions.refuse_system(self._action_registry, _action_names(book))
         now = self._now()
 
-        def work(conn: sa.Connection) -> Row:
+        def work(conn: Connection) -> Row:
             row = store.workbooks.get(conn, book.name, ctx, namespace, by_id=False, lock=True)
             check_may_change("workbook", row, ctx)
             values = _content(book, text) | {"scope": scope}
@@ -85,7 +84,7 @@ class WorkbookDefinitions(DefinitionService):
     def delete_workbook(self, name: str, namespace: str, ctx: RequestContext) -> None:
         """Delete a workbook but nothing of what it defined."""
 
-        def find(conn: sa.Connection) -> Row:
+        def find(conn: Connection) -> Row:
             row = store.workbooks.get(conn, name, ctx, namespace, by_id=False, lock=True)
             check_may_change("workbook", row, ctx)
             return row
@@ -105,7 +104,7 @@ def _content(book: WorkbookSpec, text: str) -> Row:
 
 
 def _store_members(
-    conn: sa.Connection, book: WorkbookSpec, owner: Row, ctx: RequestContext, now: dt.datetime
+    conn: Connection, book: WorkbookSpec, owner: Row, ctx: RequestContext, now: dt.datetime
 ) -> None:
     """Create or overwrite the members, which belong to the project that owns the workbook."""
     common = {key: owner[key] for key in ("namespace", "project_id")}
@@ -139,7 +138,7 @@ def _store_members(
 
 
 def _overwrite(
-    conn: sa.Connection,
+    conn: Connection,
     repository: Repository,
     kind: str,
     rows: Sequence[Row],

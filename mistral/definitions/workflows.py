@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 
-import sqlalchemy as sa
-
 from mistral.context import RequestContext
 from mistral.db import definitions as store
+from mistral.db.core.database import Connection
 from mistral.db.core.named_objects import Row
 from mistral.definitions.common import (
     DefinitionService,
@@ -70,7 +69,7 @@ class WorkflowDefinitions(DefinitionService):
         check_one("workflow", specs, identifier)
         now = self._now()
 
-        def work(conn: sa.Connection) -> dict[str, Row]:
+        def work(conn: Connection) -> dict[str, Row]:
             store.store_specs(conn, [stored(spec) for spec in specs])
             return {
                 spec.name: _replace(conn, identifier, spec, ctx, scope, namespace, now)
@@ -94,7 +93,7 @@ class WorkflowDefinitions(DefinitionService):
     def delete_workflow(self, identifier: str, namespace: str, ctx: RequestContext) -> None:
         """Delete one workflow; what runs goes on with the specification it started with."""
 
-        def find(conn: sa.Connection) -> Row:
+        def find(conn: Connection) -> Row:
             row = store.workflows.get(conn, identifier, ctx, namespace, lock=True)
             check_may_change("workflow", row, ctx)
             return row
@@ -106,7 +105,7 @@ class WorkflowDefinitions(DefinitionService):
 
 
 def _replace(
-    conn: sa.Connection,
+    conn: Connection,
     identifier: str | None,
     spec: WorkflowSpec,
     ctx: RequestContext,

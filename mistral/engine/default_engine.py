@@ -7,13 +7,13 @@ in a transaction of its own. ``inbox`` empties the mailboxes, ``starts`` begins 
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import datetime as dt
 import functools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from mistral import exceptions as exc
@@ -77,6 +77,19 @@ class EngineOptions:
     limits: Limits = Limits()
 
 
+@dataclasses.dataclass(frozen=True)
+class Runtime:
+    """Time, ids, and what waits in threads: a simulator has its own of all of them."""
+
+    now: Callable[[], dt.datetime] = utc_now
+    new_id: Callable[[], str] = ids.new_id
+    future: Callable[[], Future[Any]] = Future
+    mailboxes: Callable[[Callable[[str, Sequence[Mail]], None], int], Mailboxes[Mail]] = Mailboxes
+    timer_queue: Callable[[Callable[[Timer], None], Callable[[], dt.datetime]], TimerQueue] = (
+        TimerQueue
+    )
+
+
 class DefaultEngine(Engine):
     """An engine; any number of them work on one database."""
 
@@ -88,18 +101,18 @@ class DefaultEngine(Engine):
         options: EngineOptions | None = None,
         faults: Faults | None = None,
         in_flight: InFlight | None = None,
-        now: Callable[[], dt.datetime] = utc_now,
-        new_id: Callable[[], str] = ids.new_id,
+        runtime: Runtime | None = None,
     ) -> None:
         self._storage = storage
         self._catalog = catalog
         self._queue = queue
         self._options = options or EngineOptions()
+        self._runtime = runtime = runtime or Runtime()
         faults, in_flight = faults or Faults(), in_flight or InFlight()
         self._suspects = Suspects(storage, in_flight, self._options.relay_interval)
-        self._mailboxes: Mailboxes[Mail] = Mailboxes(self._handle, self._options.threads)
+        self._mailboxes: Mailboxes[Mail] = runtime.mailboxes(self._handle, self._options.threads)
         post = self._mailboxes.post
-        self._timers = TimerQueue(self._fire)
+        self._timers = runtime.timer_queue(self._fire, runtime.now)
         limits = self._options.limits
         traced = state_log.StateLog(self._options.trace_log_name, self._options.trace_style)
         self._transactions = Transactions(
@@ -113,8 +126,8 @@ class DefaultEngine(Engine):
                 commit_hooks.timers(self._timers.add),
                 commit_hooks.doorbells(post),
             ],
-            now,
-            new_id,
+            runtime.now,
+            runtime.new_id,
         )
         gate = Gate(
             self._options.threads,
@@ -131,9 +144,17 @@ class DefaultEngine(Engine):
             gate,
             faults,
             self._suspects,
+            runtime.now,
         )
         self._inbox = InboxProcessor(
-            storage, catalog, limits, self._transactions, post, self._suspects, in_flight
+            storage,
+            catalog,
+            limits,
+            self._transactions,
+            post,
+            self._suspects,
+            in_flight,
+            runtime.now,
         )
         self._relay = Relay(
             storage,
@@ -143,6 +164,7 @@ class DefaultEngine(Engine):
             self._options.relay_interval,
             lambda: self._mailboxes.size >= BUSY_WITH,
             self._suspects.read,
+            runtime.now,
         )
 
     def start(self) -> None:
@@ -208,7 +230,7 @@ class DefaultEngine(Engine):
             description,
             ctx or system_context(),
             {**params, **(options or {})},
-            call_id or ids.new_id(),
+            call_id or self._runtime.new_id(),
         )
         return self._starts.action(request)
 
@@ -218,7 +240,12 @@ class DefaultEngine(Engine):
         """What an ad-hoc action's definition makes of a result that nobody stores."""
         request = standalone_actions.Request(action_name, {}, None, ctx, {"namespace": namespace})
         transform = functools.partial(
-            standalone_actions.transform, self._catalog, self._options.limits, request, outcome
+            standalone_actions.transform,
+            self._catalog,
+            self._options.limits,
+            self._runtime.now,
+            request,
+            outcome,
         )
         return self._storage.read(transform)
 
@@ -233,7 +260,7 @@ class DefaultEngine(Engine):
         :param async_: do not wait for the handling.
         """
         execution_id = self._storage.read(lambda tx: utils.owner(tx, action_ex_id, wf_action))
-        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        done: Future[Any] = self._runtime.future()
         self._mailboxes.post(
             execution_id,
             [
@@ -265,7 +292,7 @@ class DefaultEngine(Engine):
                 alone.append(report)
         waiting = []
         for execution_id, group in by_execution.items():
-            done: concurrent.futures.Future[Any] = concurrent.futures.Future()
+            done: Future[Any] = self._runtime.future()
             sent = max(report.sent for report in group)
             mail = Reports(executor_id, group, done=done, looks=sent - 1)
             self._mailboxes.post(execution_id, [mail])
@@ -273,7 +300,9 @@ class DefaultEngine(Engine):
         if alone:
             limit_kb = self._options.limits.field_size_kb
             self._storage.write(
-                lambda tx: standalone_actions.store_reports(tx, alone, utc_now(), limit_kb)
+                lambda tx: standalone_actions.store_reports(
+                    tx, alone, self._runtime.now(), limit_kb
+                )
             )
             for report in alone:
                 self.action_delivered(report.id, None)
@@ -294,7 +323,7 @@ class DefaultEngine(Engine):
 
     def claim_actions(self, executor_id: str, claims: Sequence[RunKey]) -> list[str]:
         """The actions that this executor, and nobody else, is to run."""
-        now = utc_now()
+        now = self._runtime.now()
         look_at = now + self._queue.options.patience.claimed_look
         return self._storage.write(
             lambda tx: tx.actions.claim(
@@ -313,12 +342,12 @@ class DefaultEngine(Engine):
 
     def release_actions(self, executor_id: str, claims: Sequence[RunKey]) -> None:
         """An executor that stops has not begun these: another one may run them."""
-        now = utc_now()
+        now = self._runtime.now()
         self._storage.write(lambda tx: tx.actions.release(executor_id, claims, now))
 
     def executor_alive(self, heartbeat: Heartbeat) -> None:
         """A sign of life with what is being run."""
-        now, patience = utc_now(), self._queue.options.patience
+        now, patience = self._runtime.now(), self._queue.options.patience
         self._storage.write(lambda tx: note_executor(tx, heartbeat, now, patience))
 
     # operators: ``call_id`` names the request, which may come again
@@ -378,10 +407,13 @@ class DefaultEngine(Engine):
         """PAUSED or RUNNING for one asynchronous action."""
         execution_id = self._storage.read(lambda tx: utils.owner(tx, action_ex_id, False))
         if execution_id == action_ex_id:
-            key = call_id or ids.new_id()
+            key = call_id or self._runtime.new_id()
             self._storage.write(
                 lambda tx: tx.receipts.once_for(
-                    key, lambda: standalone_actions.set_state(tx, action_ex_id, state)
+                    key,
+                    lambda: standalone_actions.set_state(
+                        tx, action_ex_id, state, self._runtime.now()
+                    ),
                 )
             )
         else:
@@ -393,8 +425,8 @@ class DefaultEngine(Engine):
         return self._storage.read(lambda tx: utils.shown(tx, action_ex_id, False))
 
     def _command(self, execution_id: str, decide: Decide, call_id: str | None) -> JsonDict:
-        done: concurrent.futures.Future[Any] = concurrent.futures.Future()
-        key = call_id or ids.new_id()
+        done: Future[Any] = self._runtime.future()
+        key = call_id or self._runtime.new_id()
         self._mailboxes.post(execution_id, [OperatorCommand(key, decide, done=done)])
         view: JsonDict = done.result(WAIT_SECONDS)
         return view

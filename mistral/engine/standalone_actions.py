@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mistral import exceptions as exc
@@ -20,7 +20,6 @@ from mistral.engine.mail.base import Mail
 from mistral.engine.unit_of_work.unit import UnitOfWork
 from mistral.rpc.messages import LOST, SIGNALLED, Report, StartedAction
 from mistral.utils import ids
-from mistral.utils.clock import utc_now
 from mistral.workflow import results, states
 from mistral.workflow.commands import CreateAction, UpdateAction
 from mistral.workflow.definitions import ActionDefinition
@@ -58,21 +57,28 @@ class Prepared:
 
 
 def prepare(
-    catalog: Catalog, queue: ActionQueue, limits: Limits, request: Request, tx: Transaction
+    catalog: Catalog,
+    queue: ActionQueue,
+    limits: Limits,
+    now: Callable[[], dt.datetime],
+    request: Request,
+    tx: Transaction,
 ) -> Prepared:
     """Check an action and describe its run; only reads."""
     namespace = request.params.get("namespace") or ""
     definition = catalog.find_action(
         tx.definitions, [request.name], namespace, request.ctx.project_id
     )
-    unit = _unit(tx, catalog, limits, request.action_id, request.ctx.project_id, namespace)
+    unit = _unit(tx, catalog, limits, now(), request.action_id, request.ctx.project_id, namespace)
     action = _domain_object(unit, definition, None)
     action_ex, waits = _described(action, request)
     save = not waits or request.flag("save_result")
     if waits:
         # should the caller's process die, somebody has to end what it has begun
         patience = request.params.get("timeout") or queue.options.patience.caller
-        action_ex.next_look_at = utc_now() + dt.timedelta(seconds=patience) + CALLER_MARGIN
+        action_ex.next_look_at = unit.now + dt.timedelta(seconds=patience) + CALLER_MARGIN
+    else:
+        action_ex.next_look_at = unit.now + DISPATCH_LOOK_AFTER
     order = queue.order(action_ex, unit.values, None, is_whole=waits)
     shown = snapshots.action(action_ex, unit.values)
     answer = StartedAction(shown, saved=save, order=order if waits else None)
@@ -105,7 +111,6 @@ def _described(action: PythonAction, request: Request) -> tuple[ActionExecution,
     waits = action_ex.is_sync and (request.flag("run_sync") or not request.flag("save_result"))
     if not waits:
         action_ex.started_by = None
-        action_ex.next_look_at = utc_now() + DISPATCH_LOOK_AFTER
     return action_ex, waits
 
 
@@ -113,6 +118,7 @@ def _unit(
     tx: Transaction,
     catalog: Catalog,
     limits: Limits,
+    now: dt.datetime,
     action_id: str,
     project_id: str | None,
     namespace: str,
@@ -126,7 +132,7 @@ def _unit(
         workflow_namespace=namespace,
         params=Bag({"namespace": namespace}),
     )
-    return UnitOfWork(tx, catalog, limits, utc_now(), blank, action_id, new_id=lambda: action_id)
+    return UnitOfWork(tx, catalog, limits, now, blank, action_id, new_id=lambda: action_id)
 
 
 def _domain_object(
@@ -168,13 +174,13 @@ def _is_signalled(tx: Transaction, action_id: str) -> bool:
     return any(row.signalled_at is not None for row in tx.actions.locked([action_id]))
 
 
-def set_state(tx: Transaction, action_id: str, state: str) -> dict[str, Any]:
+def set_state(tx: Transaction, action_id: str, state: str, now: dt.datetime) -> dict[str, Any]:
     """PAUSED or RUNNING by an operator; nothing else follows such an action, or is told."""
     for action_ex in tx.actions.locked([action_id]):
         action_handler.check_change(action_ex, state)
         if action_ex.state != state:
             action_ex.move(action_handler.event_of(state))
-            action_ex.updated_at = utc_now()
+            action_ex.updated_at = now
             tx.store.update([action_ex])
     return {}
 
@@ -183,6 +189,7 @@ def finish(
     tx: Transaction,
     catalog: Catalog,
     limits: Limits,
+    now: dt.datetime,
     action_id: str,
     mails: Sequence[Mail],
 ) -> Decision[Transaction, None]:
@@ -193,7 +200,7 @@ def finish(
     action_ex = found[0]
     root_id = action_ex.root_execution_id or action_ex.id
     project_id, namespace = action_ex.project_id, action_ex.workflow_namespace
-    unit = _unit(tx, catalog, limits, root_id, project_id, namespace)
+    unit = _unit(tx, catalog, limits, now, root_id, project_id, namespace)
     for mail in mails:
         if isinstance(mail, ActionResult):
             _take(action_ex, mail, limits, unit)
@@ -217,13 +224,13 @@ def _take(action_ex: ActionExecution, mail: ActionResult, limits: Limits, unit: 
     results.accept(action_ex, outcome, unit.values, unit.now)
 
 
-def give_up(tx: Transaction, action_id: str, message: str) -> None:
+def give_up(tx: Transaction, action_id: str, message: str, now: dt.datetime) -> None:
     """End such an action in ERROR: what arrived for it can't be handled."""
     for action_ex in tx.actions.locked([action_id]):
         if action_ex.workflow_execution_id is not None or action_ex.processed:
             continue
         values = tx.store.values(action_ex.id)
-        results.accept(action_ex, results.Outcome(states.ERROR, message), values, utc_now())
+        results.accept(action_ex, results.Outcome(states.ERROR, message), values, now)
         action_ex.move(ActionEvent.SPOIL)
         action_ex.output = values.pack({"result": message})
         results.finish_alone(action_ex)
@@ -234,6 +241,7 @@ def give_up(tx: Transaction, action_id: str, message: str) -> None:
 def transform(
     catalog: Catalog,
     limits: Limits,
+    now: Callable[[], dt.datetime],
     request: Request,
     outcome: results.Outcome,
     tx: Transaction,
@@ -241,7 +249,7 @@ def transform(
     """What the definition of an ad-hoc action makes of the result of a run that is not saved."""
     namespace = request.params.get("namespace") or ""
     project_id = request.ctx.project_id
-    unit = _unit(tx, catalog, limits, ids.new_id(), project_id, namespace)
+    unit = _unit(tx, catalog, limits, now(), ids.new_id(), project_id, namespace)
     try:
         definition = catalog.find_action(tx.definitions, [request.name], namespace, project_id)
         action = _domain_object(unit, definition, None)

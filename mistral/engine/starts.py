@@ -6,8 +6,9 @@ started before; more requests than the process can do are refused instead of pil
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral import exceptions as exc
@@ -24,6 +25,7 @@ from mistral.engine.mail.executions import StartDue
 from mistral.engine.transactions import Ready, Transactions
 from mistral.rpc.messages import StartedAction
 from mistral.utils import ids
+from mistral.utils.clock import utc_now
 from mistral.utils.faults import Faults
 from mistral.utils.gate import Gate
 from mistral.workflow.entities import WorkflowExecution
@@ -45,6 +47,7 @@ class Starts:
         gate: Gate,
         faults: Faults,
         suspects: Suspects,
+        now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._storage = storage
         self._catalog = catalog
@@ -54,6 +57,7 @@ class Starts:
         self._gate = gate
         self._faults = faults
         self._suspects = suspects
+        self._now = now
 
     def workflow(
         self,
@@ -130,7 +134,12 @@ class Starts:
         :raises UnavailableException: more starts than this process can do are waiting.
         """
         prepare = functools.partial(
-            standalone_actions.prepare, self._catalog, self._queue, self._limits, request
+            standalone_actions.prepare,
+            self._catalog,
+            self._queue,
+            self._limits,
+            self._now,
+            request,
         )
 
         def think(tx: Transaction) -> Decision[Transaction, standalone_actions.Prepared]:

@@ -19,7 +19,10 @@ LOG = logging.getLogger(__name__)
 class TimerQueue:
     """Fires timers at their time. Losing one loses nothing: its row is found overdue."""
 
-    def __init__(self, fire: Callable[[Timer], None]) -> None:
+    def __init__(
+        self, fire: Callable[[Timer], None], now: Callable[[], dt.datetime] = utc_now
+    ) -> None:
+        self._now = now
         self._fire = fire
         self._heap: list[tuple[dt.datetime, int, Timer]] = []
         self._order = itertools.count()
@@ -42,7 +45,7 @@ class TimerQueue:
 
     def add(self, timers: Iterable[Timer]) -> None:
         """Take timers; those that are far away are left to the relay."""
-        limit = utc_now() + TIMER_HORIZON
+        limit = self._now() + TIMER_HORIZON
         with self._wakeup:
             for timer in timers:
                 if timer.due_at <= limit:
@@ -59,7 +62,7 @@ class TimerQueue:
                 if not self._heap:
                     self._wakeup.wait()
                     continue
-                left = (self._heap[0][0] - utc_now()).total_seconds()
+                left = (self._heap[0][0] - self._now()).total_seconds()
                 if left <= 0:
                     return heapq.heappop(self._heap)[2]
                 self._wakeup.wait(min(left, 5.0))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from unittest import mock
 
+from mistral.engine import dispatcher
 from tests.simulation.memory import Change
 
 
@@ -33,6 +36,13 @@ class Coverage:
         after = new["state"] if new else "-"
         if before != after:
             self.transitions[f"{name} {before} -> {after}"] += 1
+
+    @contextlib.contextmanager
+    def counting_commands(self) -> Iterator[None]:
+        """While this holds, what the dispatcher carries out is counted."""
+        counting = Counting(dispatcher._ANSWERS, self.commands)
+        with mock.patch.object(dispatcher, "_ANSWERS", counting):
+            yield
 
     def missing(self, wanted: Mapping[str, Iterable[str]]) -> list[str]:
         """What was wanted and did not happen, by the names of the counters."""

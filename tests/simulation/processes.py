@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from mistral import exceptions as exc
 from mistral.engine.action_queue import ActionQueue, Addressed, SendOptions
-from mistral.engine.default_engine import DefaultEngine, EngineOptions
+from mistral.engine.default_engine import DefaultEngine, EngineOptions, Runtime
 from mistral.engine.liveness import HeartbeatOptions
 from mistral.engine.mail.base import Mail
 from mistral.engine.mailbox import Mailboxes
@@ -34,7 +34,9 @@ PATIENCE = HeartbeatOptions(silence=15.0, refresh=4.0, first=3600.0)
 class SimFuture(concurrent.futures.Future[Any]):
     """A future whose waiter lets the simulated others run."""
 
-    world: World
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
 
     def result(self, timeout: float | None = None) -> Any:
         if not self.done():
@@ -47,8 +49,15 @@ class SimFuture(concurrent.futures.Future[Any]):
 class SimMailboxes(Mailboxes[Mail]):
     """Mailboxes that fibers empty; what was handled is counted by kinds."""
 
-    handled: Counter[str]
-    wake: Callable[[], None] = staticmethod(lambda: None)
+    def __init__(
+        self,
+        handled: Counter[str],
+        handle: Callable[[str, Sequence[Mail]], None],
+        threads: int,
+    ) -> None:
+        super().__init__(handle, threads)
+        self.handled = handled
+        self.wake: Callable[[], None] = lambda: None
 
     def post(self, execution_id: str, mails: Sequence[Mail]) -> None:
         super().post(execution_id, mails)
@@ -162,6 +171,7 @@ class EngineProcess(Process):
         skew: float,
         limits: Limits,
         busy: float,
+        handled: Counter[str],
     ) -> None:
         super().__init__(network.world, name, skew)
         self._busy = busy
@@ -179,12 +189,17 @@ class EngineProcess(Process):
             catalog,
             queue,
             options,
-            now=self.world.utc_now,
-            new_id=self.world.new_id,
+            runtime=Runtime(
+                self.world.utc_now,
+                self.world.new_id,
+                functools.partial(SimFuture, self.world),
+                functools.partial(SimMailboxes, handled),
+                SimTimers,
+            ),
         )
         boxes, timers = self.engine._mailboxes, self.engine._timers
         if not isinstance(boxes, SimMailboxes) or not isinstance(timers, SimTimers):
-            raise AssertionError("The engine was built outside of the simulation's wiring.")
+            raise AssertionError("The engine has not taken what it was handed.")
         self._boxes, self._timers = boxes, timers
         boxes.wake = self._wake
         timers.at = self._set_alarm
@@ -240,9 +255,12 @@ class Engines:
         skews: Sequence[float],
         limits: Limits,
         busy: float,
+        handled: Counter[str],
     ) -> None:
         self._network = network
-        self._make = functools.partial(EngineProcess, network, database, limits=limits, busy=busy)
+        self._make = functools.partial(
+            EngineProcess, network, database, limits=limits, busy=busy, handled=handled
+        )
         self._catalog = catalog
         self._skews = list(skews)
         self.running: list[EngineProcess] = []

@@ -13,7 +13,7 @@ from mistral.engine.default_engine import Start
 from mistral.workflow import states
 from mistral.workflow.entities import ActionExecution, ExecutionEvent, WorkflowExecution
 from mistral.workflow.limits import Limits
-from tests.simulation import extras, wiring
+from tests.simulation import extras
 from tests.simulation.callers import Operators, ThirdParties
 from tests.simulation.catalog import SimCatalog
 from tests.simulation.checks import Checks, Found, is_given_up
@@ -80,7 +80,9 @@ class Simulation:
         count = world.random.choice([2, 2, 3])
         skews = [world.random.uniform(-1, 1) * self.chaos.skew for _ in range(count)]
         limits, busy = _limits(generated.text), _busy(generated.text)
-        self.engines = Engines(network, self.database, self.catalog, skews, limits, busy)
+        self.engines = Engines(
+            network, self.database, self.catalog, skews, limits, busy, coverage.mails
+        )
         self.executors = Executors(network, self.effects, 2)
         network.find_engine = self.engines.any
         network.find_executor = self.executors.any
@@ -207,7 +209,7 @@ def _run(
 ) -> Result:
     trace = Trace(keep=keep_trace)
     world = World(random.Random(f"world-{seed}").getrandbits(60), THREADS, trace)
-    with wiring.installed(world, coverage):
+    with coverage.counting_commands():
         sim = Simulation(world, generated, faults, coverage, extras.source_of(seed), one_writer)
         try:
             ended = sim.world.run(sim.is_over, LIMIT)
@@ -238,7 +240,7 @@ def run_until(seed: int, moment: float) -> Simulation:
     """The parts of a run that was cut off in its middle, to look at."""
     world = World(random.Random(f"world-{seed}").getrandbits(60), THREADS, Trace())
     coverage = Coverage()
-    with wiring.installed(world, coverage):
+    with coverage.counting_commands():
         sim = Simulation(world, generate(seed), True, coverage, extras.source_of(seed))
         with contextlib.suppress(Found):
             world.run(lambda: world.now >= moment, moment)

@@ -16,7 +16,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event, pool
@@ -28,6 +28,10 @@ from mistral.db.core.errors import Failure
 LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Connection: TypeAlias = sa.Connection
+RowMapping: TypeAlias = sa.RowMapping
+"""What others call the library's types: they import nothing of it themselves."""
 
 _DRIVERS = {
     "postgresql": "postgresql+psycopg",

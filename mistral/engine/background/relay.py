@@ -48,6 +48,7 @@ class Relay:
         interval: float,
         is_busy: Callable[[], bool] = lambda: False,
         learn: Callable[[Transaction], None] = lambda tx: None,
+        now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._storage = storage
         self._queue = queue
@@ -55,6 +56,7 @@ class Relay:
         self._add_timers = add_timers
         self._is_busy = is_busy
         self._learn = learn
+        self._now = now
         self._repetition = Repetition("relay", interval, self.look)
         self._turns = {kind: Fairness(SWEEP_SIZE) for kind in OWNERS}
 
@@ -92,7 +94,7 @@ class Relay:
         # before anybody is judged by the time
         tx.ask_time()
         self._learn(tx)
-        now = utc_now()
+        now = self._now()
         is_due = tx.due.anything(now, now + TIMER_HORIZON / 10)
         return now, is_due, note_look(tx, now)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from mistral.db.storage import Store
@@ -12,7 +13,6 @@ from mistral.engine.mail.base import Mail, Message
 from mistral.engine.mail.executions import EventDue
 from mistral.engine.mail.timers import TimerDue
 from mistral.engine.unit_of_work.unit import UnitOfWork
-from mistral.utils.clock import utc_now
 from mistral.utils.ids import new_id
 from mistral.workflow import states
 from mistral.workflow.commands import Command, SetWorkflowState, UpdateTask
@@ -66,7 +66,7 @@ def _given_up(unit: UnitOfWork, message: Message, info: str) -> tuple[str | None
     return task_id, commands
 
 
-def set_aside(store: Store, messages: Sequence[Message]) -> int:
+def set_aside(store: Store, messages: Sequence[Message], now: dt.datetime) -> int:
     """What belongs to an execution that is gone can't be handled: nobody looks at it again.
 
     :returns: how many rows there were.
@@ -75,7 +75,6 @@ def set_aside(store: Store, messages: Sequence[Message]) -> int:
     events = store.events(wanted) if wanted else []
     for event in events:
         event.next_look_at = None
-    now = utc_now()
     asked = [event for event in events if event.kind == execution_events.ROLLBACK]
     store.insert([execution_events.not_rolled_back(event, new_id(), now) for event in asked])
     wanted = _ids(messages, TimerDue)

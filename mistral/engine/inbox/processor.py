@@ -7,6 +7,7 @@ sender holds is stored nevertheless, and what fails again and again ends in ERRO
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import logging
 import operator
@@ -48,6 +49,7 @@ class InboxProcessor:
         post: Callable[[str, Sequence[Mail]], None],
         suspects: Suspects,
         in_flight: InFlight,
+        now: Callable[[], dt.datetime] = utc_now,
     ) -> None:
         self._storage = storage
         self._catalog = catalog
@@ -57,6 +59,7 @@ class InboxProcessor:
         self._attempts = DeliveryAttempts(storage)
         self._suspects = suspects
         self._in_flight = in_flight
+        self._now = now
 
     def handle(self, execution_id: str, batch: Sequence[Mail]) -> None:
         """Handle a batch: first what has happened, then what operators want."""
@@ -168,11 +171,13 @@ class InboxProcessor:
             return decisions.decide(unit, mails)
 
         def alone(tx: Transaction) -> Decision[Transaction, None]:
-            finish = standalone_actions.finish(tx, self._catalog, self._limits, execution_id, mails)
+            finish = standalone_actions.finish(
+                tx, self._catalog, self._limits, self._now(), execution_id, mails
+            )
 
             def write(tx: Transaction) -> None:
                 finish.write(tx)
-                count = decisions.set_aside(tx.store, mails)
+                count = decisions.set_aside(tx.store, mails, self._now())
                 if count:
                     LOG.warning(
                         "Set aside: %s rows whose execution is gone [execution_id=%s]; "
@@ -224,7 +229,9 @@ class InboxProcessor:
         """Store what only the sender holds; handling it is tried again, as often as anything."""
         reports = sorted(mail.unstored, key=operator.attrgetter("id"))
         for group in [reports] if together else [[report] for report in reports]:
-            keep = functools.partial(standalone_actions.store_reports, reports=group, now=utc_now())
+            keep = functools.partial(
+                standalone_actions.store_reports, reports=group, now=self._now()
+            )
             self._storage.write(keep)
         delivered = [DeliveredResult(r.id) for r in reports if r.kind != SIGNALLED]
         if delivered:
@@ -246,7 +253,9 @@ class InboxProcessor:
             def alone(_tx: Transaction) -> Decision[Transaction, None]:
                 # such an execution is gone, or it is an action that belongs to none
                 message = decisions.gave_up(mail, cause)
-                return Decision(lambda tx: standalone_actions.give_up(tx, mail.id, message))
+                return Decision(
+                    lambda tx: standalone_actions.give_up(tx, mail.id, message, self._now())
+                )
 
             settle = self._settling(execution_id, [mail])
             self._transactions.handle(execution_id, handle, alone, settle)

@@ -111,7 +111,7 @@ def test_while_it_is_deleted_in_parts(
 def test_when_nothing_is_left_of_it(site: Any) -> None:
     def work(conn: sa.Connection) -> None:
         entity_rows.insert(conn, [ASKED])
-        assert decisions.set_aside(Store(conn), [EventDue(ASKED.id)]) == 1
+        assert decisions.set_aside(Store(conn), [EventDue(ASKED.id)], clock.utc_now()) == 1
 
     site.database.write(work)
     assert_answered(site.database.read(answers))

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import Doorbell, EngineGateway
@@ -19,6 +17,7 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import ACTION_EXECUTION
 from mistral.api.responses import Response, answer, empty
 from mistral.api.standalone_actions import StandaloneActions
+from mistral.db.core.database import Connection
 from mistral.db.execution import idempotency_keys
 from mistral.db.execution.action_executions import ActionExecutions, Delivery
 from mistral.utils import clock
@@ -75,7 +74,7 @@ class ActionExecutionsController:
         request.allow_query("fields")
         names = self._lists.asked_fields(request) or _ITEM
 
-        def read(conn: sa.Connection) -> dict[str, Any]:
+        def read(conn: Connection) -> dict[str, Any]:
             owner = self._lists.item(conn, action_id, ("id", "task_execution_id"), request)
             if owner["task_execution_id"] != task_id:
                 raise self._lists.not_found(action_id)
@@ -115,7 +114,7 @@ class ActionExecutionsController:
         return answer(self._deliver(request, action_id, outcome))
 
     def _deliver(self, request: ApiRequest, action_id: str, outcome: Outcome) -> dict[str, Any]:
-        def write(conn: sa.Connection) -> tuple[Delivery, dict[str, Any]]:
+        def write(conn: Connection) -> tuple[Delivery, dict[str, Any]]:
             if not request.caller.is_admin:
                 self._lists.item(conn, action_id, ("id",), request)
             delivery = ActionExecutions(conn).deliver(action_id, outcome, clock.utc_now())

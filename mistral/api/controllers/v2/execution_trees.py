@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.lists import Lists
 from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.responses import Response, answer
 from mistral.api.waiting import Waiting
+from mistral.db.core.database import Connection, RowMapping
 from mistral.db.reading import execution_trees
 from mistral.utils import clock
 from mistral.workflow import states
@@ -41,7 +40,7 @@ class ExecutionTreesController:
         """An execution and all below it."""
         names, depth, errors_only = self._options(request)
 
-        def read(conn: sa.Connection) -> list[dict[str, Any]]:
+        def read(conn: Connection) -> list[dict[str, Any]]:
             self._executions.require(conn, execution_id, request)
             found = execution_trees.flat_tree(conn, [execution_id], depth, errors_only)
             return self._executions.items(conn, found, names, request)
@@ -53,7 +52,7 @@ class ExecutionTreesController:
         require_uuid(task_id)
         names, depth, errors_only = self._options(request)
 
-        def read(conn: sa.Connection) -> list[dict[str, Any]]:
+        def read(conn: Connection) -> list[dict[str, Any]]:
             task = self._tasks.item(conn, task_id, ("id", "state"), request)
             if errors_only and task["state"] != states.ERROR:
                 return []
@@ -79,7 +78,7 @@ class ExecutionTreesController:
 
         tasks: list[dict[str, Any]] = []
 
-        def read(conn: sa.Connection) -> dict[str, Any]:
+        def read(conn: Connection) -> dict[str, Any]:
             self._executions.require(conn, execution_id, request)
             rows = execution_trees.report_rows(
                 conn, execution_id, depth, errors_only, not statistics_only
@@ -98,7 +97,7 @@ class ExecutionTreesController:
         return answer(found)
 
 
-def _statistics(conn: sa.Connection, rows: execution_trees.ReportRows) -> dict[str, int]:
+def _statistics(conn: Connection, rows: execution_trees.ReportRows) -> dict[str, int]:
     counts = {"total_tasks_count": 0, **dict.fromkeys(_COUNTED.values(), 0)}
     for task in rows.all_tasks():
         counter = _COUNTED.get(task["state"])
@@ -108,7 +107,7 @@ def _statistics(conn: sa.Connection, rows: execution_trees.ReportRows) -> dict[s
     return {**counts, "estimated_time": _estimated_time(conn, rows.top)}
 
 
-def _estimated_time(conn: sa.Connection, top: sa.RowMapping) -> int:
+def _estimated_time(conn: Connection, top: RowMapping) -> int:
     if top["state"] != states.RUNNING:
         return 0
     durations = execution_trees.durations_of_successes(conn, top["id"], _SAMPLES)
@@ -118,7 +117,7 @@ def _estimated_time(conn: sa.Connection, top: sa.RowMapping) -> int:
     return max(1, int((mean - (clock.utc_now() - top["created_at"])).total_seconds()))
 
 
-def _common(row: sa.RowMapping) -> dict[str, Any]:
+def _common(row: RowMapping) -> dict[str, Any]:
     return {
         "id": row["id"],
         "name": row["name"],
@@ -137,7 +136,7 @@ class _Shown:
         self._errors_only = errors_only
         self.tasks: list[dict[str, Any]] = []
 
-    def execution(self, row: sa.RowMapping) -> dict[str, Any]:
+    def execution(self, row: RowMapping) -> dict[str, Any]:
         """An execution with its tasks, unless it lies too deep."""
         shown = _common(row)
         if row["id"] in self._rows.tasks:
@@ -148,7 +147,7 @@ class _Shown:
             ]
         return shown
 
-    def _task(self, row: sa.RowMapping) -> dict[str, Any]:
+    def _task(self, row: RowMapping) -> dict[str, Any]:
         shown = _common(row)
         shown["action_executions"] = [
             {

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
@@ -15,6 +13,7 @@ from mistral.api.requests import ApiRequest, require_uuid
 from mistral.api.resources.executions import EXECUTION
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer, empty
+from mistral.db.core.database import Connection
 from mistral.db.execution import deletion, descriptions, idempotency_keys
 from mistral.db.reading import task_results
 from mistral.engine import execution_events
@@ -85,7 +84,7 @@ class ExecutionsController:
     def _show(
         self, request: ApiRequest, execution_id: str, names: tuple[str, ...]
     ) -> dict[str, Any]:
-        def read(conn: sa.Connection) -> dict[str, Any]:
+        def read(conn: Connection) -> dict[str, Any]:
             item = self._lists.item(conn, execution_id, names, request)
             if "published_global" in names:
                 item["published_global"] = json_text(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import sqlalchemy as sa
-
 from mistral import exceptions as exc
 from mistral.api.dependencies import ApiDependencies
 from mistral.api.engine import EngineGateway
@@ -16,6 +14,7 @@ from mistral.api.resources.executions import EXECUTION, TASK
 from mistral.api.resources.types import json_text
 from mistral.api.responses import Response, answer
 from mistral.api.waiting import Waiting
+from mistral.db.core.database import Connection
 from mistral.db.reading import task_results
 from mistral.workflow import states
 
@@ -57,7 +56,7 @@ class TasksController:
     def _show(
         self, request: ApiRequest, task_id: str, names: tuple[str, ...], whole: bool = True
     ) -> dict[str, Any]:
-        def read(conn: sa.Connection) -> dict[str, Any]:
+        def read(conn: Connection) -> dict[str, Any]:
             item = self._lists.item(conn, task_id, names, request)
             computed = _COMPUTED.intersection(names)
             if computed:
