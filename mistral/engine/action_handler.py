@@ -13,6 +13,7 @@ from mistral.workflow.commands import (
     Command,
     SetWorkflowState,
     UpdateAction,
+    UpdateExecution,
     UpdateTask,
 )
 from mistral.workflow.definitions import ActionDefinition
@@ -20,22 +21,36 @@ from mistral.workflow.entities import ActionExecution
 from mistral.workflow.state_machines import ActionEvent, TaskEvent
 
 
-def signalled(unit: UnitOfWork, action_ex: ActionExecution) -> None:
+def signalled(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
     """A third party was told: from now on nothing dispatches the action again."""
-    if action_ex.signalled_at is None and results.is_live(action_ex):
-        action_ex.signalled_at = unit.now
-        action_ex.next_look_at = action_ex.secrets = None
+    if action_ex.signalled_at is not None or not results.is_live(action_ex):
+        return []
+    changes = {"signalled_at": unit.now, "next_look_at": None, "secrets": None}
+    return [UpdateAction(action_ex.id, changes)]
 
 
 def take_result(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
     """Let a task take a stored result, unless it belongs to an earlier attempt."""
     if action_ex.result_at is None or action_ex.processed:
         return []
-    unit.count_stored(action_ex)
+    counted = _counted(unit, action_ex)
     found = unit.tasks([action_ex.task_execution_id] if action_ex.task_execution_id else [])
     if not found or found[0].attempt != action_ex.attempt:
-        return [UpdateAction(action_ex.id, {"processed": True, "next_look_at": None})]
-    return [*_completed(unit, action_ex), ActionCompleted(found[0].id, action_ex)]
+        taken = UpdateAction(action_ex.id, {"processed": True, "next_look_at": None})
+        return [*counted, taken]
+    return [*counted, *_completed(unit, action_ex), ActionCompleted(found[0].id, action_ex)]
+
+
+def _counted(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:
+    """Count the bytes of a result that was stored by somebody else."""
+    runtime = action_ex.runtime
+    if not runtime.stored_bytes:
+        return []
+    used = (unit.wf_ex.used_bytes or 0) + runtime.stored_bytes
+    return [
+        UpdateExecution({"used_bytes": used}),
+        UpdateAction(action_ex.id, runtime.counted().change),
+    ]
 
 
 def _completed(unit: UnitOfWork, action_ex: ActionExecution) -> list[Command]:

@@ -139,7 +139,7 @@ class PythonAction(Action):
         hidden = self.action_def.descriptor.hide(base_input)
         shown = self._shown(own_input, base_input, hidden)
         values, now = self.scope.means.values, self.scope.means.now
-        wf_ex = self.scope.wf_ex
+        wf_ex, is_plain = self.scope.wf_ex, base_input is own_input
         action_ex = ActionExecution(
             id=self.scope.means.new_id(),
             name=self.action_def.name,
@@ -159,12 +159,11 @@ class PythonAction(Action):
             project_id=wf_ex.project_id,
             target=target,
             safe_rerun=safe_rerun,
+            base_name=None if is_plain else self.action_def.descriptor.name,
+            base_input=None if is_plain else values.pack(hidden.shown),
             next_look_at=now + DISPATCH_LOOK_AFTER,
             created_at=now,
         )
-        if base_input is not own_input:
-            action_ex.base_name = self.action_def.descriptor.name
-            action_ex.base_input = values.pack(hidden.shown)
         whole = Bag(own_input) if hidden.secrets else action_ex.input
         data_flow.check_size("ActionExecution", "input", whole, self.scope.means.limits)
         return [CreateAction(action_ex)]

@@ -73,12 +73,12 @@ def _behind_choices(todo: Sequence[c.Command]) -> int:
     return max((i for i, other in enumerate(todo, 1) if isinstance(other, choices)), default=0)
 
 
-def _lock(unit: UnitOfWork, command: Any) -> None:
+def _lock(unit: UnitOfWork, command: c.LockExecution) -> None:
     if unit.wf_ex.id != command.execution_id:
         raise AssertionError("One transaction handles one execution.")
 
 
-def _create_execution(unit: UnitOfWork, command: Any) -> None:
+def _create_execution(unit: UnitOfWork, command: c.CreateExecution) -> None:
     execution = command.execution
     if execution.parent_execution_id is None or execution.id == unit.wf_ex.id:
         unit.begin_new(execution)
@@ -86,21 +86,21 @@ def _create_execution(unit: UnitOfWork, command: Any) -> None:
         unit.new_executions.append(execution)
 
 
-def _begin_workflow(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _begin_workflow(unit: UnitOfWork, command: c.BeginWorkflow) -> list[c.Command]:
     return workflow_handler.begin(unit)
 
 
-def _update_execution(unit: UnitOfWork, command: Any) -> None:
+def _update_execution(unit: UnitOfWork, command: c.UpdateExecution) -> None:
     command.apply_to(unit.wf_ex)
     if "params" in command.changes:
         unit.forget_env()
 
 
-def _create_task(unit: UnitOfWork, command: Any) -> None:
+def _create_task(unit: UnitOfWork, command: c.CreateTask) -> None:
     unit.add_task(command.task)
 
 
-def _update_task(unit: UnitOfWork, command: Any) -> None:
+def _update_task(unit: UnitOfWork, command: c.UpdateTask) -> None:
     """Change a task; what it has been running ends with it, or with its attempt."""
     task_ex = unit.task(command.task_id)
     before = task_ex.draft()
@@ -124,11 +124,11 @@ def _cause(task_ex: TaskExecution) -> str:
     return "The task runs again."
 
 
-def _create_action(unit: UnitOfWork, command: Any) -> None:
+def _create_action(unit: UnitOfWork, command: c.CreateAction) -> None:
     unit.add_action(command.action)
 
 
-def _update_action(unit: UnitOfWork, command: Any) -> None:
+def _update_action(unit: UnitOfWork, command: c.UpdateAction) -> None:
     action_ex = unit.action(command.action_id)
     if action_ex is not None:
         command.apply_to(action_ex)
@@ -136,50 +136,63 @@ def _update_action(unit: UnitOfWork, command: Any) -> None:
             action_ex.updated_at = unit.now
 
 
-def _discard(unit: UnitOfWork, command: Any) -> None:
+def _discard(unit: UnitOfWork, command: c.DiscardResults) -> None:
     unit.discard_results(command.task_id, command.failed_only)
 
 
-def _set_inbound(unit: UnitOfWork, command: Any) -> None:
-    join_handler.record(unit, command.inbound)
+def _set_inbound(unit: UnitOfWork, command: c.SetInbound) -> None:
+    """Store what an inbound task means for a join, and count it there."""
+    inbound = command.inbound
+    before = unit.inbounds.put(inbound)
+    counted = unit.task(inbound.task_execution_id).runtime.recounted(before, inbound.state)
+    unit.change_task(c.UpdateTask(inbound.task_execution_id, counted.change))
 
 
-def _create_timer(unit: UnitOfWork, command: Any) -> None:
+def _create_timer(unit: UnitOfWork, command: c.CreateTimer) -> None:
     unit.notices.add_timer(command.timer)
 
 
-def _send_event(unit: UnitOfWork, command: Any) -> None:
+def _send_event(unit: UnitOfWork, command: c.SendEvent) -> None:
     unit.notices.add_event(command.event)
 
 
-def _run_task(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
-    if _held_back(unit, command):
+def _run_task(unit: UnitOfWork, command: c.RunTask) -> list[c.Command] | None:
+    if _has_ended(unit):
         return None
+    if _is_paused(unit):
+        return [_kept(unit, command)]
     if unit.spec.tasks[command.name].join is not None:
         return join_handler.arrive(unit, command)
     return task_handler.run_task(unit, command)
 
 
-def _held_back(unit: UnitOfWork, command: c.Command) -> bool:
-    """After the end nothing starts; in a pause it is kept (doc:language/transitions#commands)."""
-    if states.is_completed(unit.wf_ex.state) or unit.wf_ex.rollback is not None:
-        return True
-    if unit.wf_ex.state == states.PAUSED:
-        unit.wf_ex.backlog = [*(unit.wf_ex.backlog or ()), c.to_backlog(command)]
-        return True
-    return False
+def _has_ended(unit: UnitOfWork) -> bool:
+    """Whether nothing of the execution starts any more."""
+    return states.is_completed(unit.wf_ex.state) or unit.wf_ex.rollback is not None
 
 
-def _set_workflow_state(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
+def _is_paused(unit: UnitOfWork) -> bool:
+    """Whether what was chosen is kept until the end of a pause."""
+    return unit.wf_ex.state == states.PAUSED
+
+
+def _kept(unit: UnitOfWork, command: c.Command) -> c.Command:
+    """Keep a choice for the end of the pause (doc:language/transitions#commands)."""
+    return c.UpdateExecution({"backlog": [*(unit.wf_ex.backlog or ()), c.to_backlog(command)]})
+
+
+def _set_workflow_state(unit: UnitOfWork, command: c.SetWorkflowState) -> list[c.Command] | None:
     if command.forced:
         if states.is_completed(unit.wf_ex.state):
             return None
-    elif _held_back(unit, command):
+    elif _has_ended(unit):
         return None
+    elif _is_paused(unit):
+        return [_kept(unit, command)]
     return workflow_handler.set_state(unit, command)
 
 
-def _task_completed(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
+def _task_completed(unit: UnitOfWork, command: c.TaskCompleted) -> list[c.Command] | None:
     if states.is_completed(unit.wf_ex.state):
         return None
     if unit.spec.type == "reverse":
@@ -187,19 +200,19 @@ def _task_completed(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
     return join_handler.edges_not_taken(unit, command)
 
 
-def _evaluate_join(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _evaluate_join(unit: UnitOfWork, command: c.EvaluateJoin) -> list[c.Command]:
     return join_handler.evaluate(unit, command.task_id)
 
 
-def _review_joins(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _review_joins(unit: UnitOfWork, command: c.ReviewJoins) -> list[c.Command]:
     return join_handler.review(unit)
 
 
-def _next_compensation(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _next_compensation(unit: UnitOfWork, command: c.NextCompensation) -> list[c.Command]:
     return rollback_handler.proceed(unit)
 
 
-def _action_completed(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _action_completed(unit: UnitOfWork, command: c.ActionCompleted) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     if not task_ex.runtime.has_items:
         unit.settled.add((task_ex.id, task_ex.attempt))
@@ -208,13 +221,13 @@ def _action_completed(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return task_handler.on_action_complete(unit, command.task_id, command.action)
 
 
-def _start_task(unit: UnitOfWork, command: Any) -> list[c.Command] | None:
+def _start_task(unit: UnitOfWork, command: c.StartTask) -> list[c.Command] | None:
     if unit.wf_ex.state != states.RUNNING or unit.wf_ex.rollback is not None:
         return None
     return task_handler.start_task(unit, command.task_id)
 
 
-def _rerun_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _rerun_task(unit: UnitOfWork, command: c.RerunTask) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     open_again = join_handler.not_yet(unit, task_ex)
     if unit.spec.tasks[task_ex.name].join is not None:
@@ -222,18 +235,18 @@ def _rerun_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return [*open_again, *task_handler.rerun_task(unit, command)]
 
 
-def _skip_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _skip_task(unit: UnitOfWork, command: c.SkipTask) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     if unit.spec.tasks[task_ex.name].join is not None:
         return join_handler.skip(unit, task_ex.id)
     return task_handler.skip_task(unit, task_ex)
 
 
-def _start_items(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _start_items(unit: UnitOfWork, command: c.StartItems) -> list[c.Command]:
     return task_handler.continue_items(unit, unit.task(command.task_id))
 
 
-def _go_on_later(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _go_on_later(unit: UnitOfWork, command: c.GoOnLater) -> list[c.Command]:
     task_ex = unit.task(command.task_id)
     items = task_ex.runtime.items
     place = task_ex.id, items.next if items is not None else None
@@ -243,11 +256,11 @@ def _go_on_later(unit: UnitOfWork, command: Any) -> list[c.Command]:
     return [execution_events.go_on(unit, unit.wf_ex, *place, task_ex.attempt)]
 
 
-def _continue_task(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _continue_task(unit: UnitOfWork, command: c.ContinueTask) -> list[c.Command]:
     return task_handler.continue_task(unit, command.task_id)
 
 
-def _check_workflow(unit: UnitOfWork, command: Any) -> list[c.Command]:
+def _check_workflow(unit: UnitOfWork, command: c.CheckWorkflow) -> list[c.Command]:
     return workflow_handler.check_and_complete(unit)
 
 

@@ -340,9 +340,10 @@ class Task:
     def _publish_globally(self, shared: Mapping[str, Any]) -> list[Command]:
         values, before = self.means.values, self.wf_ex.context
         context = before.updated(values.pack(data_flow.merged_over(before, shared, values)))
+        published = UpdateExecution({"context": context})
         self.wf_ex = self.wf_ex.draft()
-        self.wf_ex.context = context
-        return [UpdateExecution({"context": context})]
+        published.apply_to(self.wf_ex)
+        return [published]
 
     def _forget_result(self) -> list[Command]:
         if self.task_spec.workflow or self.task_spec.keep_result in (True, None):

@@ -25,6 +25,7 @@ from mistral.workflow.commands import (
     SkipTask,
     StartItems,
     StartTask,
+    UpdateExecution,
     UpdateTask,
 )
 from mistral.workflow.entities import ExecutionEvent, TaskExecution, WorkflowExecution
@@ -73,16 +74,16 @@ def set_state(unit: UnitOfWork, command: SetWorkflowState) -> list[Command]:
     """An engine command of the language, or a fatal error of a task."""
     workflow = existing(unit)
     if command.state == states.PAUSED:
-        _take_number(unit)
-        return _paused(unit, command.message, unit.wf_ex.command_number)
+        number = unit.command_number()
+        return [carried_out(number), *_paused(unit, command.message, number)]
     if command.state == states.ERROR:
         return workflow.fail(command.message)
     return _completing(unit, lambda: workflow.stop(command.state, command.message))
 
 
-def _take_number(unit: UnitOfWork) -> None:
-    """Take a number for a command that may spread to other executions."""
-    unit.wf_ex.command_number = unit.command_number()
+def carried_out(number: int) -> Command:
+    """Remember a command that may spread to other executions: no older one counts any more."""
+    return UpdateExecution({"command_number": number})
 
 
 # operators' commands --------------------------------------------------------
@@ -92,8 +93,8 @@ def pause(unit: UnitOfWork) -> list[Command]:
     """Pause by an operator's command."""
     if unit.wf_ex.state == states.PAUSED:
         return []
-    _take_number(unit)
-    return [*existing(unit).lock(), *_paused(unit, None, unit.wf_ex.command_number)]
+    number = unit.command_number()
+    return [*existing(unit).lock(), carried_out(number), *_paused(unit, None, number)]
 
 
 def _paused(
@@ -108,15 +109,22 @@ def _paused(
 
 
 def resume(
-    unit: UnitOfWork, env: Mapping[str, Any] | None = None, came_from: str | None = None
+    unit: UnitOfWork,
+    env: Mapping[str, Any] | None = None,
+    came_from: str | None = None,
+    number: int | None = None,
 ) -> list[Command]:
-    """Resume; ``came_from`` is the execution that passed the command on."""
+    """Resume.
+
+    :param came_from: the execution that passed the command on.
+    :param number: of that command; a new one if there is none yet.
+    """
     if unit.wf_ex.state not in (states.PAUSED, states.IDLE):
         return []
-    if came_from is None:
-        _take_number(unit)
+    if number is None:
+        number = unit.command_number()
     held = task_handler.held(unit)
-    commands = existing(unit).resume(env, unit.wf_ex.command_number, came_from, held)
+    commands = [carried_out(number), *existing(unit).resume(env, number, came_from, held)]
     paused = unit.tasks_in(states.PAUSED)
     commands += [UpdateTask(t.id, event=TaskEvent.RESUME) for t in paused]
     return [*commands, *_held_back(unit), CheckWorkflow()]
@@ -154,11 +162,12 @@ def _overdue(unit: UnitOfWork) -> list[Command]:
 
 def stop(unit: UnitOfWork, state: str, message: str | None) -> list[Command]:
     """Put the execution into a final state by an operator's command."""
-    number = 0
-    if state == states.CANCELLED and not states.is_completed(unit.wf_ex.state):
-        number = unit.wf_ex.command_number = unit.command_number()
     workflow = existing(unit)
-    return _completing(unit, lambda: workflow.stop(state, message, number))
+    if state != states.CANCELLED or workflow.is_completed():
+        return _completing(unit, lambda: workflow.stop(state, message))
+    number = unit.command_number()
+    stopped = _completing(unit, lambda: workflow.stop(state, message, number))
+    return [carried_out(number), *stopped]
 
 
 def update_env(unit: UnitOfWork, env: Mapping[str, Any]) -> list[Command]:
@@ -220,6 +229,8 @@ def _check_ancestors(unit: UnitOfWork) -> None:
 
 def on_event(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     """News from a child or from the parent."""
+    if event.kind in _COMMANDS:
+        return _command(unit, event, lambda: _COMMANDS[event.kind](unit, event))
     return _NEWS[event.kind](unit, event)
 
 
@@ -250,12 +261,13 @@ def _place(event: ExecutionEvent) -> tuple[int, int] | None:
     return (event.payload.get("attempt", 0), kinds.index(event.kind))
 
 
-def _is_old(unit: UnitOfWork, event: ExecutionEvent) -> bool:
-    """Whether a newer command than this one was carried out already."""
+def _command(
+    unit: UnitOfWork, event: ExecutionEvent, decide: Callable[[], list[Command]]
+) -> list[Command]:
+    """Carry out a command from a relative, unless a newer one was carried out already."""
     if event.number <= unit.wf_ex.command_number:
-        return True
-    unit.wf_ex.command_number = event.number
-    return False
+        return []
+    return [carried_out(event.number), *decide()]
 
 
 def take_child(unit: UnitOfWork, task_ex: TaskExecution, child: WorkflowExecution) -> list[Command]:
@@ -327,14 +339,13 @@ def _child_running(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         *join_handler.not_yet(unit, task_ex),
     ]
     if unit.wf_ex.state == states.PAUSED:
-        _take_number(unit)
         return [*runs_again, *resume(unit, None, event.source_id)]
     overdue, held = _overdue(unit), _held_by_the_end(unit)
     return [*overdue, *runs_again, *existing(unit).revive(), *held]
 
 
 def _child_paused(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or not _may_pause(unit):
+    if not _may_pause(unit):
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
     commands: list[Command] = [
@@ -344,7 +355,7 @@ def _child_paused(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
 
 
 def _child_resumed(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+    if states.is_completed(unit.wf_ex.state):
         return []
     found = unit.tasks([event.task_id] if event.task_id else [])
     siblings = [c for t in found for c in unit.store.children_of_task(t.id)]
@@ -354,7 +365,7 @@ def _child_resumed(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
         UpdateTask(t.id, event=TaskEvent.RESUME) for t in found if t.state == states.PAUSED
     ]
     others = [t for t in unit.tasks_in(states.PAUSED) if t.id != event.task_id]
-    return commands if others else commands + resume(unit, None, event.source_id)
+    return commands if others else commands + resume(unit, None, event.source_id, event.number)
 
 
 def _may_pause(unit: UnitOfWork) -> bool:
@@ -362,19 +373,19 @@ def _may_pause(unit: UnitOfWork) -> bool:
 
 
 def _paused_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or not _may_pause(unit):
+    if not _may_pause(unit):
         return []
     return _paused(unit, None, event.number, event.source_id)
 
 
 def _resumed_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+    if states.is_completed(unit.wf_ex.state):
         return []
-    return resume(unit, None, event.source_id)
+    return resume(unit, None, event.source_id, event.number)
 
 
 def _cancelled_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if _is_old(unit, event) or states.is_completed(unit.wf_ex.state):
+    if states.is_completed(unit.wf_ex.state):
         return []
     message = event.payload.get("message")
     return existing(unit).stop(states.CANCELLED, message, event.number)
@@ -394,11 +405,14 @@ _NEWS: Mapping[str, Callable[[UnitOfWork, ExecutionEvent], list[Command]]] = {
     execution_events.GO_ON: _go_on,
     execution_events.CHILD_FINISHED: _child_finished,
     execution_events.CHILD_RUNNING: _child_running,
+    execution_events.ROLLBACK: _told_to_roll_back,
+    execution_events.CHILD_ROLLED_BACK: _child_rolled_back,
+}
+_COMMANDS: Mapping[str, Callable[[UnitOfWork, ExecutionEvent], list[Command]]] = {
     execution_events.CHILD_PAUSED: _child_paused,
     execution_events.CHILD_RESUMED: _child_resumed,
     execution_events.PAUSE: _paused_from_above,
     execution_events.RESUME: _resumed_from_above,
     execution_events.CANCEL: _cancelled_from_above,
-    execution_events.ROLLBACK: _told_to_roll_back,
-    execution_events.CHILD_ROLLED_BACK: _child_rolled_back,
 }
+"""Commands that have come from a relative: they are numbered, an old one does not count."""

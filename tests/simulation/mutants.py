@@ -231,11 +231,8 @@ def pause_not_held() -> Iterator[None]:
             task.wf_ex.state = states.RUNNING
         return real(task, resumed)
 
-    def held_back(unit: UnitOfWork, command: Command) -> bool:
-        return states.is_completed(unit.wf_ex.state)
-
     with (
-        mock.patch.object(dispatcher, "_held_back", held_back),
+        mock.patch.object(dispatcher, "_is_paused", lambda unit: False),
         mock.patch.object(Task, "follow_up", follow_up),
     ):
         yield

@@ -315,14 +315,6 @@ def _given_up(unit: UnitOfWork, join: TaskExecution, alive: set[str]) -> list[Co
     return [*failed, EvaluateJoin(join.id)] if failed else []
 
 
-def record(unit: UnitOfWork, inbound: JoinInbound) -> None:
-    """Store what an inbound task means for a join, and count it there."""
-    task_ex = unit.task(inbound.task_execution_id)
-    before = unit.inbounds.put(inbound)
-    counted = task_ex.runtime.recounted(before, inbound.state)
-    unit.change_task(UpdateTask(task_ex.id, counted.change))
-
-
 def not_yet(unit: UnitOfWork, task_ex: TaskExecution) -> list[Command]:
     """An inbound task runs again: joins that still wait do so for it, too (doc:language/joins)."""
     found = [

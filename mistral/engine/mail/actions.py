@@ -43,7 +43,7 @@ class Reports(Message):
             if action_ex is None or report.attempt not in (None, action_ex.attempt):
                 continue
             if report.kind == SIGNALLED:
-                action_handler.signalled(unit, action_ex)
+                dispatcher.dispatch(unit, action_handler.signalled(unit, action_ex))
                 continue
             verdict = results.accept(action_ex, report.outcome, unit.values, unit.now)
             if verdict is results.Verdict.CONFLICT:

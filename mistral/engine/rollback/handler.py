@@ -45,8 +45,7 @@ def begin(unit: UnitOfWork) -> list[Command]:
             f"There is nothing to roll back: no successful task of the workflow "
             f"'{unit.wf_ex.workflow_name}' declares 'rollback' [execution_id={unit.wf_ex.id}]"
         )
-    unit.wf_ex.command_number = unit.command_number()
-    return _begin(unit, steps, None)
+    return _begin(unit, steps, None, unit.command_number())
 
 
 def begin_for_parent(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
@@ -57,14 +56,14 @@ def begin_for_parent(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     before = (unit.wf_ex.rollback or {}).get("asked") or {}
     if event.number < before.get("number", 0):
         return []
-    unit.wf_ex.command_number = max(unit.wf_ex.command_number, event.number)
+    number = max(unit.wf_ex.command_number, event.number)
     asked = {
         "execution_id": event.source_id,
         "task_id": event.task_id,
         "attempt": event.attempt,
         "number": event.number,
     }
-    return _begin(unit, _open_steps(unit), asked)
+    return _begin(unit, _open_steps(unit), asked, number)
 
 
 def _open_steps(unit: UnitOfWork) -> list[plan.Step]:
@@ -119,12 +118,12 @@ def _declares_below(unit: UnitOfWork, child_id: str) -> bool:
     return False
 
 
-def _begin(unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | None) -> list[Command]:
+def _begin(
+    unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | None, number: int
+) -> list[Command]:
     commands, abandoned = _abandon(unit)
     # sub-workflows start nothing new until they are told what becomes of them
-    commands += execution_events.to_children(
-        unit, unit.wf_ex, execution_events.PAUSE, unit.wf_ex.command_number
-    )
+    commands += execution_events.to_children(unit, unit.wf_ex, execution_events.PAUSE, number)
     is_owed = unit.wf_ex.parent_execution_id is not None and not asked
     owed = is_owed and not states.is_completed(unit.wf_ex.state)
     known = {t.unique_key: t for t in unit.compensations()}
@@ -144,6 +143,7 @@ def _begin(unit: UnitOfWork, steps: list[plan.Step], asked: dict[str, Any] | Non
             commands.append(UpdateTask(old.id, {"processed": True}, TaskEvent.CANCEL))
     changes = {
         "state_info": "Rolling back",
+        "command_number": number,
         "accepted": False,
         "finished_at": None,
         "next_look_at": None,

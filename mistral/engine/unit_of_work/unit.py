@@ -123,13 +123,6 @@ class UnitOfWork(ExecutionView):
         self.wf_ex.used_actions = (self.wf_ex.used_actions or 0) + 1
         self._made += 1
 
-    def count_stored(self, action_ex: ActionExecution) -> None:
-        """Count the bytes of a result that was stored by somebody else."""
-        runtime = action_ex.runtime
-        if runtime.stored_bytes:
-            self.wf_ex.used_bytes = (self.wf_ex.used_bytes or 0) + runtime.stored_bytes
-            action_ex.apply(runtime.counted().change)
-
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""
         self._sweeps.discard_results(task_id, failed_only, self._actions.values())
