@@ -1,19 +1,21 @@
-"""One execution from its start to its end: events in, rows out, without a database or a clock.
+"""Executions from their start to their end: events in, rows out, without a database or a clock.
 
 A :class:`Story` decides with the real handlers over the simulator's rows in memory. Actions end
-when the test says so.
+when the test says so. What a parent and its sub-workflows tell each other arrives at once, or when
+the test says so, too.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mistral.engine import action_handler, workflow_handler
 from mistral.engine.dispatcher import dispatch
 from mistral.engine.inbox import decisions
+from mistral.engine.mail.executions import EventDue, StartDue
 from mistral.engine.mail.timers import TimerDue
 from mistral.engine.rollback import handler as rollback_handler
 from mistral.engine.unit_of_work.unit import UnitOfWork
@@ -36,17 +38,29 @@ from tests.simulation.memory_store import MemoryTransaction
 
 
 class Story:
-    """An execution under way.
+    """A root execution (``wf``) under way, and its sub-workflows.
 
     :param text: the workflow's sections in YAML; actions are ``std.noop`` and those of the
         simulator.
+    :param subs: sections of the workflows that tasks run, by name. The tasks of all workflows
+        need different names.
     """
 
-    def __init__(self, text: str, *, limits: Limits | None = None, **params: Any) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        limits: Limits | None = None,
+        subs: Mapping[str, str] | None = None,
+        **params: Any,
+    ) -> None:
         self.database = MemoryDatabase()
         self.now = NOW
         self.limits = limits or Limits()
-        self._catalog = SimCatalog({"w": spec(text)})
+        self.holds_news = False
+        """Whether news between executions wait until :meth:`hear`."""
+        texts = {"w": text, **(subs or {})}
+        self._catalog = SimCatalog({name: spec(text, name) for name, text in texts.items()})
         self._ids = itertools.count(1)
         values = Values(lambda hashes: {})
         conn = self.database.begin()
@@ -65,12 +79,14 @@ class Story:
     def _new_id(self) -> str:
         return f"{next(self._ids):06d}"
 
-    def decide(self, decision: Callable[[UnitOfWork], list[Command]]) -> None:
-        """One transaction, and those for which it has told the execution to go on."""
+    def decide(
+        self, decision: Callable[[UnitOfWork], list[Command]], execution_id: str = "wf"
+    ) -> None:
+        """One transaction, and those for which it has rung."""
         conn = self.database.begin()
         try:
             tx = MemoryTransaction(conn)
-            wf_ex = tx.store.lock_execution("wf")
+            wf_ex = tx.store.lock_execution(execution_id)
             assert wf_ex is not None
             unit = UnitOfWork(tx, self._catalog, self.limits, self.now, wf_ex, new_id=self._new_id)
             dispatch(unit, decision(unit))
@@ -79,16 +95,24 @@ class Story:
             conn.commit()
         finally:
             conn.rollback()
+        for child_id in bell.children:
+            self.decide(StartDue(child_id).decide, child_id)
         for event in bell.events:
-            if event.execution_id == "wf":
+            if event.execution_id == event.source_id or not self.holds_news:
                 self._hear(event)
 
     def _hear(self, event: ExecutionEvent) -> None:
-        def decision(unit: UnitOfWork) -> list[Command]:
-            unit.notices.done_events.append(event.id)
-            return workflow_handler.on_event(unit, event)
+        self.decide(EventDue(event.id).decide, event.execution_id)
 
-        self.decide(decision)
+    def news(self) -> list[ExecutionEvent]:
+        """What executions have not heard yet, the oldest first."""
+        return sorted(self.database.all(ExecutionEvent), key=lambda event: event.id)
+
+    def hear(self, kind: str | None = None) -> None:
+        """Let news of a kind arrive that waited, or all of them in order."""
+        for event in self.news():
+            if kind in (None, event.kind):
+                self._hear(event)
 
     # what happens
 
@@ -109,28 +133,32 @@ class Story:
             results.accept(own, Outcome(state, value), unit.values, unit.now)
             return action_handler.take_result(unit, own)
 
-        self.decide(decision)
+        (found,) = [a for a in self.database.all(ActionExecution) if a.id == action_id]
+        self.decide(decision, found.workflow_execution_id or "")
 
     def wait(self, seconds: int) -> None:
         """Time passes; timers that are due fire in their order."""
         self.now += dt.timedelta(seconds=seconds)
         for timer in sorted(self.database.all(Timer), key=lambda t: (t.due_at, t.id)):
             if timer.due_at <= self.now:
-                self.decide(lambda unit, timer=timer: _fire(unit, timer))
+                self.decide(lambda unit, timer=timer: _fire(unit, timer), timer.execution_id)
 
-    def pause(self) -> None:
-        self.decide(workflow_handler.pause)
+    def pause(self, of: str = "wf") -> None:
+        self.decide(workflow_handler.pause, of)
 
-    def resume(self, **env: Any) -> None:
-        self.decide(lambda unit: workflow_handler.resume(unit, env or None))
+    def resume(self, of: str = "wf", **env: Any) -> None:
+        self.decide(lambda unit: workflow_handler.resume(unit, env or None), of)
 
-    def stop(self, state: str, message: str | None = None) -> None:
-        self.decide(lambda unit: workflow_handler.stop(unit, state, message))
+    def stop(self, state: str, message: str | None = None, of: str = "wf") -> None:
+        self.decide(lambda unit: workflow_handler.stop(unit, state, message), of)
 
     def rerun(self, name: str, *, reset: bool = True, skip: bool = False) -> None:
         """Run a failed task again, or skip it."""
         own = self.task(name)
-        self.decide(lambda unit: workflow_handler.rerun(unit, own.id, reset, None, skip))
+        self.decide(
+            lambda unit: workflow_handler.rerun(unit, own.id, reset, None, skip),
+            own.workflow_execution_id,
+        )
 
     def skip(self, name: str) -> None:
         self.rerun(name, skip=True)
@@ -142,8 +170,24 @@ class Story:
 
     @property
     def execution(self) -> WorkflowExecution:
-        """The execution's row."""
-        (found,) = self.database.all(WorkflowExecution)
+        """The row of the root execution."""
+        return self.execution_of("wf")
+
+    def execution_of(self, execution_id: str) -> WorkflowExecution:
+        """The row of an execution."""
+        (found,) = [e for e in self.database.all(WorkflowExecution) if e.id == execution_id]
+        return found
+
+    def children(self, name: str) -> list[WorkflowExecution]:
+        """The sub-workflow executions of all rows of a task, by position and age."""
+        ids = {t.id for t in self.tasks(name)}
+        found = self.database.all(WorkflowExecution)
+        mine = [e for e in found if e.task_execution_id in ids]
+        return sorted(mine, key=lambda e: (e.idx, e.id))
+
+    def child(self, name: str) -> WorkflowExecution:
+        """The only sub-workflow execution of a task."""
+        (found,) = self.children(name)
         return found
 
     @property
@@ -158,6 +202,12 @@ class Story:
     def task(self, name: str) -> TaskExecution:
         """The newest row of a task."""
         return self.tasks(name)[-1]
+
+    def compensation(self, name: str) -> TaskExecution:
+        """The row that undoes a task."""
+        rows = self.database.all(TaskExecution)
+        (found,) = [t for t in rows if t.name == name and t.is_compensation]
+        return found
 
     def states(self) -> dict[str, str]:
         """The states of the newest rows of all tasks."""

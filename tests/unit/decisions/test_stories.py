@@ -181,6 +181,14 @@ def test_a_pause_keeps_what_follows() -> None:
     assert story.task("a").processed is True
 
 
+def test_a_pause_chosen_during_a_pause_is_over_with_it() -> None:
+    story = Story("tasks: {a: {on-success: [pause, b]}, b: {}}")
+    story.pause()
+    story.done("a")
+    story.resume()
+    assert (story.execution.state, story.asked()) == ("RUNNING", ["b"])
+
+
 def test_a_pause_holds_items_and_joins() -> None:
     story = Story("tasks: {a: {with-items: 'i in <% [1, 2, 3] %>', concurrency: 1}}")
     story.pause()
@@ -388,7 +396,14 @@ def test_a_rollback_that_fails_and_is_begun_again() -> None:
     assert story.execution.state == "ERROR"
     info = story.execution.state_info or ""
     assert info.startswith("The rollback failed at task 'b': why. Not rolled back: b, a.")
+    failed = story.compensation("b")
+    assert (failed.state, failed.state_info, failed.attempt) == ("ERROR", "why", 0)
+    before = story.execution.attempt
     story.roll_back()
+    again = story.compensation("b")
+    assert (again.state, again.state_info, again.attempt) == ("RUNNING", None, 1)
+    assert again.finished_at is None
+    assert story.execution.attempt == before + 1
     assert story.asked() == ["b"]
     story.done("b")
     story.done("a")
