@@ -1,8 +1,9 @@
 """Simulated executors: claims, runs, results, signals and heartbeats, by the executor's rules.
 
-They follow ``mistral.engine.default_executor``: a repeated order is dropped, what needs a claim is
-claimed when it can be run soon, an old claim is confirmed, a result is repeated until an engine
-answered, a new life has a new name. A process may sleep for longer than its claims last.
+They decide by the real protocol (``mistral.engine.executor.protocol``) and play the threads and
+the network around it, as ``mistral.engine.default_executor`` does in the service: a result is
+repeated until an engine answered, a new life has a new name. A process may sleep for longer than
+its claims last.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mistral.actions.masking import MASK
-from mistral.engine.executor.claim_window import CONFIRMED_FOR, ClaimWindow
-from mistral.rpc.messages import RESULT, SIGNALLED, ActionOrder, Heartbeat, Report, RunKey
+from mistral.engine.executor.options import ExecutorOptions
+from mistral.engine.executor.protocol import ExecutorProtocol, Steps
+from mistral.engine.executor.run import Run
+from mistral.rpc.messages import RESULT, SIGNALLED, ActionOrder, Heartbeat, Report
 from tests.simulation.network import Network
 from tests.simulation.world import Process
 
 HEARTBEAT = 2.0
-THREADS = 2
-CLAIMS_PER_THREAD = 2
+OPTIONS = ExecutorOptions(thread_pool_size=2, claims_per_thread=2)
 
 
 def result_of(order: ActionOrder) -> tuple[str, Any]:
@@ -62,11 +64,9 @@ class ExecutorProcess(Process):
         super().__init__(network.world, name)
         self._network = network
         self._effects = effects
-        self._runs: dict[RunKey, ActionOrder] = {}
-        self._begun: set[RunKey] = set()
-        self._window = ClaimWindow[RunKey](CLAIMS_PER_THREAD * THREADS)
-        self._claimed_at: dict[RunKey, float] = {}
-        self._ready: collections.deque[ActionOrder] = collections.deque()
+        self._protocol = ExecutorProtocol(OPTIONS)
+        self._protocol.open()
+        self._ready: collections.deque[Run] = collections.deque()
         self._busy = 0
         self._wakes_at = 0.0
         self._is_beating = False
@@ -76,16 +76,9 @@ class ExecutorProcess(Process):
         self._awake(lambda: self._accept(orders))
 
     def _accept(self, orders: Sequence[ActionOrder]) -> None:
-        fresh = []
-        for order in orders:
-            key = order.key
-            if key not in self._runs and key not in self._begun:
-                self._runs[key] = order
-                fresh.append(order)
+        steps = self._protocol.accept(orders)
         self._beat()
-        self._ready.extend(order for order in fresh if not order.needs_claim)
-        self._claim(self._window.add(order.key for order in fresh if order.needs_claim))
-        self._next()
+        self._take(steps)
 
     def _awake(self, act: Callable[[], None]) -> None:
         """Do something as soon as the process does not sleep."""
@@ -100,62 +93,58 @@ class ExecutorProcess(Process):
             self._wakes_at = self.world.now + 2 + self.world.random.random() * 40
             self.world.note(f"{self.name} sleeps until {self._wakes_at:.3f}")
 
-    def _claim(self, keys: Sequence[RunKey]) -> None:
-        if keys:
+    def _take(self, steps: Steps) -> None:
+        """Do what is next."""
+        if steps.claim:
             asked_at = self.world.now
-            self._ask(keys, lambda granted: self._claimed(keys, granted, asked_at))
+            self._ask(steps.claim, lambda ids: self._claimed(steps.claim, ids, asked_at))
+        self._ready.extend(steps.run)
+        self._next()
+        for run in steps.report:
+            self._tell(run)
 
-    def _ask(self, keys: Sequence[RunKey], answered: Callable[[Sequence[str]], None]) -> None:
+    def _ask(self, runs: Sequence[Run], answered: Callable[[Sequence[str]], None]) -> None:
+        keys = [run.key for run in runs]
         self._network.call(
             self,
             "claim",
             lambda engine: engine.claim_actions(self.name, keys),
-            lambda granted: self._awake(lambda: answered(granted)),
+            lambda ids: self._awake(lambda: answered(ids)),
         )
 
-    def _claimed(self, keys: Sequence[RunKey], granted: Sequence[str], asked_at: float) -> None:
-        for key in keys:
-            if key[0] in granted:
-                self._claimed_at[key] = asked_at
-                self._ready.append(self._runs[key])
-        self._drop([key for key in keys if key[0] not in granted])
-        self._next()
-
-    def _drop(self, keys: Sequence[RunKey]) -> None:
-        for key in keys:
-            self._runs.pop(key, None)
-        self._claim(self._window.let_go(keys))
+    def _claimed(self, runs: Sequence[Run], ids: Sequence[str], asked_at: float) -> None:
+        granted = self._protocol.granted(runs, ids, asked_at)
+        self._ready.extend(granted.mine)
+        self._take(granted.steps)
 
     def _next(self) -> None:
-        while self._ready and self._busy < THREADS:
+        while self._ready and self._busy < OPTIONS.thread_pool_size:
             self._busy += 1
-            order = self._ready.popleft()
+            run = self._ready.popleft()
             self._may_sleep()
-            self._awake(lambda order=order: self._begin(order))
+            self._awake(lambda run=run: self._begin(run))
 
-    def _begin(self, order: ActionOrder) -> None:
-        key = order.key
-        age = self.world.now - self._claimed_at.get(key, 0.0)
-        if order.needs_claim and age > CONFIRMED_FOR:
+    def _begin(self, run: Run) -> None:
+        if not self._protocol.is_confirmed(run, self.world.now):
+            self._protocol.claiming(run)
             asked_at = self.world.now
-            self._ask([key], lambda granted: self._confirmed(order, granted, asked_at))
+            self._ask([run], lambda ids: self._confirmed(run, ids, asked_at))
             return
-        if order.needs_claim:
-            self._begun.add(key)
+        if not self._protocol.begin(run):
+            raise AssertionError(f"It is somebody else's: {run.order.id}")
         busy = self.world.random.random() * 3
-        self.world.after(busy, lambda: self._run(order))
+        self.world.after(busy, lambda: self._run(run))
 
-    def _confirmed(self, order: ActionOrder, granted: Sequence[str], asked_at: float) -> None:
-        key = order.key
-        if granted:
-            self._claimed_at[key] = asked_at
-            self._begin(order)
+    def _confirmed(self, run: Run, ids: Sequence[str], asked_at: float) -> None:
+        granted = self._protocol.granted([run], ids, asked_at)
+        if granted.mine:
+            self._begin(run)
         else:
             self._busy -= 1
-            self._drop([key])
-            self._next()
+            self._take(granted.steps)
 
-    def _run(self, order: ActionOrder) -> None:
+    def _run(self, run: Run) -> None:
+        order = run.order
         if not self.alive or self._may_crash("before the effect"):
             return
         self._effects.happen(order)
@@ -165,27 +154,24 @@ class ExecutorProcess(Process):
         if self._may_crash("after the effect"):
             return
         self._may_sleep()
-        self._awake(lambda: self._report(order))
+        self._awake(lambda: self._end(run))
 
-    def _report(self, order: ActionOrder) -> None:
+    def _end(self, run: Run) -> None:
+        order = run.order
         report = Report(order.id, order.wf_ex_id, order.attempt, SIGNALLED)
         if not order.attributes.get("is_async"):
             state, result = result_of(order)
             report = dataclasses.replace(report, kind=RESULT, state=state, result=result)
-        sent = report.to_wire()
-        key = order.key
         self._busy -= 1
-        self._claim(self._window.let_go([key]))
-        self._next()
+        self._take(self._protocol.end([(run, report)]))
 
-        def stored(count: Any) -> None:
-            self._runs.pop(key, None)
-
+    def _tell(self, run: Run) -> None:
+        sent = run.to_send().to_wire()
         self._network.call(
             self,
             "reports",
             lambda engine: engine.on_actions_complete(self.name, [Report.from_wire(sent)]),
-            stored,
+            lambda count: self._take(self._protocol.forget([run])),
         )
 
     def _may_crash(self, point: str) -> bool:
@@ -202,10 +188,10 @@ class ExecutorProcess(Process):
             self._beat_again()
 
     def _beat_again(self) -> None:
-        if not self.alive or not self._runs:
+        if not self.alive or not self._protocol.runs:
             self._is_beating = False
             return
-        heartbeat = Heartbeat(self.name, "host", tuple(key.id for key in self._runs))
+        heartbeat = Heartbeat(self.name, "host", self._protocol.running_ids())
         if self.world.now >= self._wakes_at:
             self._network.cast("alive", lambda engine: engine.executor_alive(heartbeat))
         self.world.after(HEARTBEAT, self._beat_again)
