@@ -16,6 +16,7 @@ from mistral.db.execution.action_executions import ActionExecutions
 from mistral.engine import action_handler, dispatcher, execution_events, task_handler
 from mistral.engine.actions import AdHocAction
 from mistral.engine.background.relay import Relay
+from mistral.engine.executor.protocol import ExecutorProtocol
 from mistral.engine.rollback import handler as rollback_handler
 from mistral.engine.tasks import Task
 from mistral.engine.unit_of_work.outgoing import Outgoing
@@ -124,6 +125,13 @@ def lost_claim_confirmed() -> Iterator[None]:
         return mine + real(self, executor_id, claims, *times)
 
     with mock.patch.object(ActionExecutions, "claim", claim):
+        yield
+
+
+@contextlib.contextmanager
+def old_claim_believed() -> Iterator[None]:
+    """An executor that slept begins what it had claimed before, without asking again."""
+    with mock.patch.object(ExecutorProtocol, "is_confirmed", lambda *_: True):
         yield
 
 
@@ -313,6 +321,7 @@ MUTANTS: Mapping[str, Planted] = {
     "stale attempt": _planted(stale_attempt, "stale-accepted", first=1600),
     "double claim": _planted(double_claim, "effect-repeated"),
     "lost claim confirmed": _planted(lost_claim_confirmed, "effect-after-loss"),
+    "old claim believed": _planted(old_claim_believed, "effect-after-loss"),
     "early join": _planted(early_join, "join-too-early"),
     "lost child report": _planted(
         lost_child_report, "task-without-reason", "execution-without-reason", "no-end"
