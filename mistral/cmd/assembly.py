@@ -123,7 +123,7 @@ class Components:
             vault=keys.vault(conf, self._parts.database),
         )
         heartbeat = conf.action_heartbeat
-        patience = HeartbeatOptions(
+        options = HeartbeatOptions(
             silence=heartbeat.check_interval * heartbeat.max_missed_heartbeats,
             refresh=heartbeat.check_interval,
             first=heartbeat.first_heartbeat_timeout,
@@ -135,7 +135,7 @@ class Components:
             catalog,
             SendOptions(
                 callback_url=callback_base_url(conf),
-                patience=patience,
+                heartbeat=options,
             ),
         )
         limits = Limits(

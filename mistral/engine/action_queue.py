@@ -43,7 +43,7 @@ class SendOptions:
     """What every message to an executor carries, and when an executor counts as gone."""
 
     callback_url: str = ""
-    patience: HeartbeatOptions = HeartbeatOptions()
+    heartbeat: HeartbeatOptions = HeartbeatOptions()
 
 
 class ActionQueue:

@@ -138,10 +138,10 @@ class PythonAction(Action):
         base_input = self._base_input(own_input)
         hidden = self.action_def.descriptor.hide(base_input)
         shown = self._shown(own_input, base_input, hidden)
-        values, now = self.scope.means.values, self.scope.means.now
+        values, now = self.scope.ports.values, self.scope.ports.now
         wf_ex, is_plain = self.scope.wf_ex, base_input is own_input
         action_ex = ActionExecution(
-            id=self.scope.means.new_id(),
+            id=self.scope.ports.new_id(),
             name=self.action_def.name,
             workflow_execution_id=wf_ex.id if self.task_ex else None,
             root_execution_id=wf_ex.root_id if self.task_ex else None,
@@ -150,7 +150,7 @@ class PythonAction(Action):
             description=desc,
             state=states.RUNNING,
             input=values.pack(shown),
-            secrets=self.scope.means.seal(hidden.secrets) if hidden.secrets else None,
+            secrets=self.scope.ports.seal(hidden.secrets) if hidden.secrets else None,
             is_sync=self.is_sync(base_input),
             attempt=self.task_ex.attempt if self.task_ex else 0,
             idx=index,
@@ -165,12 +165,12 @@ class PythonAction(Action):
             created_at=now,
         )
         whole = Bag(own_input) if hidden.secrets else action_ex.input
-        data_flow.check_size("ActionExecution", "input", whole, self.scope.means.limits)
+        data_flow.check_size("ActionExecution", "input", whole, self.scope.ports.limits)
         return [CreateAction(action_ex)]
 
     def _with_defaults(self, input_dict: Mapping[str, Any]) -> dict[str, Any]:
         """The input with the environment's defaults for it (doc:language/environments)."""
-        defaults = self.scope.means.env().get("__actions")
+        defaults = self.scope.ports.env().get("__actions")
         name = self.action_def.asked or self.action_def.name
         mine = defaults.get(name) if isinstance(defaults, Mapping) else None
         if not isinstance(mine, Mapping):
@@ -189,7 +189,7 @@ class PythonAction(Action):
     def complete(self, result: Outcome) -> list[Command]:
         """Accept the stored result; what was stored stays as it is."""
         output = self.action_ex.output
-        data_flow.check_size("ActionExecution", "output", output, self.scope.means.limits)
+        data_flow.check_size("ActionExecution", "output", output, self.scope.ports.limits)
         return [
             UpdateAction(
                 self.action_ex.id, {"accepted": True, "processed": True, "next_look_at": None}
@@ -211,7 +211,7 @@ class AdHocAction(PythonAction):
                 _check_adhoc(name, spec, current)
             filled = {p.name: p.default for p in spec.input if p.has_default} | current
             data = self._context(filled)
-            evaluate = self.scope.means.expressions.evaluate_recursively
+            evaluate = self.scope.ports.expressions.evaluate_recursively
             current = {
                 **evaluate(dict(spec.base_input or {}), data, f"base-input of {name}"),
                 **evaluate(dict(spec.base_params or {}), data, f"base of {name}"),
@@ -227,7 +227,7 @@ class AdHocAction(PythonAction):
     def _context(self, own: Mapping[str, Any]) -> DataContext:
         branch = self.task_ex.in_context if self.task_ex else EMPTY
         behind = data_flow.context(
-            self.scope.means,
+            self.scope.ports,
             self.scope.wf_ex,
             task_ex=self.task_ex,
             branch=branch,
@@ -242,7 +242,7 @@ class AdHocAction(PythonAction):
         commands = super().complete(result)
         own = self.transformed(result)
         if own is not result:
-            output = self.scope.means.values.pack({"result": own.value})
+            output = self.scope.ports.values.pack({"result": own.value})
             commands.append(UpdateAction(self.action_ex.id, {"output": output}))
         return commands
 
@@ -251,13 +251,13 @@ class AdHocAction(PythonAction):
         specs = [(name, spec) for name, spec in self.action_def.adhoc if spec.output is not None]
         if result.state != states.SUCCESS or not specs:
             return result
-        means = self.scope.means
+        ports = self.scope.ports
         value = result.value
         for name, spec in reversed(specs):
-            data = DataContext(data=value, facts=means.facts(self.task_ex))
-            value = means.expressions.evaluate_recursively(spec.output, data, f"output of {name}")
-        output = means.values.pack({"result": value})
-        data_flow.check_size("ActionExecution", "output", output, means.limits)
+            data = DataContext(data=value, facts=ports.facts(self.task_ex))
+            value = ports.expressions.evaluate_recursively(spec.output, data, f"output of {name}")
+        output = ports.values.pack({"result": value})
+        data_flow.check_size("ActionExecution", "output", output, ports.limits)
         return Outcome(result.state, value)
 
 
@@ -292,11 +292,11 @@ class WorkflowAction(Action):
         timeout: int | None = None,
     ) -> list[Command]:
         self.validate_input(input_dict)
-        means, parent, task_ex = self.scope.means, self.scope.wf_ex, self.task_ex
+        ports, parent, task_ex = self.scope.ports, self.scope.wf_ex, self.task_ex
         if task_ex is None:
             raise exc.MistralException("A sub-workflow needs a task.")
         depth = (parent.depth or 0) + 1
-        means.limits.bounds.check_execution(depth, means.execution_number())
+        ports.limits.bounds.check_execution(depth, ports.execution_number())
         definition = self.action_def
         declared = {p.name: p for p in definition.spec.input}
         defaults = {p.name: p.default for p in declared.values() if p.has_default}
@@ -304,12 +304,12 @@ class WorkflowAction(Action):
         parent_params = parent.params
         params: dict[str, Any] = {k: v for k, v in input_dict.items() if k not in declared}
         # the same object for each child, so that a large one is encoded once
-        params.setdefault("env", means.env())
+        params.setdefault("env", ports.env())
         for inherited in ("notify", "dry_run"):
             if inherited in parent_params:
-                params[inherited] = means.values.get(parent_params, inherited)
+                params[inherited] = ports.values.get(parent_params, inherited)
         params |= {
-            "namespace": means.values.get(parent_params, "namespace")
+            "namespace": ports.values.get(parent_params, "namespace")
             if "namespace" in parent_params
             else "",
             "index": index,
@@ -317,7 +317,7 @@ class WorkflowAction(Action):
             "task_execution_id": task_ex.id,
         }
         child = WorkflowExecution(
-            id=means.new_id(),
+            id=ports.new_id(),
             workflow_name=definition.name,
             spec_hash=definition.spec_hash,
             workflow_id=definition.id,
@@ -327,19 +327,19 @@ class WorkflowAction(Action):
             description="sub-workflow execution",
             tags=list(definition.tags),
             state=states.IDLE,
-            input=means.values.pack(own_input),
-            params=means.values.pack(params),
+            input=ports.values.pack(own_input),
+            params=ports.values.pack(params),
             root_execution_id=parent.root_id,
             parent_execution_id=parent.id,
             task_execution_id=task_ex.id,
             task_attempt=task_ex.attempt,
             idx=index,
             depth=depth,
-            next_look_at=means.now + DISPATCH_LOOK_AFTER,
-            created_at=means.now,
-            updated_at=means.now,
+            next_look_at=ports.now + DISPATCH_LOOK_AFTER,
+            created_at=ports.now,
+            updated_at=ports.now,
         )
-        data_flow.check_size("WorkflowExecution", "input", child.input, means.limits)
+        data_flow.check_size("WorkflowExecution", "input", child.input, ports.limits)
         return [CreateExecution(child)]
 
     def complete(self, result: Outcome) -> list[Command]:

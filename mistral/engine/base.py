@@ -114,7 +114,7 @@ class EventEngine(abc.ABC):
 class Scope:
     """What a policy needs to judge: the surroundings and a way to evaluate its parameters."""
 
-    means: DecisionPorts
+    ports: DecisionPorts
     wf_ex: WorkflowExecution
     evaluate: Callable[[Any, str], Any]
 

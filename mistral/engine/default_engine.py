@@ -1,6 +1,6 @@
 """The use cases of an engine: who asks, what is decided, and what the caller is told.
 
-Results, timers and news go through the mailbox of their execution; operators' commands too, each
+Results, timers and events go through the mailbox of their execution; operators' commands too, each
 in a transaction of its own. ``inbox`` empties the mailboxes, ``starts`` begins what is new,
 ``transactions`` does the work.
 """
@@ -114,14 +114,14 @@ class DefaultEngine(Engine):
         post = self._mailboxes.post
         self._timers = runtime.timer_queue(self._fire, runtime.now)
         limits = self._options.limits
-        traced = state_log.StateLog(self._options.trace_log_name, self._options.trace_style)
+        log = state_log.StateLog(self._options.trace_log_name, self._options.trace_style)
         self._transactions = Transactions(
             storage,
             catalog,
             limits,
             [
                 commit_hooks.fault_points(faults),
-                commit_hooks.state_log(traced),
+                commit_hooks.state_log(log),
                 commit_hooks.orders(queue),
                 commit_hooks.timers(self._timers.add),
                 commit_hooks.doorbells(post),
@@ -324,7 +324,7 @@ class DefaultEngine(Engine):
     def claim_actions(self, executor_id: str, claims: Sequence[RunKey]) -> list[str]:
         """The actions that this executor, and nobody else, is to run."""
         now = self._runtime.now()
-        look_at = now + self._queue.options.patience.claimed_look
+        look_at = now + self._queue.options.heartbeat.claimed_look
         return self._storage.write(
             lambda tx: tx.actions.claim(
                 executor_id, claims, now, look_at, min(look_at, now + PROCESS_SILENCE)
@@ -347,8 +347,8 @@ class DefaultEngine(Engine):
 
     def executor_alive(self, heartbeat: Heartbeat) -> None:
         """A sign of life with what is being run."""
-        now, patience = self._runtime.now(), self._queue.options.patience
-        self._storage.write(lambda tx: note_executor(tx, heartbeat, now, patience))
+        now, options = self._runtime.now(), self._queue.options.heartbeat
+        self._storage.write(lambda tx: note_executor(tx, heartbeat, now, options))
 
     # operators: ``call_id`` names the request, which may come again
     # (``mistral.db.execution.idempotency_keys``)
@@ -428,8 +428,8 @@ class DefaultEngine(Engine):
         done: Future[Any] = self._runtime.future()
         key = call_id or self._runtime.new_id()
         self._mailboxes.post(execution_id, [OperatorCommand(key, decide, done=done)])
-        view: JsonDict = done.result(WAIT_SECONDS)
-        return view
+        snapshot: JsonDict = done.result(WAIT_SECONDS)
+        return snapshot
 
     # arrivals
 

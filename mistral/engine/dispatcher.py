@@ -149,11 +149,11 @@ def _set_inbound(unit: UnitOfWork, command: c.SetInbound) -> None:
 
 
 def _create_timer(unit: UnitOfWork, command: c.CreateTimer) -> None:
-    unit.notices.add_timer(command.timer)
+    unit.outgoing.add_timer(command.timer)
 
 
 def _send_event(unit: UnitOfWork, command: c.SendEvent) -> None:
-    unit.notices.add_event(command.event)
+    unit.outgoing.add_event(command.event)
 
 
 def _run_task(unit: UnitOfWork, command: c.RunTask) -> list[c.Command] | None:

@@ -1,6 +1,6 @@
 """What an execution tells its relatives: its parent, its children, who waits for its rollback.
 
-Pure: news are commands, which become rows; the other execution handles them in a transaction of
+Pure: events are commands, which become rows; the other execution handles them in a transaction of
 its own. ``workflows`` and ``rollback_handler`` tell, ``workflow_handler`` hears.
 """
 
@@ -29,7 +29,7 @@ _DELETED = "The sub-workflow execution was deleted [execution_id={}]"
 
 
 def to_parent(
-    means: WorkflowDecisionPorts, own: WorkflowExecution, kind: str, number: int = 0
+    ports: WorkflowDecisionPorts, own: WorkflowExecution, kind: str, number: int = 0
 ) -> list[Command]:
     """Tell the parent, if there is one, what has become of this execution."""
     if own.parent_execution_id is None:
@@ -37,7 +37,7 @@ def to_parent(
     payload = {"attempt": own.attempt, "state": own.state, "state_info": own.state_info}
     return [
         _told(
-            means,
+            ports,
             own,
             own.parent_execution_id,
             kind,
@@ -59,7 +59,7 @@ def of_deletion(
 
     One that has ended has told its parent already, who may hear it when nothing is left of it.
 
-    :param unheard: news for this execution that it did not handle any more.
+    :param unheard: events of this execution that it did not handle any more.
     """
     asked = [not_rolled_back(event, new_id(), now) for event in unheard if event.kind == ROLLBACK]
     rolling_back = (own.rollback or {}).get("asked")
@@ -118,7 +118,7 @@ def _deleted(
 
 
 def left_behind(event: ExecutionEvent) -> WorkflowExecution:
-    """A child that was deleted before its end was heard, as the news tell of it.
+    """A child that was deleted before its end was heard, as its event tells of it.
 
     Whatever it had to give is gone: its success would be one without a result.
     """
@@ -137,7 +137,7 @@ def left_behind(event: ExecutionEvent) -> WorkflowExecution:
 
 
 def to_children(
-    means: WorkflowDecisionPorts,
+    ports: WorkflowDecisionPorts,
     own: WorkflowExecution,
     kind: str,
     number: int,
@@ -149,44 +149,44 @@ def to_children(
     :param came_from: the execution that the command came from; it does not get it back.
     """
     return [
-        _told(means, own, child_id, kind, number=number, payload=dict(payload or {}))
-        for child_id in means.live_children()
+        _told(ports, own, child_id, kind, number=number, payload=dict(payload or {}))
+        for child_id in ports.live_children()
         if child_id != came_from
     ]
 
 
 def refuse(
-    means: WorkflowDecisionPorts, own: WorkflowExecution, event: ExecutionEvent, reason: str
+    ports: WorkflowDecisionPorts, own: WorkflowExecution, event: ExecutionEvent, reason: str
 ) -> Command:
     """End a child that runs again although nobody waits for it any more."""
     return _told(
-        means,
+        ports,
         own,
         str(event.source_id),
         CANCEL,
-        number=means.command_number(),
+        number=ports.command_number(),
         payload={"message": f"The rerun or skip came too late: {reason}"},
     )
 
 
 def roll_back(
-    means: WorkflowDecisionPorts, own: WorkflowExecution, child_id: str, compensation: TaskExecution
+    ports: WorkflowDecisionPorts, own: WorkflowExecution, child_id: str, compensation: TaskExecution
 ) -> Command:
     """Ask a child to roll back; the compensation waits for the answer."""
     return _told(
-        means,
+        ports,
         own,
         child_id,
         ROLLBACK,
         task_id=compensation.id,
         attempt=compensation.attempt,
         # every turn needs a number of its own: a child may be asked again after a failure
-        number=means.command_number(),
+        number=ports.command_number(),
     )
 
 
 def rolled_back(
-    means: WorkflowDecisionPorts,
+    ports: WorkflowDecisionPorts,
     own: WorkflowExecution,
     undoing: Mapping[str, Any],
     done: bool,
@@ -195,10 +195,10 @@ def rolled_back(
     """Tell those who wait for the end of a rollback, or for that of this execution."""
     asked = undoing.get("asked")
     if asked is None:
-        return to_parent(means, own, CHILD_FINISHED) if undoing.get("owed") else []
+        return to_parent(ports, own, CHILD_FINISHED) if undoing.get("owed") else []
     return [
         _told(
-            means,
+            ports,
             own,
             asked["execution_id"],
             CHILD_ROLLED_BACK,
@@ -210,7 +210,7 @@ def rolled_back(
 
 
 def go_on(
-    means: WorkflowDecisionPorts,
+    ports: WorkflowDecisionPorts,
     own: WorkflowExecution,
     task_id: str,
     item: int | None,
@@ -221,19 +221,19 @@ def go_on(
     :param item: the position of the next one of several items.
     """
     more = {"task_id": task_id, "attempt": attempt, "payload": {"next": item}}
-    return _told(means, own, own.id, GO_ON, **more)
+    return _told(ports, own, own.id, GO_ON, **more)
 
 
 def _told(
-    means: WorkflowDecisionPorts, own: WorkflowExecution, execution_id: str, kind: str, **more: Any
+    ports: WorkflowDecisionPorts, own: WorkflowExecution, execution_id: str, kind: str, **more: Any
 ) -> Command:
     return SendEvent(
         ExecutionEvent(
-            id=means.new_id(),
+            id=ports.new_id(),
             execution_id=execution_id,
             kind=kind,
             source_id=own.id,
-            created_at=means.now,
+            created_at=ports.now,
             **more,
         )
     )

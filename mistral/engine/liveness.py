@@ -99,11 +99,11 @@ def listening_since(
 
 
 def judge(
-    action_ex: ActionExecution, heard: Heard, patience: HeartbeatOptions, now: dt.datetime
+    action_ex: ActionExecution, heard: Heard, options: HeartbeatOptions, now: dt.datetime
 ) -> Wait | Send | Lost:
     """What is to become of a due action without result whose third party was not told."""
     if action_ex.started_by is None:
-        return Lost(HEARTBEAT_LOST) if _never_noticed(action_ex, patience) else Send()
+        return Lost(HEARTBEAT_LOST) if _never_noticed(action_ex, options) else Send()
     if action_ex.started_by == CALLER:
         # its mark lies after the time for which the caller waits
         return Lost(CALLER_GONE)
@@ -118,10 +118,10 @@ def judge(
         if now - seen <= PROCESS_SILENCE:
             return Wait(now + LOOK_AGAIN)
         return Send() if action_ex.runtime.losses + 1 < MAX_LOSSES else Lost(KILLER)
-    if patience.silence <= 0:
+    if options.silence <= 0:
         return Wait(now + LONGEST_WAIT)
-    silent = seen + dt.timedelta(seconds=patience.silence)
-    forgotten = max(named, since) + dt.timedelta(seconds=patience.silence + patience.refresh)
+    silent = seen + dt.timedelta(seconds=options.silence)
+    forgotten = max(named, since) + dt.timedelta(seconds=options.silence + options.refresh)
     if now > min(silent, forgotten):
         return Lost(_reason(action_ex))
     return Wait(max(min(silent, forgotten), now + _SOONEST))
@@ -145,13 +145,13 @@ def _reason(action_ex: ActionExecution) -> str:
     return HEARTBEAT_LOST if action_ex.is_sync else UNCERTAIN_SIGNAL
 
 
-def _never_noticed(action_ex: ActionExecution, patience: HeartbeatOptions) -> bool:
+def _never_noticed(action_ex: ActionExecution, options: HeartbeatOptions) -> bool:
     """Whether a synchronous action was dispatched again and again and no executor named it.
 
     Counted by the looks of relays, not by the age of the row: what was nobody's business for an
     hour (no engine ran, the execution had ended) is not held against it.
     """
-    if patience.silence <= 0 or not action_ex.is_sync or action_ex.last_heartbeat is not None:
+    if options.silence <= 0 or not action_ex.is_sync or action_ex.last_heartbeat is not None:
         return False
     waited = sum((pause_after(n) for n in range(1, action_ex.tries)), dt.timedelta())
-    return waited > dt.timedelta(seconds=patience.first + patience.silence)
+    return waited > dt.timedelta(seconds=options.first + options.silence)

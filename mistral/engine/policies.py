@@ -90,10 +90,10 @@ def _timer(
     scope: Scope,
     payload: Mapping[str, Any],
 ) -> CreateTimer:
-    due_at = scope.means.now + dt.timedelta(seconds=seconds)
+    due_at = scope.ports.now + dt.timedelta(seconds=seconds)
     return CreateTimer(
         Timer(
-            id=scope.means.new_id(),
+            id=scope.ports.new_id(),
             kind=kind,
             execution_id=scope.wf_ex.id,
             task_id=task_ex.id,
@@ -179,19 +179,19 @@ def note_timeout(task_ex: TaskExecution) -> list[Command]:
 
 
 def noted_timeouts(
-    means: DecisionPorts, wf_ex: WorkflowExecution, task_ex: TaskExecution
+    ports: DecisionPorts, wf_ex: WorkflowExecution, task_ex: TaskExecution
 ) -> list[Command]:
     """The timer of a task whose time was up meanwhile, once more: it is due at once."""
     noted = task_ex.runtime
     if noted.timed_out != task_ex.run:
         return []
     timer = Timer(
-        id=means.new_id(),
+        id=ports.new_id(),
         kind=TIMEOUT,
         execution_id=wf_ex.id,
         task_id=task_ex.id,
         attempt=task_ex.run,
-        due_at=means.now,
+        due_at=ports.now,
         payload={"seconds": noted.timeout},
     )
     return [UpdateTask(task_ex.id, noted.without_timed_out().change), CreateTimer(timer)]

@@ -14,15 +14,15 @@ def note_executor(
     tx: Transaction,
     heartbeat: Heartbeat,
     now: dt.datetime,
-    patience: HeartbeatOptions,
+    options: HeartbeatOptions,
 ) -> None:
     """An executor is alive and answers for these actions."""
     tx.heartbeats.seen(heartbeat.executor_id, EXECUTOR, heartbeat.host, now)
     sign = SignOfLife(
         now,
-        refresh=dt.timedelta(seconds=patience.refresh),
+        refresh=dt.timedelta(seconds=options.refresh),
         waiting_look=PROCESS_SILENCE,
-        claimed_look=patience.claimed_look,
+        claimed_look=options.claimed_look,
     )
     tx.actions.heard_of(heartbeat.running, sign)
 

@@ -75,7 +75,7 @@ def prepare(
     save = not waits or request.flag("save_result")
     if waits:
         # should the caller's process die, somebody has to end what it has begun
-        patience = request.params.get("timeout") or queue.options.patience.caller
+        patience = request.params.get("timeout") or queue.options.heartbeat.caller
         action_ex.next_look_at = unit.now + dt.timedelta(seconds=patience) + CALLER_MARGIN
     else:
         action_ex.next_look_at = unit.now + DISPATCH_LOOK_AFTER

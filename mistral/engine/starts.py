@@ -83,7 +83,7 @@ class Starts:
         try:
             with self._gate, self._suspects.trying(execution_id, StartDue(execution_id).key):
                 self._faults.point("engine.start")
-                view, ready = self._storage.decide(work)
+                snapshot, ready = self._storage.decide(work)
         except DuplicateRowError:
             return self._storage.read(before)
         except exc.UnavailableException:
@@ -94,7 +94,7 @@ class Starts:
                 raise
             return self._storage.read(before)
         self._transactions.ring(ready)
-        return view
+        return snapshot
 
     def _start(
         self,
@@ -123,8 +123,8 @@ class Starts:
         workflow = wf.Workflow(definition, None, unit)
         dispatch(unit, workflow.start(wf_input, description, given, execution_id, project_id))
         decision = self._transactions.decided(unit)
-        view = snapshots.execution(unit.wf_ex, unit.values)
-        return Decision(lambda tx: (view, decision.write(tx)), decision.premises)
+        snapshot = snapshots.execution(unit.wf_ex, unit.values)
+        return Decision(lambda tx: (snapshot, decision.write(tx)), decision.premises)
 
     def action(self, request: standalone_actions.Request) -> StartedAction:
         """Check and describe an action that belongs to no workflow; schedule it if it is to be.

@@ -220,11 +220,11 @@ def _fatal(
         UpdateTask(
             task_ex.id,
             {
-                "state_info": message[: task.means.limits.state_info_chars],
+                "state_info": message[: task.ports.limits.state_info_chars],
                 "processed": True,
                 "error_handled": False,
                 "has_next_tasks": False,
-                "finished_at": task.means.now,
+                "finished_at": task.ports.now,
             },
             TaskEvent.BREAK,
         )

@@ -66,7 +66,7 @@ class Task:
         task_ex: TaskExecution | None = None,
         unique_key: str | None = None,
         waiting: bool = False,
-        means: DecisionPorts | None = None,
+        ports: DecisionPorts | None = None,
         triggered_by: Sequence[tuple[str, str]] = (),
     ) -> None:
         self.wf_ex = wf_ex
@@ -77,7 +77,7 @@ class Task:
         self.unique_key = unique_key
         self.waiting = waiting
         self.triggered_by = triggered_by
-        self._means = means
+        self._ports = ports
         self._initial_state = task_ex.state if task_ex is not None else None
 
     # questions
@@ -99,11 +99,11 @@ class Task:
         return self.task_ex is not None and self.task_ex.state != self._initial_state
 
     @property
-    def means(self) -> DecisionPorts:
+    def ports(self) -> DecisionPorts:
         """The surroundings of decisions; an error for an object built without."""
-        if self._means is None:
+        if self._ports is None:
             raise exc.MistralException("The task was built without its surroundings.")
-        return self._means
+        return self._ports
 
     @property
     def draft(self) -> TaskExecution:
@@ -129,7 +129,7 @@ class Task:
         commands += self._do(
             UpdateTask(
                 self.draft.id,
-                {"state_info": None, "started_at": self.draft.started_at or self.means.now},
+                {"state_info": None, "started_at": self.draft.started_at or self.ports.now},
                 TaskEvent.START,
             )
         )
@@ -157,9 +157,9 @@ class Task:
         return self._do(UpdateTask(self.draft.id, runtime.change))
 
     def _create(self, state: str) -> list[Command]:
-        means = self.means
+        ports = self.ports
         self.task_ex = TaskExecution(
-            id=means.new_id(),
+            id=ports.new_id(),
             name=self.task_spec.name,
             workflow_execution_id=self.wf_ex.id,
             type="WORKFLOW" if self.task_spec.workflow else "ACTION",
@@ -169,8 +169,8 @@ class Task:
             runtime_context=self._triggers().stored,
             tags=list(self.task_spec.tags),
             project_id=self.wf_ex.project_id,
-            created_at=means.now,
-            updated_at=means.now,
+            created_at=ports.now,
+            updated_at=ports.now,
         )
         return [CreateTask(self.task_ex.draft())]
 
@@ -216,7 +216,7 @@ class Task:
         commands = self._do(
             UpdateTask(
                 self.draft.id,
-                {"state_info": self._cut(state_info), "updated_at": self.means.now},
+                {"state_info": self._cut(state_info), "updated_at": self.ports.now},
                 TASK_ENDS[state],
             )
         )
@@ -227,7 +227,7 @@ class Task:
             commands += self._after_policies()
         if not self.is_completed():
             return commands
-        commands += self._do(UpdateTask(self.draft.id, {"finished_at": self.means.now}))
+        commands += self._do(UpdateTask(self.draft.id, {"finished_at": self.ports.now}))
         return commands + self.follow_up()
 
     def follow_up(self, resumed: bool = False) -> list[Command]:
@@ -254,7 +254,7 @@ class Task:
         if is_held:
             return commands
         commands.append(TaskCompleted(self.draft.id, tuple(c.name for c in names)))
-        context = data_flow.outbound(self.draft, self.means.limits.versioning)
+        context = data_flow.outbound(self.draft, self.ports.limits.versioning)
         following = [
             command
             for item in direct.up_to_end(chosen)
@@ -310,7 +310,7 @@ class Task:
         if not plain and not clauses:
             return []
         branch, shared = self._published(plain, [c.publish for c in clauses if c.publish])
-        values, limits = self.means.values, self.means.limits
+        values, limits = self.ports.values, self.ports.limits
         if limits.merge_strategy == "merge":
             branch = data_flow.merged_over(self.draft.in_context, branch, values)
         published = values.pack(branch)
@@ -338,7 +338,7 @@ class Task:
         return branch, shared
 
     def _publish_globally(self, shared: Mapping[str, Any]) -> list[Command]:
-        values, before = self.means.values, self.wf_ex.context
+        values, before = self.ports.values, self.wf_ex.context
         context = before.updated(values.pack(data_flow.merged_over(before, shared, values)))
         published = UpdateExecution({"context": context})
         self.wf_ex = self.wf_ex.draft()
@@ -355,7 +355,7 @@ class Task:
             *self._remember(self.draft.runtime.erased()),
             *(
                 UpdateAction(action_ex.id, {"output": EMPTY})
-                for action_ex in self.means.accepted_actions(self.draft)
+                for action_ex in self.ports.accepted_actions(self.draft)
             ),
         ]
 
@@ -420,16 +420,16 @@ class Task:
         self, branch: Bag | None = None, item: Mapping[str, Any] | None = None
     ) -> DataContext:
         own = self.draft.in_context if branch is None else branch
-        return data_flow.context(self.means, self.wf_ex, task_ex=self.draft, branch=own, item=item)
+        return data_flow.context(self.ports, self.wf_ex, task_ex=self.draft, branch=own, item=item)
 
     def _evaluate(self, value: Any, context: DataContext, attribute: str) -> Any:
-        return self.means.expressions.evaluate_recursively(value, context, attribute)
+        return self.ports.expressions.evaluate_recursively(value, context, attribute)
 
     def _scope(self, context: DataContext) -> Scope:
-        evaluate = self.means.expressions.evaluate_recursively
+        evaluate = self.ports.expressions.evaluate_recursively
         return Scope(
-            self.means, self.wf_ex, lambda value, attribute: evaluate(value, context, attribute)
+            self.ports, self.wf_ex, lambda value, attribute: evaluate(value, context, attribute)
         )
 
     def _cut(self, text: str | None) -> str | None:
-        return text[: self.means.limits.state_info_chars] if text else text
+        return text[: self.ports.limits.state_info_chars] if text else text

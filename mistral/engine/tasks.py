@@ -88,12 +88,12 @@ class RegularTask(Task):
             if name:
                 return self._sub_workflow(str(name), scope)
         name = self._evaluate(spec.action, context, "action") if spec.action else None
-        definition = self.means.find_action(str(name) if name else "std.noop")
+        definition = self.ports.find_action(str(name) if name else "std.noop")
         kind = AdHocAction if definition.adhoc else PythonAction
         return kind(definition, task_ex=self.draft, scope=scope)
 
     def _sub_workflow(self, name: str, scope: Scope) -> WorkflowAction:
-        workflow = self.means.find_workflow(name)
+        workflow = self.ports.find_workflow(name)
         if workflow is None:
             raise SubWorkflowError(f"Failed to find workflow [name={name}]")
         return WorkflowAction(workflow, task_ex=self.draft, scope=scope)
@@ -119,7 +119,7 @@ class RegularTask(Task):
             default = f"Failed subworkflow [execution_id={action_ex.id}]"
             return action_ex.state_info or default
         output = action_ex.output
-        value = self.means.values.get(output, "result") if output and "result" in output else None
+        value = self.ports.values.get(output, "result") if output and "result" in output else None
         return None if value is None else str(value)
 
 
@@ -156,7 +156,7 @@ class WithItemsTask(RegularTask):
 
     def _at_once(self, capacity: int) -> int:
         """How many of the items that may start do so in this transaction."""
-        room = min(self.means.room(), self.means.limits.items_at_once)
+        room = min(self.ports.room(), self.ports.limits.items_at_once)
         weight = ROWS_OF_CHILD if self.task_spec.workflow else 1
         return min(capacity, max(1, room // weight)) if room else 0
 
@@ -164,7 +164,7 @@ class WithItemsTask(RegularTask):
         """Results of items that the lists have no longer do not count."""
         counts = self.draft.runtime.items
         keeps = counts is not None and counts.keeps_successes
-        accepted = self.means.accepted_actions(self.draft) if keeps else []
+        accepted = self.ports.accepted_actions(self.draft) if keeps else []
         return [UpdateAction(a.id, {"accepted": False}) for a in accepted if a.idx >= count]
 
     def _items(self) -> list[dict[str, Any]]:
@@ -177,7 +177,7 @@ class WithItemsTask(RegularTask):
                     f"Wrong input format for with-items: '{name}' must be iterable, "
                     f"not {type(value).__name__}"
                 )
-            columns[name] = self.means.limits.bounds.items_of(value)
+            columns[name] = self.ports.limits.bounds.items_of(value)
         if len({len(column) for column in columns.values()}) > 1:
             raise exc.InputException(
                 "Wrong input format for with-items: all lists must have the same length"
@@ -192,9 +192,9 @@ class WithItemsTask(RegularTask):
             return self._items()
         bag = Bag.decode(counts.noted)
         if _ALL in bag:
-            found: list[dict[str, Any]] = self.means.values.get(bag, _ALL)
+            found: list[dict[str, Any]] = self.ports.values.get(bag, _ALL)
             return found
-        return _NotedItems(self.means.values, bag, counts.count)
+        return _NotedItems(self.ports.values, bag, counts.count)
 
     def item(self, index: int) -> dict[str, Any]:
         """The item variables of one position."""
@@ -213,7 +213,7 @@ class WithItemsTask(RegularTask):
         commands: list[Command] = []
         started = 0
         for index in chosen:
-            if started and not self.means.room():
+            if started and not self.ports.room():
                 # many small items or a few large ones
                 break
             commands += self._schedule(self._context(item=items[index]), index)
@@ -221,7 +221,7 @@ class WithItemsTask(RegularTask):
         counts = counts.started(started)
         if counts.next < len(indexes) and counts.noted is None:
             # what starts later belongs to the same lists, whatever has become of their variables
-            counts = counts.with_noted(self.means.values.pack(_sliced(items)).encode())
+            counts = counts.with_noted(self.ports.values.pack(_sliced(items)).encode())
         if started < min(room, len(indexes) - first):
             counts = counts.with_more()
             commands.append(GoOnLater(self.draft.id))
@@ -281,9 +281,9 @@ class WithItemsTask(RegularTask):
         first = self.draft.runtime.round_attempt
         done = states.SUCCESS
         if self.task_spec.workflow:
-            children = self.means.children(self.draft)
+            children = self.ports.children(self.draft)
             return {c.idx for c in children if c.state == done and c.task_attempt >= first}
-        accepted = self.means.accepted_actions(self.draft)
+        accepted = self.ports.accepted_actions(self.draft)
         return {a.idx for a in accepted if a.state == done and a.attempt >= first}
 
 
@@ -314,7 +314,7 @@ def build_task(
     wf_spec: WorkflowSpec,
     name: str,
     ctx: Bag,
-    means: DecisionPorts,
+    ports: DecisionPorts,
     task_ex: TaskExecution | None = None,
     unique_key: str | None = None,
     waiting: bool = False,
@@ -323,7 +323,7 @@ def build_task(
     """The task object of the right kind."""
     task_spec = wf_spec.tasks[name]
     kind = WithItemsTask if task_spec.with_items else RegularTask
-    return kind(wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, waiting, means, triggered_by)
+    return kind(wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, waiting, ports, triggered_by)
 
 
 def result_of(

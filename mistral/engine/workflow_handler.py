@@ -216,7 +216,7 @@ def rerun(
 
 def _check_ancestors(unit: UnitOfWork) -> None:
     """Refuse to run again what some ancestor would not go on with."""
-    reason = unit.elsewhere.refusal(unit.wf_ex)
+    reason = unit.other_executions.refusal(unit.wf_ex)
     if reason is not None:
         raise exc.WorkflowException(
             f"Nothing can be rerun or skipped in this sub-workflow execution: {reason}. "
@@ -224,18 +224,18 @@ def _check_ancestors(unit: UnitOfWork) -> None:
         )
 
 
-# news from relatives --------------------------------------------------------
+# events of relatives --------------------------------------------------------
 
 
 def on_event(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    """News from a child or from the parent."""
+    """A child or the parent tells something."""
     if event.kind in _COMMANDS:
         return _command(unit, event, lambda: _COMMANDS[event.kind](unit, event))
-    return _NEWS[event.kind](unit, event)
+    return _ON_EVENT[event.kind](unit, event)
 
 
 def told_before(unit: UnitOfWork, event: ExecutionEvent) -> list[ExecutionEvent]:
-    """News that are older than these, and that have not arrived although they were told before.
+    """Events that are older than this one and have not arrived, although they were told before.
 
     A child that runs again says so, and later that it has ended: the other way round its end would
     be taken by a task that has ended, and then its task would wait for an end.
@@ -249,7 +249,7 @@ def told_before(unit: UnitOfWork, event: ExecutionEvent) -> list[ExecutionEvent]
         for other in waiting
         if (known := _place(other)) is not None and known < place
     ]
-    done = set(unit.notices.done_events)
+    done = set(unit.outgoing.done_events)
     return [other for _, other in sorted(earlier, key=lambda pair: pair[0]) if other.id not in done]
 
 
@@ -308,7 +308,7 @@ def _child_finished(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
     if child is None or ended.get("deleted"):
         child = execution_events.left_behind(event)
     elif child.attempt != ended.get("attempt"):
-        # it runs again meanwhile; the news of that comes next and finds its end counted
+        # it runs again meanwhile; the event of that comes next and finds its end counted
         told = {"state": ended["state"], "state_info": ended["state_info"]}
         child = dataclasses.replace(child, **told)
     return take_child(unit, found[0], child)
@@ -401,7 +401,7 @@ def _child_rolled_back(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]
     return rollback_handler.on_child(unit, event)
 
 
-_NEWS: Mapping[str, Callable[[UnitOfWork, ExecutionEvent], list[Command]]] = {
+_ON_EVENT: Mapping[str, Callable[[UnitOfWork, ExecutionEvent], list[Command]]] = {
     execution_events.GO_ON: _go_on,
     execution_events.CHILD_FINISHED: _child_finished,
     execution_events.CHILD_RUNNING: _child_running,

@@ -43,11 +43,11 @@ class Workflow:
         self,
         wf_def: WorkflowDefinition | None,
         wf_ex: WorkflowExecution | None = None,
-        means: WorkflowDecisionPorts | None = None,
+        ports: WorkflowDecisionPorts | None = None,
     ) -> None:
         self._wf_def = wf_def
         self.wf_ex = wf_ex
-        self._means = means
+        self._ports = ports
 
     @property
     def wf_def(self) -> WorkflowDefinition:
@@ -62,11 +62,11 @@ class Workflow:
         return self.wf_def.spec
 
     @property
-    def means(self) -> WorkflowDecisionPorts:
+    def ports(self) -> WorkflowDecisionPorts:
         """The surroundings of decisions; an error for an object built without."""
-        if self._means is None:
+        if self._ports is None:
             raise exc.MistralException("The workflow was built without its surroundings.")
-        return self._means
+        return self._ports
 
     @property
     def draft(self) -> WorkflowExecution:
@@ -97,11 +97,11 @@ class Workflow:
         """
         given = dict(params or {})
         wf_input = self.validate_input(input_dict)
-        values, limits, definition = self.means.values, self.means.limits, self.wf_def
+        values, limits, definition = self.ports.values, self.ports.limits, self.wf_def
         given["env"] = self._evaluated_env(given)
         given["namespace"] = definition.namespace
         execution = WorkflowExecution(
-            id=wf_ex_id or self.means.new_id(),
+            id=wf_ex_id or self.ports.new_id(),
             workflow_name=definition.name,
             spec_hash=definition.spec_hash,
             workflow_id=definition.id,
@@ -112,8 +112,8 @@ class Workflow:
             tags=list(definition.tags),
             input=values.pack(wf_input),
             params=values.pack(given),
-            created_at=self.means.now,
-            updated_at=self.means.now,
+            created_at=self.ports.now,
+            updated_at=self.ports.now,
         )
         data_flow.check_size("WorkflowExecution", "input", execution.input, limits)
         data_flow.check_size("WorkflowExecution", "params", execution.params, limits)
@@ -131,9 +131,9 @@ class Workflow:
         if not env or params.get("evaluate_env") is False:
             return dict(env)
         context = DataContext(
-            data={}, facts=cast(Facts, _EnvFacts(self.means.facts(), env)), variables={"__env": env}
+            data={}, facts=cast(Facts, _EnvFacts(self.ports.facts(), env)), variables={"__env": env}
         )
-        result: dict[str, Any] = self.means.expressions.evaluate_recursively(
+        result: dict[str, Any] = self.ports.expressions.evaluate_recursively(
             dict(env), context, "env"
         )
         return result
@@ -141,14 +141,14 @@ class Workflow:
     def begin(self) -> list[Command]:
         """Let a created execution run: its variables, its first tasks."""
         if self.spec.type == "reverse":
-            reverse.needed(self.spec, reverse.target(self.draft, self.means.values))
+            reverse.needed(self.spec, reverse.target(self.draft, self.ports.values))
         context = self._initial_context()
         commands = self._do(
             UpdateExecution(
                 {
                     "context": context,
                     "next_look_at": None,
-                    "started_at": self.means.now,
+                    "started_at": self.ports.now,
                 },
                 WorkflowEvent.BEGIN,
             )
@@ -157,18 +157,18 @@ class Workflow:
 
     def _first_tasks(self) -> Sequence[str]:
         if self.spec.type == "reverse":
-            return reverse.ready(self.spec, reverse.target(self.draft, self.means.values), (), ())
+            return reverse.ready(self.spec, reverse.target(self.draft, self.ports.values), (), ())
         return self.spec.start_tasks
 
     def _initial_context(self) -> Bag:
-        base = self.means.values.pack({"__execution": {"id": self.draft.id}})
+        base = self.ports.values.pack({"__execution": {"id": self.draft.id}})
         if not self.spec.vars:
             return base
-        context = data_flow.context(self.means, self.draft)
-        evaluated = self.means.expressions.evaluate_recursively(
+        context = data_flow.context(self.ports, self.draft)
+        evaluated = self.ports.expressions.evaluate_recursively(
             dict(self.spec.vars), context, "vars"
         )
-        return base.updated(self.means.values.pack(evaluated))
+        return base.updated(self.ports.values.pack(evaluated))
 
     # completion
 
@@ -179,31 +179,31 @@ class Workflow:
         if self.draft.state != states.RUNNING or self.draft.unfinished > 0:
             return []
         if self.draft.cancelled:
-            names = ", ".join(sorted({t.name for t in self.means.cancelled_tasks()}))
+            names = ", ".join(sorted({t.name for t in self.ports.cancelled_tasks()}))
             return self._cancel(f"Cancelled tasks: {names}")
         if self.draft.unhandled_errors:
-            return self.fail(workflow_output.failure(self.means))
+            return self.fail(workflow_output.failure(self.ports))
         return self._succeed(None)
 
     def _succeed(self, message: str | None) -> list[Command]:
         return self._finish(
-            states.SUCCESS, message, workflow_output.output(self.spec, self.means, self.draft)
+            states.SUCCESS, message, workflow_output.output(self.spec, self.ports, self.draft)
         )
 
     def fail(self, message: str | None) -> list[Command]:
         """End in ERROR with a message (doc:language/workflows#output)."""
         output, message = workflow_output.output_on_error(
-            self.spec, self.means, self.draft, message
+            self.spec, self.ports, self.draft, message
         )
         return self._finish(states.ERROR, self._cut(message), output)
 
     def break_off(self, message: str | None) -> list[Command]:
         """End in ERROR without a look at the definition, which may be what can't be read."""
         text = self._cut(message)
-        return self._finish(states.ERROR, text, self.means.values.pack({"result": text}))
+        return self._finish(states.ERROR, text, self.ports.values.pack({"result": text}))
 
     def _cancel(self, message: str | None) -> list[Command]:
-        output = workflow_output.only_message(self.means, message)
+        output = workflow_output.only_message(self.ports, message)
         return self._finish(states.CANCELLED, self._cut(message), output)
 
     def _finish(self, state: str, message: str | None, output: Bag) -> list[Command]:
@@ -214,7 +214,7 @@ class Workflow:
                 {
                     "output": output,
                     "accepted": True,
-                    "finished_at": self.means.now,
+                    "finished_at": self.ports.now,
                     "next_look_at": None,
                     "backlog": None,
                     "rollback": None,
@@ -222,10 +222,10 @@ class Workflow:
             )
         )
         if undoing is not None:
-            told = execution_events.rolled_back(self.means, self.draft, undoing, False, message)
+            told = execution_events.rolled_back(self.ports, self.draft, undoing, False, message)
         else:
             told = execution_events.to_parent(
-                self.means, self.draft, execution_events.CHILD_FINISHED
+                self.ports, self.draft, execution_events.CHILD_FINISHED
             )
         return commands + told
 
@@ -250,7 +250,7 @@ class Workflow:
                 f"Can't change workflow execution state from {old} to {state}. "
                 f"[workflow={self.draft.workflow_name}, execution_id={self.draft.id}]"
             )
-        changes = {"state_info": state_info, "updated_at": self.means.now}
+        changes = {"state_info": state_info, "updated_at": self.ports.now}
         event = None if state == old else event or _EVENTS[state]
         return self._do(UpdateExecution(changes, event))
 
@@ -269,7 +269,7 @@ class Workflow:
             commands = self._cancel(msg)
             payload = {"message": msg}
             return commands + execution_events.to_children(
-                self.means, self.draft, execution_events.CANCEL, number, payload
+                self.ports, self.draft, execution_events.CANCEL, number, payload
             )
         raise exc.WorkflowException(f"Can't stop an execution with state {state}.")
 
@@ -293,14 +293,14 @@ class Workflow:
         if self.draft.state == states.IDLE and self.draft.parent_execution_id:
             # a child that has not begun: it begins when it is resumed
             return self._do(UpdateExecution({"next_look_at": None}, WorkflowEvent.PAUSE))
-        means = self.means
+        ports = self.ports
         commands = self.set_state(states.PAUSED, self._cut(message))
         commands += execution_events.to_children(
-            means, self.draft, execution_events.PAUSE, number, None, came_from
+            ports, self.draft, execution_events.PAUSE, number, None, came_from
         )
         if came_from != self.draft.parent_execution_id:
             commands += execution_events.to_parent(
-                means, self.draft, execution_events.CHILD_PAUSED, number
+                ports, self.draft, execution_events.CHILD_PAUSED, number
             )
         return commands
 
@@ -320,14 +320,14 @@ class Workflow:
         commands = self.update_env(env) if env else []
         if self.draft.started_at is None:
             return commands + self.begin()
-        means = self.means
+        ports = self.ports
         commands += self.set_state(states.RUNNING)
         commands += execution_events.to_children(
-            means, self.draft, execution_events.RESUME, number, None, came_from
+            ports, self.draft, execution_events.RESUME, number, None, came_from
         )
         if came_from != self.draft.parent_execution_id:
             commands += execution_events.to_parent(
-                means, self.draft, execution_events.CHILD_RESUMED, number
+                ports, self.draft, execution_events.CHILD_RESUMED, number
             )
         backlog = [from_backlog(stored) for stored in self.draft.backlog or ()]
         commands += self._do(UpdateExecution({"backlog": None}))
@@ -358,17 +358,17 @@ class Workflow:
             )
         )
         return commands + execution_events.to_parent(
-            self.means, self.draft, execution_events.CHILD_RUNNING
+            self.ports, self.draft, execution_events.CHILD_RUNNING
         )
 
     def update_env(self, env: Mapping[str, Any]) -> list[Command]:
         """Merge new entries into the environment (doc:language/environments)."""
-        values, params = self.means.values, self.draft.params
+        values, params = self.ports.values, self.draft.params
         old = values.get(params, "env") if "env" in params else {}
         merged = data_flow.merge_mappings(old or {}, env)
         bag = params.updated(values.pack({"env": merged}))
-        data_flow.check_size("WorkflowExecution", "params", bag, self.means.limits)
-        return self._do(UpdateExecution({"params": bag, "updated_at": self.means.now}))
+        data_flow.check_size("WorkflowExecution", "params", bag, self.ports.limits)
+        return self._do(UpdateExecution({"params": bag, "updated_at": self.ports.now}))
 
     def _do(self, *commands: Command) -> list[Command]:
         if self.wf_ex is not None:
@@ -381,7 +381,7 @@ class Workflow:
     def _cut(self, text: str | None) -> str | None:
         if not text:
             return text
-        return text[: self.means.limits.state_info_chars]
+        return text[: self.ports.limits.state_info_chars]
 
 
 class _EnvFacts:

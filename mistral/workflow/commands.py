@@ -139,7 +139,7 @@ class CreateTimer(Command):
 
 @dataclasses.dataclass(frozen=True)
 class SendEvent(Command):
-    """News for another execution, handled there by a transaction of its own."""
+    """An event of another execution, handled there by a transaction of its own."""
 
     event: ExecutionEvent
 

@@ -38,7 +38,7 @@ class BagView(Mapping[str, Any]):
 
 
 def context(
-    means: DecisionPorts,
+    ports: DecisionPorts,
     wf_ex: WorkflowExecution,
     *,
     task_ex: TaskExecution | None = None,
@@ -50,11 +50,11 @@ def context(
 
     The service's own variables (``__env``, ``__execution``, ``__task_execution``) are in front.
     """
-    values = means.values
+    values = ports.values
     fixed: dict[str, Any] = {"__execution": {"id": wf_ex.id}}
     if task_ex is not None:
         fixed["__task_execution"] = {"id": task_ex.id, "name": task_ex.name}
-    variables = _Variables(fixed, means)
+    variables = _Variables(fixed, ports)
     layers: list[Mapping[str, Any]] = [variables]
     if branch:
         layers.append(BagView(branch, values))
@@ -64,9 +64,9 @@ def context(
         layers.append(BagView(wf_ex.context, values))
     if with_input and wf_ex.input:
         layers.append(BagView(wf_ex.input, values))
-    facts = means.facts(task_ex, wf_ex)
+    facts = ports.facts(task_ex, wf_ex)
     return DataContext(
-        data=LayeredData(*layers, merge=means.limits.merge_strategy == "merge"),
+        data=LayeredData(*layers, merge=ports.limits.merge_strategy == "merge"),
         facts=facts,
         variables=variables,
     )
@@ -75,14 +75,14 @@ def context(
 class _Variables(Mapping[str, Any]):
     """Variables of an expression; the environment is only read when asked for."""
 
-    __slots__ = ("_fixed", "_means")
+    __slots__ = ("_fixed", "_ports")
 
-    def __init__(self, fixed: Mapping[str, Any], means: DecisionPorts) -> None:
+    def __init__(self, fixed: Mapping[str, Any], ports: DecisionPorts) -> None:
         self._fixed = fixed
-        self._means = means
+        self._ports = ports
 
     def __getitem__(self, name: str) -> Any:
-        return self._means.env() if name == "__env" else self._fixed[name]
+        return self._ports.env() if name == "__env" else self._fixed[name]
 
     def __contains__(self, name: object) -> bool:
         return name == "__env" or name in self._fixed

@@ -260,7 +260,7 @@ class Timer(Entity):
 
 @dataclasses.dataclass(eq=False)
 class ExecutionEvent(Entity):
-    """News for another execution, written by the transaction that caused them."""
+    """Something that another execution has to know, written by the transaction that caused it."""
 
     id: str
     execution_id: str

@@ -190,8 +190,8 @@ class Flow:
 
     def __init__(self, text: str, *, context: Mapping[str, Any] | None = None, **more: Any) -> None:
         self.spec = spec(text)
-        self.means: Any = Surroundings()
-        values: Values = self.means.values
+        self.ports: Any = Surroundings()
+        values: Values = self.ports.values
         given = {"state": states.RUNNING, "started_at": NOW, **more}
         for name in ("input", "params", "output"):
             if isinstance(given.get(name), dict):
@@ -204,14 +204,14 @@ class Flow:
         """A task execution; its id is ``t-`` and its name."""
         for field in ("in_context", "published"):
             if isinstance(more.get(field), dict):
-                more[field] = self.means.values.pack(more[field])
+                more[field] = self.ports.values.pack(more[field])
         type_ = "WORKFLOW" if self.spec.tasks[name].workflow else "ACTION"
         given = {"id": f"t-{name}", "workflow_execution_id": "wf", "type": type_, **more}
         return TaskExecution(name=name, state=state, **given)
 
     def new(self, name: str, ctx: Bag = EMPTY, **more: Any) -> RegularTask:
         """The object of a task that has no execution yet."""
-        return build_task(self.wf_ex, self.spec, name, ctx, self.means, **more)
+        return build_task(self.wf_ex, self.spec, name, ctx, self.ports, **more)
 
     def task(self, name: str, state: str = states.RUNNING, **more: Any) -> RegularTask:
         """The object of a task execution."""
@@ -220,7 +220,7 @@ class Flow:
     def of(self, task_ex: TaskExecution) -> RegularTask:
         """The object of this task execution."""
         return build_task(
-            self.wf_ex, self.spec, task_ex.name, task_ex.in_context, self.means, task_ex
+            self.wf_ex, self.spec, task_ex.name, task_ex.in_context, self.ports, task_ex
         )
 
     def items(self, name: str, state: str = states.RUNNING, **counts: Any) -> WithItemsTask:
@@ -233,7 +233,7 @@ class Flow:
 
     def workflow(self) -> Workflow:
         """The object of the execution."""
-        return Workflow(definition(self.spec), self.wf_ex, self.means)
+        return Workflow(definition(self.spec), self.wf_ex, self.ports)
 
     def scope(self, **variables: Any) -> Scope:
         """Surroundings of policies, which know these variables."""
@@ -243,7 +243,7 @@ class Flow:
                 return variables[value[2:]]
             return value
 
-        return Scope(self.means, self.wf_ex, evaluate)
+        return Scope(self.ports, self.wf_ex, evaluate)
 
 
 def action(id: str, state: str = states.SUCCESS, value: Any = None, **more: Any) -> ActionExecution:

@@ -36,8 +36,8 @@ def dropped_outbox_row() -> Iterator[None]:
     """News for another execution is stored without the time of the next look."""
     real = Outgoing.add_event
 
-    def add_event(notices: Outgoing, event: ExecutionEvent) -> None:
-        real(notices, event)
+    def add_event(outgoing: Outgoing, event: ExecutionEvent) -> None:
+        real(outgoing, event)
         event.next_look_at = None
 
     with mock.patch.object(Outgoing, "add_event", add_event):
@@ -152,8 +152,8 @@ def lost_child_report() -> Iterator[None]:
     """A sub-workflow does not tell its end."""
     real = execution_events.to_parent
 
-    def to_parent(means: Any, own: Any, kind: str, number: int = 0) -> list[Command]:
-        return [] if kind == execution_events.CHILD_FINISHED else real(means, own, kind, number)
+    def to_parent(ports: Any, own: Any, kind: str, number: int = 0) -> list[Command]:
+        return [] if kind == execution_events.CHILD_FINISHED else real(ports, own, kind, number)
 
     with mock.patch.object(execution_events, "to_parent", to_parent):
         yield

@@ -28,7 +28,7 @@ from tests.simulation.world import Process, World
 T = TypeVar("T")
 WORKERS = 2
 RELAY_INTERVAL = 2.0
-PATIENCE = HeartbeatOptions(silence=15.0, refresh=4.0, first=3600.0)
+HEARTBEAT = HeartbeatOptions(silence=15.0, refresh=4.0, first=3600.0)
 
 
 class SimFuture(concurrent.futures.Future[Any]):
@@ -179,7 +179,7 @@ class EngineProcess(Process):
         self._workers = 0
         self.database = ProcessDatabase(self, network, database)
         client: Any = ExecutorClient(self, network)
-        queue = SimQueue(client, catalog, SendOptions(patience=PATIENCE))
+        queue = SimQueue(client, catalog, SendOptions(heartbeat=HEARTBEAT))
         queue.process = self
         # no fiber may block for real, so the bound of starts lies far away
         options = EngineOptions(threads=1000, relay_interval=RELAY_INTERVAL, limits=limits)

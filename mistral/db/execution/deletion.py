@@ -36,7 +36,7 @@ LEASE: Final = dt.timedelta(seconds=30)
 """How long nobody else goes on with what a process is deleting; it is renewed meanwhile."""
 
 Farewell = Callable[[WorkflowExecution, Sequence[ExecutionEvent]], Sequence[ExecutionEvent]]
-"""What others have to hear of an execution's deletion, given the news that it has not handled."""
+"""What others have to hear of an execution's deletion, given the events that it has not handled."""
 
 _LOCKED: Final = (
     sa.select(_WF.c.root_execution_id, _WF.c.state)

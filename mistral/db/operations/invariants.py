@@ -85,7 +85,7 @@ _HAS_TIMER = _exists(
     # a timeout belongs to the run, every other timer to the attempt
     sa.or_(_R.c.attempt == _T.c.attempt, _R.c.attempt == _T.c.run),
 )
-_HAS_NEWS = _exists(
+_HAS_EVENT = _exists(
     _E,
     _E.c.execution_id == _T.c.workflow_execution_id,
     _E.c.task_id == _T.c.id,
@@ -93,7 +93,7 @@ _HAS_NEWS = _exists(
 )
 
 
-_HAS_NEWS_FOR = _exists(_E, _E.c.execution_id == _W.c.id, _E.c.next_look_at.is_not(None))
+_HAS_EVENT_FOR = _exists(_E, _E.c.execution_id == _W.c.id, _E.c.next_look_at.is_not(None))
 _IS_COMPENSATION = sa.and_(
     _T.c.unique_key.is_not(None), _T.c.unique_key.startswith(COMPENSATION_PREFIX, autoescape=True)
 )
@@ -101,10 +101,10 @@ _IS_COMPENSATION = sa.and_(
 
 def _executions(conn: sa.Connection) -> Iterator[Violation]:
     """RUNNING, but with nothing that would make it go on or end."""
-    news = _HAS_NEWS_FOR
+    event = _HAS_EVENT_FOR
     work = _exists(_T, _T.c.workflow_execution_id == _W.c.id, _is_unfinished(_T))
     statement = sa.select(_W.c.id, _W.c.workflow_name).where(
-        _RUNNING, _W.c.next_look_at.is_(None), ~work, ~news
+        _RUNNING, _W.c.next_look_at.is_(None), ~work, ~event
     )
     for execution_id, name in conn.execute(statement):
         text = f"workflow '{name}' is RUNNING without an unfinished task"
@@ -176,7 +176,7 @@ def _tasks(conn: sa.Connection) -> Iterator[Violation]:
             ~action,
             ~has_live_child,
             ~_HAS_TIMER,
-            ~_HAS_NEWS,
+            ~_HAS_EVENT,
         )
     )
     for task_id, name, state, execution_id, ended_child in conn.execute(statement):
@@ -193,7 +193,7 @@ def _items(conn: sa.Connection) -> Iterator[Violation]:
     statement = (
         sa.select(_T.c.id, _T.c.name, _T.c.workflow_execution_id, _T.c.runtime_context)
         .join(_W, _W.c.id == _T.c.workflow_execution_id)
-        .where(_RUNNING, _T.c.state == states.RUNNING, ~_HAS_NEWS)
+        .where(_RUNNING, _T.c.state == states.RUNNING, ~_HAS_EVENT)
         .where(sa.cast(_T.c.runtime_context, sa.Text).contains(MARK_OF_ITEMS))
     )
     for task_id, name, execution_id, context in conn.execute(statement):
@@ -205,7 +205,7 @@ def _items(conn: sa.Connection) -> Iterator[Violation]:
 
 def _rollbacks(conn: sa.Connection) -> Iterator[Violation]:
     """Executions that are rolled back, but in which no compensation runs."""
-    statement = sa.select(_W.c.id).where(_RUNNING, _W.c.rollback.is_not(None), ~_HAS_NEWS_FOR)
+    statement = sa.select(_W.c.id).where(_RUNNING, _W.c.rollback.is_not(None), ~_HAS_EVENT_FOR)
     for execution_id in conn.execute(statement).scalars().all():
         tasks = conn.execute(
             sa.select(_T.c.id, _T.c.runtime_context).where(
@@ -236,7 +236,7 @@ def _joins(conn: sa.Connection) -> Iterator[Violation]:
     statement = (
         sa.select(_T, _W.c.workflow_name, _W.c.spec_hash)
         .join(_W, _W.c.id == _T.c.workflow_execution_id)
-        .where(_RUNNING, waits, ~_HAS_TIMER, ~_HAS_NEWS)
+        .where(_RUNNING, waits, ~_HAS_TIMER, ~_HAS_EVENT)
         .order_by(_W.c.spec_hash, _T.c.workflow_execution_id)
     )
     spec: WorkflowSpec | None = None
@@ -280,7 +280,7 @@ def _active(conn: sa.Connection, execution_id: str) -> set[str]:
     statement = sa.select(_T.c.name).where(
         _T.c.workflow_execution_id == execution_id,
         _is_unfinished(_T),
-        sa.or_(_T.c.state != states.WAITING, _HAS_TIMER, _HAS_NEWS),
+        sa.or_(_T.c.state != states.WAITING, _HAS_TIMER, _HAS_EVENT),
     )
     return set(conn.scalars(statement))
 

@@ -58,7 +58,7 @@ class Relay:
         self._learn = learn
         self._now = now
         self._repetition = Repetition("relay", interval, self.look)
-        self._turns = {kind: Fairness(SWEEP_SIZE) for kind in OWNERS}
+        self._fairness = {kind: Fairness(SWEEP_SIZE) for kind in OWNERS}
 
     def start(self) -> None:
         """Begin to look."""
@@ -99,10 +99,10 @@ class Relay:
         return now, is_due, note_look(tx, now)
 
     def _count(self, kind: type[Entity], found: Sequence[Any]) -> int:
-        return self._turns[kind].took([getattr(row, OWNERS[kind]) for row in found])
+        return self._fairness[kind].took([getattr(row, OWNERS[kind]) for row in found])
 
     def _take(self, kind: type[Entity], now: dt.datetime) -> list[Any]:
-        without = self._turns[kind].without
+        without = self._fairness[kind].without
 
         def work(tx: Transaction) -> list[Any]:
             found = tx.due.rows_of(kind, now, SWEEP_SIZE, without)
@@ -115,7 +115,7 @@ class Relay:
         return self._storage.write(work)
 
     def _timers(self, now: dt.datetime) -> int:
-        without = self._turns[Timer].without
+        without = self._fairness[Timer].without
 
         def work(tx: Transaction) -> list[Timer]:
             found = tx.due.timers(now, now + TIMER_HORIZON / 10, SWEEP_SIZE, without)
@@ -144,8 +144,8 @@ class Relay:
     def _actions(self, now: dt.datetime, listening: dt.datetime) -> int:
         sends: list[Addressed] = []
         mails: list[tuple[str, Mail]] = []
-        without = self._turns[ActionExecution].without
-        batch = self._queue.options.patience.batch
+        without = self._fairness[ActionExecution].without
+        batch = self._queue.options.heartbeat.batch
 
         def work(tx: Transaction) -> list[ActionExecution]:
             sends.clear()
@@ -198,7 +198,7 @@ class Relay:
             # the third party was told: only a result moves it on
             action_ex.next_look_at = None
         else:
-            verdict = liveness.judge(action_ex, heard, self._queue.options.patience, now)
+            verdict = liveness.judge(action_ex, heard, self._queue.options.heartbeat, now)
             if isinstance(verdict, liveness.Wait):
                 action_ex.next_look_at = verdict.until
             elif isinstance(verdict, liveness.Lost):

@@ -25,7 +25,7 @@ class EngineLink:
         self._executor_id = executor_id
         self._engines = engines
         self._flush_period = options.flush_period
-        self._patience = CallTimeout(options.call_timeout, options.longest_call_timeout)
+        self._call_timeout = CallTimeout(options.call_timeout, options.longest_call_timeout)
 
     def claim(self, runs: Sequence[Run]) -> list[str]:
         """The ids of those that the executor, and nobody else, is to run."""
@@ -54,11 +54,11 @@ class EngineLink:
 
     def _ask(self, question: Callable[[EngineClient], T]) -> T:
         try:
-            answer = question(self._engines.within(self._patience.seconds))
+            answer = question(self._engines.within(self._call_timeout.seconds))
         except exc.UnavailableException:
-            self._patience.stretch()
+            self._call_timeout.stretch()
             raise
-        self._patience.reward()
+        self._call_timeout.reward()
         return answer
 
 

@@ -78,13 +78,13 @@ class InboxProcessor:
             return
         try:
             with self._suspects.trying(execution_id, mail.key):
-                view = self._transactions.command(execution_id, mail.decide, mail.id)
+                snapshot = self._transactions.command(execution_id, mail.decide, mail.id)
         # the one who waits gets the error; nothing was stored
         except Exception as error:
             LOG.debug("A command failed [execution_id=%s]", execution_id, exc_info=True)
             done.set_exception(error)
         else:
-            done.set_result(view)
+            done.set_result(snapshot)
 
     def _handle_messages(self, execution_id: str, mails: Sequence[Message]) -> None:
         """Together what has no bad name, one by one what may have harmed an engine."""

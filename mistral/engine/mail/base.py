@@ -1,7 +1,7 @@
 """What all mail has in common, and what each kind has to say of itself.
 
 Mail only points to what has happened: most of it is rung for rows, and is found again by the relay
-when nobody has handled it. ``kind`` and ``id`` are written down where handlings are counted and
+when nobody has handled it. ``kind`` and ``id`` are written down where attempts are counted and
 noted (:mod:`mistral.engine.inbox`), also by other versions of this program: they stay as they are.
 """
 

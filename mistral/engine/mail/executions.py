@@ -36,19 +36,19 @@ class EventDue(Message):
 
     def decide(self, unit: UnitOfWork) -> list[Command]:
         found = unit.store.events([self.id])
-        if not found or self.id in unit.notices.done_events:
+        if not found or self.id in unit.outgoing.done_events:
             return []
         for event in workflow_handler.told_before(unit, found[0]):
-            unit.notices.done_events.append(event.id)
+            unit.outgoing.done_events.append(event.id)
             dispatcher.dispatch(unit, workflow_handler.on_event(unit, event))
-        unit.notices.done_events.append(self.id)
+        unit.outgoing.done_events.append(self.id)
         return workflow_handler.on_event(unit, found[0])
 
     def is_settled(self, unit: UnitOfWork) -> bool:
         return not unit.store.events([self.id])
 
     def give_up(self, unit: UnitOfWork) -> str | None:
-        unit.notices.done_events.append(self.id)
+        unit.outgoing.done_events.append(self.id)
         return next((event.task_id for event in unit.store.events([self.id])), None)
 
 

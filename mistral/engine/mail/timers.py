@@ -24,7 +24,7 @@ class TimerDue(Message):
         found = unit.store.timers([self.id])
         if not found:
             return []
-        unit.notices.done_timers.append(self.id)
+        unit.outgoing.done_timers.append(self.id)
         timer = found[0]
         tasks = unit.tasks([timer.task_id])
         return _DUE[timer.kind](unit, timer) if tasks else []
@@ -33,7 +33,7 @@ class TimerDue(Message):
         return not unit.store.timers([self.id])
 
     def give_up(self, unit: UnitOfWork) -> str | None:
-        unit.notices.done_timers.append(self.id)
+        unit.outgoing.done_timers.append(self.id)
         return next((timer.task_id for timer in unit.store.timers([self.id])), None)
 
 

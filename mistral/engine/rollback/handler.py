@@ -111,7 +111,7 @@ def _is_worth_it(unit: UnitOfWork, steps: list[plan.Step]) -> bool:
 
 def _declares_below(unit: UnitOfWork, child_id: str) -> bool:
     for task_ex in unit.find_tasks(child_id, True, states.SUCCESS):
-        spec = unit.elsewhere.spec_of(task_ex.workflow_execution_id)
+        spec = unit.other_executions.spec_of(task_ex.workflow_execution_id)
         task_spec = spec.tasks.get(task_ex.name) if spec else None
         if task_spec is not None and task_spec.rollback and not task_ex.is_compensation:
             return True

@@ -104,13 +104,13 @@ def _not_undone_yet(compensation: TaskExecution, undone: TaskExecution) -> TaskE
     return draft
 
 
-def create(means: DecisionPorts, wf_ex: WorkflowExecution, step: Step, order: int) -> CreateTask:
+def create(ports: DecisionPorts, wf_ex: WorkflowExecution, step: Step, order: int) -> CreateTask:
     """The task execution of a compensation, waiting for its turn."""
     undone = step.task_ex
     runtime = TaskRuntime.compensation(undone.id, order, step.index, step.child_id)
     return CreateTask(
         TaskExecution(
-            id=means.new_id(),
+            id=ports.new_id(),
             name=undone.name,
             workflow_execution_id=wf_ex.id,
             type="WORKFLOW" if step.child_id else "ACTION",
@@ -120,14 +120,14 @@ def create(means: DecisionPorts, wf_ex: WorkflowExecution, step: Step, order: in
             runtime_context=runtime.stored,
             tags=undone.tags,
             project_id=wf_ex.project_id,
-            created_at=means.now,
-            updated_at=means.now,
+            created_at=ports.now,
+            updated_at=ports.now,
         )
     )
 
 
 def schedule(
-    means: DecisionPorts,
+    ports: DecisionPorts,
     wf_ex: WorkflowExecution,
     spec: WorkflowSpec,
     compensation: TaskExecution,
@@ -139,15 +139,15 @@ def schedule(
     index = compensation.runtime.index
     item = None
     if index is not None:
-        task = build_task(wf_ex, spec, undone.name, undone.in_context, means, task_ex=undone)
+        task = build_task(wf_ex, spec, undone.name, undone.in_context, ports, task_ex=undone)
         item = task.item(index) if isinstance(task, WithItemsTask) else None
     context = data_flow.context(
-        means, wf_ex, task_ex=undone, branch=data_flow.outbound(undone), item=item
+        ports, wf_ex, task_ex=undone, branch=data_flow.outbound(undone), item=item
     )
-    evaluate = means.expressions.evaluate_recursively
-    scope = Scope(means, wf_ex, lambda value, attribute: evaluate(value, context, attribute))
+    evaluate = ports.expressions.evaluate_recursively
+    scope = Scope(ports, wf_ex, lambda value, attribute: evaluate(value, context, attribute))
     name = evaluate(task_spec.rollback, context, "rollback")
-    definition = means.find_action(str(name))
+    definition = ports.find_action(str(name))
     if not name:
         raise exc.InvalidActionException(f"The 'rollback' of task '{undone.name}' names no action.")
     kind = AdHocAction if definition.adhoc else PythonAction

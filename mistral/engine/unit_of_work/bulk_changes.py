@@ -18,7 +18,7 @@ from mistral.workflow.state_machines import ACTION, ActionEvent
 
 
 @dataclasses.dataclass(frozen=True)
-class _Sweep:
+class _BulkChange:
     """One change of one task's actions: those for which ``applies`` holds, and the statement."""
 
     task_id: str
@@ -37,7 +37,7 @@ class BulkChanges:
     """The changes in order."""
 
     def __init__(self) -> None:
-        self._sweeps: list[_Sweep] = []
+        self._changes: list[_BulkChange] = []
 
     def discard_results(
         self, task_id: str, failed_only: bool, known: Collection[ActionExecution]
@@ -50,7 +50,7 @@ class BulkChanges:
         def write(store: Store) -> None:
             store.discard_results(task_id, failed_only)
 
-        self._add(_Sweep(task_id, applies, {"accepted": False}, write), known)
+        self._add(_BulkChange(task_id, applies, {"accepted": False}, write), known)
 
     def call_off(
         self,
@@ -67,22 +67,22 @@ class BulkChanges:
                 cancelled = {**changes, "state": ACTION.target(ActionEvent.CANCEL)}
                 store.call_off_actions(task_id, cancelled, own)
 
-        sweep = _Sweep(task_id, results.is_live, changes, write, ActionEvent.CANCEL)
-        self._add(sweep, known)
+        change = _BulkChange(task_id, results.is_live, changes, write, ActionEvent.CANCEL)
+        self._add(change, known)
         # the others have a result in their rows
         own += [a.id for a in known if a.task_execution_id == task_id and a.__dict__["changed"]]
 
-    def _add(self, sweep: _Sweep, known: Collection[ActionExecution]) -> None:
-        self._sweeps.append(sweep)
-        sweep.correct(known)
+    def _add(self, change: _BulkChange, known: Collection[ActionExecution]) -> None:
+        self._changes.append(change)
+        change.correct(known)
 
     def corrected(self, found: Sequence[ActionExecution]) -> Sequence[ActionExecution]:
         """Actions that were read after that."""
-        for sweep in self._sweeps:
-            sweep.correct(found)
+        for change in self._changes:
+            change.correct(found)
         return found
 
     def write(self, store: Store) -> None:
         """Change the rows: before those that were changed one by one later."""
-        for sweep in self._sweeps:
-            sweep.write(store)
+        for change in self._changes:
+            change.write(store)

@@ -15,7 +15,7 @@ from typing import Any
 from mistral import exceptions as exc
 from mistral.db.storage import Transaction
 from mistral.definitions.catalog import Catalog
-from mistral.engine.unit_of_work import expression_facts as engine_facts
+from mistral.engine.unit_of_work import expression_facts
 from mistral.engine.unit_of_work.bulk_changes import BulkChanges
 from mistral.engine.unit_of_work.join_inbounds import JoinInbounds
 from mistral.engine.unit_of_work.other_executions import OtherExecutions
@@ -52,7 +52,7 @@ class ExecutionView:
         self.values: Values = store.values(root_id)
         self.values.most_at_once = limits.bytes_loaded
         self.expressions: Expressions = catalog.expressions
-        self.elsewhere = OtherExecutions(tx, catalog)
+        self.other_executions = OtherExecutions(tx, catalog)
         self.usage = Usage(store, limits.bounds, root_id)
         self._tasks: dict[str, TaskExecution] = {}
         self._actions: dict[str, ActionExecution] = {}
@@ -63,7 +63,7 @@ class ExecutionView:
         self.is_new = False
         self.new_executions: list[WorkflowExecution] = []
         self.new_tasks: dict[str, TaskExecution] = {}
-        self._sweeps = BulkChanges()
+        self._bulk_changes = BulkChanges()
         self.inbounds = JoinInbounds(store, self.new_tasks)
 
     # definitions
@@ -119,9 +119,9 @@ class ExecutionView:
 
     def facts(
         self, task_ex: TaskExecution | None = None, wf_ex: WorkflowExecution | None = None
-    ) -> engine_facts.TransactionFacts:
+    ) -> expression_facts.TransactionFacts:
         """What expressions may ask."""
-        return engine_facts.TransactionFacts(self, task_ex, wf_ex)
+        return expression_facts.TransactionFacts(self, task_ex, wf_ex)
 
     def seal(self, secrets: Mapping[str, Any]) -> str:
         """Secrets in the encrypted form in which they are stored."""
@@ -132,7 +132,7 @@ class ExecutionView:
         if self._env is None:
             root = self.wf_ex
             if root.root_execution_id is not None:
-                root = self.elsewhere.execution(root.root_execution_id) or root
+                root = self.other_executions.execution(root.root_execution_id) or root
             value = self.values.get(root.params, "env") if "env" in root.params else {}
             self._env = value if isinstance(value, Mapping) else {}
         return self._env
@@ -232,7 +232,7 @@ class ExecutionView:
         known = {a.id: a for a in self._actions.values() if a.task_execution_id == task_ex.id}
         if not self._knows_all(task_ex, known):
             stored = self.store.results_of_tasks([task_ex.id])
-            for row in self._sweeps.corrected(stored):
+            for row in self._bulk_changes.corrected(stored):
                 known.setdefault(row.id, self._actions.setdefault(row.id, row))
         counting = results.counting(task_ex, (a for a in known.values() if a.accepted))
         return sorted(counting, key=lambda a: (a.idx, a.id))
@@ -308,7 +308,7 @@ class ExecutionView:
         """Lock and read actions, with their tasks."""
         missing = [i for i in action_ids if i not in self._actions]
         if missing:
-            for row in self._sweeps.corrected(self.store.lock_actions(missing)):
+            for row in self._bulk_changes.corrected(self.store.lock_actions(missing)):
                 self._actions[row.id] = row
         found = [self._actions[i] for i in action_ids if i in self._actions]
         self.tasks(list({a.task_execution_id for a in found if a.task_execution_id}))

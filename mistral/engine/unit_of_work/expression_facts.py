@@ -31,7 +31,7 @@ class Source(Protocol):
         """The environment of the root execution."""
 
     @property
-    def elsewhere(self) -> OtherExecutions:
+    def other_executions(self) -> OtherExecutions:
         """Other executions."""
 
     def latest_task(self, name: str) -> TaskExecution | None:
@@ -163,8 +163,9 @@ class TransactionFacts:
     def _record(self, task_ex: TaskExecution) -> Mapping[str, Any]:
         source = self._source
         own = task_ex.workflow_execution_id == source.wf_ex.id
-        spec = source.spec if own else source.elsewhere.spec_of(task_ex.workflow_execution_id)
-        result = self._result if own else source.elsewhere.task_result
+        others = source.other_executions
+        spec = source.spec if own else others.spec_of(task_ex.workflow_execution_id)
+        result = self._result if own else others.task_result
         task_spec = spec.tasks.get(task_ex.name) if spec else None
         return Record(
             {
@@ -209,7 +210,7 @@ class TransactionFacts:
     def _execution_record(self, wf_ex: WorkflowExecution) -> Mapping[str, Any]:
         source = self._source
         own = wf_ex.id == source.wf_ex.id
-        spec = source.spec if own else source.elsewhere.spec_of(wf_ex.id)
+        spec = source.spec if own else source.other_executions.spec_of(wf_ex.id)
         return Record(
             {
                 "id": wf_ex.id,
@@ -228,5 +229,5 @@ class TransactionFacts:
 
     def _unpack(self, execution_id: str, bag: Bag | None) -> dict[str, Any]:
         if execution_id != self._source.wf_ex.id:
-            return self._source.elsewhere.unpack(execution_id, bag)
+            return self._source.other_executions.unpack(execution_id, bag)
         return self._source.values.unpack(bag) if bag else {}

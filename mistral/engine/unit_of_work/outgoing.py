@@ -1,8 +1,8 @@
-"""What a transaction leaves for later and for others: timers, and news to other executions.
+"""What a transaction leaves for later and for others: timers, and events of other executions.
 
 Each is a row with the time at which the relay looks at it, so that no message has to arrive (law
 1). One belongs to each unit of work; the dispatcher adds to it, and those who handle a timer or
-news say here that it is done.
+an event say here that it is done.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mistral.workflow.look_times import EVENT_LOOK_AFTER, TIMER_CLAIM, TIMER_HOR
 
 
 class Outgoing:
-    """The timers and news that one transaction makes, and those that it has handled."""
+    """The timers and events that one transaction makes, and those that it has handled."""
 
     def __init__(self, now: dt.datetime) -> None:
         self._now = now
@@ -31,7 +31,7 @@ class Outgoing:
         self.timers.append(timer)
 
     def add_event(self, event: ExecutionEvent) -> None:
-        """News for another execution; the relay looks after it if nobody handles it soon."""
+        """An event of another execution; the relay looks after it if nobody handles it soon."""
         event.next_look_at = self._now + EVENT_LOOK_AFTER
         self.events.append(event)
 

@@ -66,7 +66,7 @@ class UnitOfWork(ExecutionView):
         new_id: Callable[[], str] = ids.new_id,
     ) -> None:
         super().__init__(tx, catalog, limits, now, wf_ex, root_id or wf_ex.root_id, new_id)
-        self.notices = Outgoing(now)
+        self.outgoing = Outgoing(now)
         self.new_actions: dict[str, ActionExecution] = {}
         self.pending: Collection[Command] = ()
         self.postponed: set[tuple[str, int | None]] = set()
@@ -125,7 +125,7 @@ class UnitOfWork(ExecutionView):
 
     def discard_results(self, task_id: str, failed_only: bool) -> None:
         """Results that a task has do not count any more."""
-        self._sweeps.discard_results(task_id, failed_only, self._actions.values())
+        self._bulk_changes.discard_results(task_id, failed_only, self._actions.values())
 
     def call_off_actions(self, task_ex: TaskExecution, cause: str) -> None:
         """Nobody waits any more for what a task has been running."""
@@ -133,7 +133,7 @@ class UnitOfWork(ExecutionView):
             return
         changes = results.called_off(cause, self.now)
         is_new = task_ex.id in self.new_tasks
-        self._sweeps.call_off(task_ex.id, is_new, changes, self._actions.values())
+        self._bulk_changes.call_off(task_ex.id, is_new, changes, self._actions.values())
         self.settled.add((task_ex.id, task_ex.attempt))
 
     # the end
@@ -142,14 +142,14 @@ class UnitOfWork(ExecutionView):
         """Everything is decided; what is to be rung when it is written."""
         self.wf_ex.version += 1
         self.usage.close(self.wf_ex, len(self.new_executions), self.values)
-        if not self.is_new and self._is_news(self.wf_ex):
+        if not self.is_new and self._has_changed(self.wf_ex):
             self.wf_ex.updated_at = self.now
         return Bell(
             self.wf_ex.root_id,
             tuple(a for a in self.new_actions.values() if a.next_look_at is not None),
             tuple(child.id for child in self.new_executions),
-            tuple(self.notices.events),
-            tuple(self.notices.timers),
+            tuple(self.outgoing.events),
+            tuple(self.outgoing.timers),
         )
 
     def write(self, store: Store) -> None:
@@ -164,16 +164,16 @@ class UnitOfWork(ExecutionView):
         store.insert(self.new_executions)
         store.insert(list(self.new_tasks.values()))
         store.update([t for t in self._tasks.values() if t.id not in self.new_tasks])
-        self._sweeps.write(store)
+        self._bulk_changes.write(store)
         store.insert(list(self.new_actions.values()))
         store.update([a for a in self._actions.values() if a.id not in self.new_actions])
         self.inbounds.write(store)
-        self.notices.write(store)
+        self.outgoing.write(store)
         self.usage.write(store)
         store.save_values(self.wf_ex.root_id, self.values.new)
 
     @staticmethod
-    def _is_news(wf_ex: WorkflowExecution) -> bool:
+    def _has_changed(wf_ex: WorkflowExecution) -> bool:
         """Whether an execution has changed as others see it: one that has ended rarely does."""
         changed: set[str] = wf_ex.__dict__["changed"]
         return not states.is_completed(wf_ex.state) or not changed <= _BOOKKEEPING

@@ -28,8 +28,8 @@ TEXT = "tasks: {a: {}}"
 def flow(**more: Any) -> Flow:
     given = {"workflow_namespace": "ns", "project_id": "p", "root_execution_id": "root", **more}
     found = Flow(TEXT, **given)
-    found.means.define_action("outer", "{base: inner, base-input: {x: <% $.o %>}, input: [o]}")
-    found.means.define_action(
+    found.ports.define_action("outer", "{base: inner, base-input: {x: <% $.o %>}, input: [o]}")
+    found.ports.define_action(
         "inner",
         "{base: std.echo, base-input: {output: <% $.x + $.y %>}, input: [x, {y: 5}]}",
     )
@@ -37,13 +37,13 @@ def flow(**more: Any) -> Flow:
 
 
 def scope(here: Flow) -> Scope:
-    return Scope(here.means, here.wf_ex, lambda value, attribute: value)
+    return Scope(here.ports, here.wf_ex, lambda value, attribute: value)
 
 
 def python(
     here: Flow, name: str, task_ex: TaskExecution | None = None, **more: Any
 ) -> PythonAction:
-    found = here.means.find_action(name)
+    found = here.ports.find_action(name)
     kind = AdHocAction if found.adhoc else PythonAction
     return kind(found, task_ex=task_ex, scope=scope(here), **more)
 
@@ -102,7 +102,7 @@ def test_wrong_input_is_refused() -> None:
 
 def test_too_much_input_is_refused() -> None:
     here = flow()
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     with pytest.raises(exc.SizeLimitExceededException, match="input"):
         python(here, "std.echo").schedule({"output": "x" * 3000}, None)
     with pytest.raises(exc.SizeLimitExceededException, match="input"):
@@ -113,7 +113,7 @@ def test_secrets_are_stored_apart() -> None:
     here = flow()
     found = made(python(here, "test.login").schedule({"user": "u", "key": "k"}, None))
     assert found.secrets == "sealed ['key']"
-    assert here.means.values.unpack(found.input) == {"user": "u", "key": "***"}
+    assert here.ports.values.unpack(found.input) == {"user": "u", "key": "***"}
     assert made(python(here, "std.echo").schedule({"output": 1}, None)).secrets is None
 
 
@@ -129,15 +129,15 @@ def test_secrets_are_stored_apart() -> None:
 )
 def test_defaults_of_the_environment(env: Any, given: Any, found: list[Any]) -> None:
     here = flow()
-    here.means.environment = env
+    here.ports.environment = env
     shown = made(python(here, "std.echo").schedule(given, None)).input.inline
     assert [shown.get("output"), shown.get("delay")] == found
 
 
 def test_defaults_belong_to_the_name_that_the_task_gives() -> None:
     here = flow()
-    here.means.environment = {"__actions": {"short": {"output": 7}}}
-    found = dataclasses.replace(here.means.find_action("std.echo"), asked="short")
+    here.ports.environment = {"__actions": {"short": {"output": 7}}}
+    found = dataclasses.replace(here.ports.find_action("std.echo"), asked="short")
     own = PythonAction(found, scope=scope(here))
     assert made(own.schedule({}, None)).input == Bag({"output": 7})
 
@@ -153,20 +153,20 @@ def test_a_chain_of_ad_hoc_actions() -> None:
 
 def test_ad_hoc_actions_know_the_branch_and_not_the_input_of_the_workflow() -> None:
     here = flow(input={"i": 1})
-    here.means.define_action("looks", "{base: std.echo, base-input: {output: <% $.b %>}}")
+    here.ports.define_action("looks", "{base: std.echo, base-input: {output: <% $.b %>}}")
     own = here.task_ex("a", in_context={"b": 3})
     assert made(python(here, "looks", own).schedule({}, None)).base_input == Bag({"output": 3})
-    here.means.define_action("peeks", "{base: std.echo, base-input: {output: <% $.i %>}}")
+    here.ports.define_action("peeks", "{base: std.echo, base-input: {output: <% $.i %>}}")
     with pytest.raises(exc.YaqlEvaluationException):
         python(here, "peeks", own).schedule({}, None)
 
 
 def test_a_base_that_gets_too_much() -> None:
     here = flow()
-    here.means.define_action("wrong", "{base: std.echo, base-input: {output: 1, none: 2}}")
+    here.ports.define_action("wrong", "{base: std.echo, base-input: {output: 1, none: 2}}")
     with pytest.raises(exc.InputException):
         python(here, "wrong").schedule({}, None)
-    here.means.define_action("wrong2", "{base: inner, base-input: {z: 1}}")
+    here.ports.define_action("wrong2", "{base: inner, base-input: {z: 1}}")
     with pytest.raises(exc.InputException, match="name=inner"):
         python(here, "wrong2").schedule({}, None)
 
@@ -179,7 +179,7 @@ def test_a_result_is_accepted() -> None:
     own = python(here, "std.echo", action_ex=action("x", value=1))
     assert changes(own.complete(Outcome("SUCCESS", 1)), "x") == ACCEPTED
     assert changes(own.fail("why"), "x") == ACCEPTED
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     large = python(here, "std.echo", action_ex=action("x", value="x" * 3000))
     with pytest.raises(exc.SizeLimitExceededException, match="output"):
         large.complete(Outcome("SUCCESS"))
@@ -187,8 +187,8 @@ def test_a_result_is_accepted() -> None:
 
 def test_a_result_is_transformed_from_the_inside_out() -> None:
     here = flow()
-    here.means.define_action("in", "{base: std.echo, output: {n: <% $ + 1 %>}}")
-    here.means.define_action("out", "{base: in, output: <% $.n * 10 %>}")
+    here.ports.define_action("in", "{base: std.echo, output: {n: <% $ + 1 %>}}")
+    here.ports.define_action("out", "{base: in, output: <% $.n * 10 %>}")
     own = python(here, "out", action_ex=action("x", value=1))
     assert own.transformed(Outcome("SUCCESS", 1)) == Outcome("SUCCESS", 20)  # type: ignore[attr-defined]
     assert changes(own.complete(Outcome("SUCCESS", 1)), "x") == {
@@ -200,8 +200,8 @@ def test_a_result_is_transformed_from_the_inside_out() -> None:
     assert changes(own.complete(failed), "x") == ACCEPTED
     plain = python(here, "inner", action_ex=action("x", value=1))
     assert changes(plain.complete(Outcome("SUCCESS", 1)), "x") == ACCEPTED
-    here.means.define_action("grows", "{base: std.echo, output: <% $ * 3000 %>}")
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.define_action("grows", "{base: std.echo, output: <% $ * 3000 %>}")
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     with pytest.raises(exc.SizeLimitExceededException, match="output"):
         python(here, "grows", action_ex=action("x")).complete(Outcome("SUCCESS", "x"))
 
@@ -210,9 +210,9 @@ def test_a_result_is_transformed_from_the_inside_out() -> None:
 
 
 def sub(here: Flow, text: str = "{input: [a, {b: 2}], tasks: {t: {}}}") -> WorkflowAction:
-    here.means.define_workflow("sub", text, workbook_name="book", tags=("y",))
+    here.ports.define_workflow("sub", text, workbook_name="book", tags=("y",))
     own = here.task_ex("a", attempt=2)
-    return WorkflowAction(here.means.find_workflow("sub"), task_ex=own, scope=scope(here))
+    return WorkflowAction(here.ports.find_workflow("sub"), task_ex=own, scope=scope(here))
 
 
 def created(commands: Any) -> WorkflowExecution:
@@ -221,7 +221,7 @@ def created(commands: Any) -> WorkflowExecution:
 
 def test_the_row_of_a_sub_workflow() -> None:
     here = flow(depth=4, params={"notify": [1], "dry_run": True, "namespace": "above", "other": 1})
-    here.means.environment = {"k": 1}
+    here.ports.environment = {"k": 1}
     found = created(sub(here).schedule({"a": 1, "free": 3}, None, 5))
     assert found.__dict__ == {
         **WorkflowExecution(id="new-1", workflow_name="sub", spec_hash="hash").__dict__,
@@ -267,11 +267,11 @@ def test_a_sub_workflow_that_can_not_be_started() -> None:
     with pytest.raises(exc.BoundExceededException, match="depth_limit"):
         sub(here).schedule({"a": 1}, None)
     here = flow()
-    here.means.executions = 20_001
+    here.ports.executions = 20_001
     with pytest.raises(exc.BoundExceededException, match="executions_limit"):
         sub(here).schedule({"a": 1}, None)
     here = flow()
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     with pytest.raises(exc.SizeLimitExceededException, match="input"):
         sub(here).schedule({"a": "x" * 3000}, None)
 
@@ -287,9 +287,9 @@ def test_the_end_of_a_sub_workflow_is_one_for_its_task() -> None:
 def test_objects_that_were_built_without_something() -> None:
     here = flow()
     with pytest.raises(exc.MistralException, match="without surroundings"):
-        _ = PythonAction(here.means.find_action("std.echo")).scope
-    here.means.define_workflow("sub")
-    bare = WorkflowAction(here.means.find_workflow("sub"), scope=scope(here))
+        _ = PythonAction(here.ports.find_action("std.echo")).scope
+    here.ports.define_workflow("sub")
+    bare = WorkflowAction(here.ports.find_workflow("sub"), scope=scope(here))
     with pytest.raises(exc.MistralException, match="needs a task"):
         bare.schedule({}, None)
     with pytest.raises(exc.MistralException, match="needs a task"):

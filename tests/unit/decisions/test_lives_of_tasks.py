@@ -55,7 +55,7 @@ tasks:
 
 def flow(**context: Any) -> Flow:
     found = Flow(TEXT, context={"g": 7, "s": {"m": 1}, **context}, project_id="p")
-    found.means.define_workflow("sub")
+    found.ports.define_workflow("sub")
     return found
 
 
@@ -89,7 +89,7 @@ def test_a_task_that_runs_a_workflow() -> None:
 
 def test_a_sub_workflow_that_is_not_there_fails_its_task() -> None:
     here = flow()
-    here.means.workflows.clear()
+    here.ports.workflows.clear()
     commands = here.new("c").run()
     found = changes(commands, "new-1")
     assert (found["state"], found["state_info"]) == (
@@ -181,7 +181,7 @@ def test_targets_that_are_names() -> None:
 
 def test_input_that_is_evaluated() -> None:
     here = flow(given={"output": 5})
-    assert here.means.values.unpack(sent(here, "dynamic").input) == {"output": 5}
+    assert here.ports.values.unpack(sent(here, "dynamic").input) == {"output": 5}
     with pytest.raises(exc.InputException, match="must evaluate to a mapping, not list"):
         flow(given=[5]).new("dynamic").run()
 
@@ -252,7 +252,7 @@ def test_the_text_of_a_failure(ended: Any, text: str | None) -> None:
 
 def test_a_long_text_is_cut() -> None:
     here = flow()
-    here.means.limits = dataclasses.replace(here.means.limits, state_info_chars=3)
+    here.ports.limits = dataclasses.replace(here.ports.limits, state_info_chars=3)
     assert changes(here.task("b").complete("ERROR", "long"), "t-b")["state_info"] == "lon"
     assert changes(here.task("b").set_state("ERROR", "long"), "t-b")["state_info"] == "lon"
 
@@ -352,20 +352,20 @@ def test_mappings_are_merged_where_that_is_wanted() -> None:
     here = Flow("tasks: {a: {publish: {m: {n: 2}}}}")
     replaced = changes(here.task("a", in_context={"m": {"k": 1}}).complete("SUCCESS"), "t-a")
     assert replaced["published"] == Bag({"m": {"n": 2}})
-    here.means.limits = dataclasses.replace(here.means.limits, merge_strategy="merge")
+    here.ports.limits = dataclasses.replace(here.ports.limits, merge_strategy="merge")
     merged = changes(here.task("a", in_context={"m": {"k": 1}}).complete("SUCCESS"), "t-a")
     assert merged["published"] == Bag({"m": {"k": 1, "n": 2}})
 
 
 def test_too_much_is_not_published() -> None:
     here = flow(big="x" * 3000)
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     for text in (
         "{publish: {v: <% $.big %>}}",
         "{on-success: {publish: {global: {v: <% $.big %>}}}}",
     ):
         small = Flow(f"tasks: {{a: {text}}}", context={"big": "x" * 3000})
-        small.means.limits = here.means.limits
+        small.ports.limits = here.ports.limits
         with pytest.raises(exc.SizeLimitExceededException, match="published"):
             small.task("a").complete("SUCCESS")
 
@@ -373,7 +373,7 @@ def test_too_much_is_not_published() -> None:
 @pytest.mark.parametrize(("name", "g"), [("forgets", 7), ("decides", 8)])
 def test_a_result_that_is_only_kept_for_publishing(name: str, g: int) -> None:
     here = flow(g=g)
-    here.means.accepted[f"t-{name}"] = [action("x", value=1)]
+    here.ports.accepted[f"t-{name}"] = [action("x", value=1)]
     commands = here.task(name, runtime_context={"k": 1}).complete("SUCCESS")
     assert changes(commands, "x") == {"output": EMPTY}
     assert changes(commands, f"t-{name}")["runtime_context"] == {"k": 1, "result_erased": True}
@@ -382,7 +382,7 @@ def test_a_result_that_is_only_kept_for_publishing(name: str, g: int) -> None:
 @pytest.mark.parametrize("name", ["decides", "b", "c"])
 def test_a_result_that_is_kept(name: str) -> None:
     here = flow()
-    here.means.accepted[f"t-{name}"] = [action("x", value=1)]
+    here.ports.accepted[f"t-{name}"] = [action("x", value=1)]
     assert changes(here.task(name).complete("SUCCESS"), "x") == {}
 
 

@@ -149,14 +149,14 @@ def test_a_timeout_that_came_after_the_end_of_the_workflow() -> None:
     own = task_ex(context={"timeout": 7})
     own.apply(changes(policies.note_timeout(own), "t-a"))
     assert own.runtime_context == {**KEPT, "timeout": 7, "timed_out": 1}
-    commands = policies.noted_timeouts(FLOW.means, FLOW.wf_ex, own)
+    commands = policies.noted_timeouts(FLOW.ports, FLOW.wf_ex, own)
     assert changes(commands, "t-a") == {"runtime_context": {**KEPT, "timeout": 7}}
     found = timer(commands)
     assert (found.kind, found.attempt, found.payload) == ("timeout", 1, {"seconds": 7})
     assert found.due_at == NOW
     own.run = 2
-    assert policies.noted_timeouts(FLOW.means, FLOW.wf_ex, own) == []
-    assert policies.noted_timeouts(FLOW.means, FLOW.wf_ex, task_ex()) == []
+    assert policies.noted_timeouts(FLOW.ports, FLOW.wf_ex, own) == []
+    assert policies.noted_timeouts(FLOW.ports, FLOW.wf_ex, task_ex()) == []
 
 
 def test_concurrency() -> None:

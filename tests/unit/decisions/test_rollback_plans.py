@@ -108,7 +108,7 @@ def test_what_has_not_ended_is_the_newest() -> None:
 def test_a_compensation_is_a_task() -> None:
     here = flow()
     own = here.task_ex("a", "SUCCESS", in_context={"v": 1}, published={"w": 2}, tags=["x"])
-    found = plan.create(here.means, here.wf_ex, Step(own, 0), 4)
+    found = plan.create(here.ports, here.wf_ex, Step(own, 0), 4)
     assert isinstance(found, CreateTask)
     assert found.task.__dict__ == {
         **TaskExecution(id="new-1", name="a", workflow_execution_id="wf").__dict__,
@@ -120,7 +120,7 @@ def test_a_compensation_is_a_task() -> None:
         "created_at": NOW,
         "updated_at": NOW,
     }
-    of_child = plan.create(here.means, here.wf_ex, Step(own, child_id="c"), 0).task
+    of_child = plan.create(here.ports, here.wf_ex, Step(own, child_id="c"), 0).task
     assert (of_child.type, of_child.runtime_context["child_id"]) == ("WORKFLOW", "c")
     assert "index" not in of_child.runtime_context
     assert of_child.is_compensation
@@ -152,7 +152,7 @@ def test_a_join_that_ran_again_is_undone_again() -> None:
 
 def scheduled(here: Flow, own: TaskExecution, **context: Any) -> Any:
     spare = compensation(here, **context)
-    commands = plan.schedule(here.means, here.wf_ex, here.spec, spare, own)
+    commands = plan.schedule(here.ports, here.wf_ex, here.spec, spare, own)
     return one(CreateAction, commands).action
 
 

@@ -33,7 +33,7 @@ tasks:
 
 def flow(items: Any = ("x", "y", "z"), **more: Any) -> Flow:
     found = Flow(TEXT, context={"list": list(items) if isinstance(items, tuple) else items, **more})
-    found.means.define_workflow("sub")
+    found.ports.define_workflow("sub")
     return found
 
 
@@ -58,7 +58,7 @@ def test_all_items_begin() -> None:
     here = flow()
     commands, own = begun(here)
     assert started(commands) == [0, 1, 2]
-    inputs = [here.means.values.unpack(c.action.input) for c in only(CreateAction, commands)]
+    inputs = [here.ports.values.unpack(c.action.input) for c in only(CreateAction, commands)]
     assert inputs == [{"output": "x"}, {"output": "y"}, {"output": "z"}]
     assert counts(commands, own) == {
         "count": 3,
@@ -84,7 +84,7 @@ def test_as_many_as_may_run_at_a_time() -> None:
     found = counts(commands, own)
     assert (found["next"], found["capacity"], "more" in found) == (2, 0, False)
     # the others belong to the same lists
-    assert here.means.values.unpack(Bag.decode(found["items"])) == {
+    assert here.ports.values.unpack(Bag.decode(found["items"])) == {
         "items": [{"i": "x"}, {"i": "y"}, {"i": "z"}]
     }
 
@@ -95,8 +95,8 @@ def test_as_many_as_may_run_at_a_time() -> None:
 )
 def test_a_transaction_makes_only_so_many(name: str, room: int, at_once: int, number: int) -> None:
     here = flow()
-    here.means.left = room
-    here.means.limits = dataclasses.replace(here.means.limits, items_at_once=at_once)
+    here.ports.left = room
+    here.ports.limits = dataclasses.replace(here.ports.limits, items_at_once=at_once)
     commands, own = begun(here, name)
     assert len(only(CreateAction, commands)) + len(only(CreateExecution, commands)) == number
     assert [c.task_id for c in only(GoOnLater, commands)] == [own]
@@ -106,7 +106,7 @@ def test_a_transaction_makes_only_so_many(name: str, room: int, at_once: int, nu
 
 def test_a_child_begins_where_only_little_room_is_left() -> None:
     here = flow()
-    here.means.left = 1
+    here.ports.left = 1
     assert len(only(CreateExecution, begun(here, "sub")[0])) == 1
 
 
@@ -133,7 +133,7 @@ def test_several_lists_go_along_with_each_other() -> None:
 
 def test_more_items_than_the_bound_allows() -> None:
     here = flow()
-    here.means.limits = dataclasses.replace(here.means.limits, bounds=Bounds(items=2))
+    here.ports.limits = dataclasses.replace(here.ports.limits, bounds=Bounds(items=2))
     with pytest.raises(exc.BoundExceededException, match="items_limit"):
         here.new("a").run()
 
@@ -227,7 +227,7 @@ def test_nothing_is_missing(next_one: int, capacity: int) -> None:
 
 def test_a_rerun_repeats_what_did_not_succeed() -> None:
     here = flow()
-    here.means.accepted["t-a"] = [
+    here.ports.accepted["t-a"] = [
         action("0", idx=0),
         action("1", "ERROR", idx=1),
         action("2", idx=2, attempt=1),
@@ -257,7 +257,7 @@ def test_a_rerun_repeats_what_did_not_succeed() -> None:
 
 def test_a_rerun_of_sub_workflows_repeats_what_did_not_succeed() -> None:
     here = flow()
-    here.means.sub_executions["t-sub"] = [
+    here.ports.sub_executions["t-sub"] = [
         child("0", idx=0),
         child("1", "ERROR", idx=1),
         child("2", "SUCCESS", idx=2, task_attempt=4),
@@ -270,7 +270,7 @@ def test_a_rerun_of_sub_workflows_repeats_what_did_not_succeed() -> None:
 def test_a_rerun_of_lists_that_have_changed() -> None:
     here = flow(("x", "y"))
     task = here.items("a", "RUNNING", count=3, redo=[1, 2])
-    here.means.accepted["t-a"] = [action("1", idx=1), action("2", idx=2)]
+    here.ports.accepted["t-a"] = [action("1", idx=1), action("2", idx=2)]
     commands = task.schedule_actions()
     assert started(commands) == [1]
     # results of items that there are no longer

@@ -39,7 +39,7 @@ def new(text: str = TEXT) -> tuple[Flow, Workflow]:
     """A workflow that has not been started."""
     here = Flow(text)
     own = definition(here.spec, workbook_name="book", tags=("t",))
-    return here, Workflow(own, None, here.means)
+    return here, Workflow(own, None, here.ports)
 
 
 def event(commands: Any, kind: str) -> ExecutionEvent:
@@ -86,7 +86,7 @@ def test_an_environment_is_evaluated_unless_that_is_not_wanted() -> None:
 @pytest.mark.parametrize("field", ["input", "params"])
 def test_a_start_with_too_much(field: str) -> None:
     here, workflow = new()
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     big = "x" * 3000
     given = {"a": big} if field == "input" else {"a": 1}
     with pytest.raises(exc.SizeLimitExceededException, match=field):
@@ -95,7 +95,7 @@ def test_a_start_with_too_much(field: str) -> None:
 
 def test_a_begin() -> None:
     here = Flow(TEXT, state="IDLE", started_at=None, input={"a": 1}, next_look_at=NOW)
-    here.means.environment["k"] = "e"
+    here.ports.environment["k"] = "e"
     commands = here.workflow().begin()
     assert changes(commands) == {
         "state": "RUNNING",
@@ -120,7 +120,7 @@ def test_a_reverse_workflow_begins() -> None:
 
 def test_all_is_done() -> None:
     here = Flow(TEXT, input={"a": 1}, rollback=None, backlog=[], next_look_at=NOW, **CHILD)
-    here.means.ends = [here.task_ex("next", "SUCCESS", published={"x": 5})]
+    here.ports.ends = [here.task_ex("next", "SUCCESS", published={"x": 5})]
     commands = here.workflow().check_and_complete()
     assert changes(commands) == {
         "state": "SUCCESS",
@@ -153,7 +153,7 @@ def test_not_all_is_done(more: dict[str, Any]) -> None:
 
 def test_tasks_have_failed() -> None:
     here = Flow("tasks: {a: {}}", unhandled_errors=1)
-    here.means.failed = [here.task_ex("a", "ERROR", state_info="why")]
+    here.ports.failed = [here.task_ex("a", "ERROR", state_info="why")]
     found = changes(here.workflow().check_and_complete())
     assert found["state"] == "ERROR" and found["state_info"].startswith("why")
     assert found["output"].inline["result"] == found["state_info"]
@@ -161,7 +161,7 @@ def test_tasks_have_failed() -> None:
 
 def test_tasks_were_cancelled() -> None:
     here = Flow("tasks: {a: {}, b: {}}", cancelled=3, unhandled_errors=1)
-    here.means.cancelled = [here.task_ex(name, "CANCELLED") for name in ("b", "a", "b")]
+    here.ports.cancelled = [here.task_ex(name, "CANCELLED") for name in ("b", "a", "b")]
     found = changes(here.workflow().check_and_complete())
     assert (found["state"], found["state_info"]) == ("CANCELLED", "Cancelled tasks: a, b")
     assert found["output"] == Bag({"result": "Cancelled tasks: a, b"})
@@ -169,7 +169,7 @@ def test_tasks_were_cancelled() -> None:
 
 def test_an_end_whose_definition_is_not_asked() -> None:
     here = Flow("{output-on-error: {x: <% $.nothing.at.all %>}, tasks: {a: {}}}")
-    here.means.limits = dataclasses.replace(here.means.limits, state_info_chars=3)
+    here.ports.limits = dataclasses.replace(here.ports.limits, state_info_chars=3)
     found = changes(here.workflow().break_off("long"))
     assert (found["state"], found["state_info"]) == ("ERROR", "lon")
     assert found["output"] == Bag({"result": "lon"})
@@ -177,7 +177,7 @@ def test_an_end_whose_definition_is_not_asked() -> None:
 
 def test_a_long_message_is_cut_in_the_row_and_not_in_the_output() -> None:
     here = Flow("tasks: {a: {}}")
-    here.means.limits = dataclasses.replace(here.means.limits, state_info_chars=3)
+    here.ports.limits = dataclasses.replace(here.ports.limits, state_info_chars=3)
     found = changes(here.workflow().fail("long"))
     assert (found["state_info"], found["output"]) == ("lon", Bag({"result": "long"}))
 
@@ -221,7 +221,7 @@ def test_a_stop_in_error() -> None:
 
 def test_a_cancellation_goes_down() -> None:
     here = Flow("tasks: {a: {}}")
-    here.means.live = ["c1", "c2"]
+    here.ports.live = ["c1", "c2"]
     commands = here.workflow().stop("CANCELLED", "why", 7)
     assert changes(commands)["state"] == "CANCELLED"
     told = [c.event for c in only(SendEvent, commands)]
@@ -233,7 +233,7 @@ def test_a_cancellation_goes_down() -> None:
 
 def test_a_pause() -> None:
     here = Flow("tasks: {a: {}}", **CHILD)
-    here.means.live = ["c1", "c2"]
+    here.ports.live = ["c1", "c2"]
     commands = here.workflow().pause("why", 7)
     assert changes(commands) == {"state": "PAUSED", "state_info": "why", "updated_at": NOW}
     told = [c.event for c in only(SendEvent, commands)]
@@ -247,7 +247,7 @@ def test_a_pause() -> None:
 @pytest.mark.parametrize(("came_from", "told"), [("parent", ["c1"]), ("c1", ["parent"])])
 def test_a_command_does_not_go_back(came_from: str, told: list[str]) -> None:
     here = Flow("tasks: {a: {}}", **CHILD)
-    here.means.live = ["c1"]
+    here.ports.live = ["c1"]
     paused = here.workflow().pause(None, 7, came_from)
     assert [c.event.execution_id for c in only(SendEvent, paused)] == told
     here.wf_ex.state = "PAUSED"
@@ -273,7 +273,7 @@ def test_a_resume() -> None:
     waiting = [RunTask("next", Bag({"x": 1}), ("t", "on-success"), "first"), RunTask("second")]
     backlog = [to_backlog(command) for command in waiting]
     here = Flow(TEXT, state="PAUSED", backlog=backlog, **CHILD)
-    here.means.live = ["c1"]
+    here.ports.live = ["c1"]
     held = [here.task_ex("first", "IDLE"), here.task_ex("second", "IDLE")]
     commands = here.workflow().resume(number=7, held=held)
     assert changes(commands) == {
@@ -336,7 +336,7 @@ def test_an_environment_is_merged() -> None:
     bare = changes(Flow("tasks: {a: {}}").workflow().update_env({"k": 1}))
     assert bare["params"] == Bag({"env": {"k": 1}})
     small = Flow("tasks: {a: {}}")
-    small.means.limits = dataclasses.replace(small.means.limits, field_size_kb=1)
+    small.ports.limits = dataclasses.replace(small.ports.limits, field_size_kb=1)
     with pytest.raises(exc.SizeLimitExceededException):
         small.workflow().update_env({"k": "x" * 3000})
 
@@ -346,7 +346,7 @@ def test_an_environment_is_merged() -> None:
 
 def test_without_a_declaration_the_output_is_all_that_the_ends_know() -> None:
     here = Flow("tasks: {a: {}, b: {}}")
-    here.means.ends = [
+    here.ports.ends = [
         here.task_ex("a", "SUCCESS", in_context={"m": {"k": 1}}, published={"x": 1}),
         here.task_ex("b", "SUCCESS", in_context={"m": {"l": 2}}),
     ]
@@ -356,7 +356,7 @@ def test_without_a_declaration_the_output_is_all_that_the_ends_know() -> None:
 
 def test_only_the_target_of_a_reverse_workflow_counts() -> None:
     here = Flow(REVERSE, params={"task_name": "a"})
-    here.means.ends = [
+    here.ports.ends = [
         here.task_ex("a", "SUCCESS", published={"x": 1}),
         here.task_ex("c", "SUCCESS", published={"y": 1}),
     ]
@@ -368,8 +368,8 @@ def test_a_join_that_was_not_run_knows_who_came_later(state: str) -> None:
     here = Flow("tasks: {a: {on-success: [j]}, b: {on-success: [j]}, j: {join: 1}}")
     came = [here.task_ex(name, "SUCCESS", published={name: 1}) for name in ("a", "b")]
     join = here.task_ex("j", state, runtime_context={"join": {"ready": 2}, "triggered_by": [1]})
-    here.means.ends = [join]
-    here.means.came["t-j"] = came
+    here.ports.ends = [join]
+    here.ports.came["t-j"] = came
     assert changes(here.workflow().check_and_complete())["output"] == Bag({"a": 1, "b": 1})
     join.runtime_context["triggered_by"] = [1, 2]
     assert changes(here.workflow().check_and_complete())["output"] == EMPTY
@@ -391,7 +391,7 @@ def test_the_output_of_an_error() -> None:
 
 def test_an_output_that_is_too_large() -> None:
     here = Flow("{output: {o: <% $.x %>}, tasks: {a: {}}}", context={"x": "x" * 3000})
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=1)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=1)
     with pytest.raises(exc.SizeLimitExceededException):
         here.workflow().check_and_complete()
 
@@ -399,22 +399,22 @@ def test_an_output_that_is_too_large() -> None:
 @pytest.mark.parametrize(("limit", "length"), [(1, 170), (2, 1500), (-1, 1500)])
 def test_a_message_is_cut_for_the_output(limit: int, length: int) -> None:
     here = Flow("tasks: {a: {}}")
-    here.means.limits = dataclasses.replace(here.means.limits, field_size_kb=limit)
+    here.ports.limits = dataclasses.replace(here.ports.limits, field_size_kb=limit)
     found = changes(here.workflow().stop("CANCELLED", "x" * 1500))["output"]
-    assert len(here.means.values.get(found, "result")) == length
+    assert len(here.ports.values.get(found, "result")) == length
 
 
 def test_the_message_of_failed_tasks() -> None:
     here = Flow("tasks: {a: {}, b: {workflow: sub}}")
-    here.means.failed = [
+    here.ports.failed = [
         here.task_ex("b", "ERROR", id="1", state_info="broken\nmore"),
         here.task_ex("a", "ERROR", id="2", state_info=None),
     ]
-    here.means.accepted["2"] = [
+    here.ports.accepted["2"] = [
         action("x", "ERROR", "no", idx=1),
         action("y", "SUCCESS", "yes", idx=2),
     ]
-    here.means.sub_executions["1"] = [
+    here.ports.sub_executions["1"] = [
         dataclasses.replace(Flow("tasks: {a: {}}").wf_ex, state="ERROR", state_info="c", idx=4),
         dataclasses.replace(Flow("tasks: {a: {}}").wf_ex, state="SUCCESS", state_info="d"),
     ]
@@ -439,7 +439,7 @@ def test_the_message_of_failed_tasks() -> None:
 
 def test_objects_that_were_built_without_something() -> None:
     bare = Workflow(None)
-    for attribute in ("wf_def", "means"):
+    for attribute in ("wf_def", "ports"):
         with pytest.raises(exc.MistralException, match="was built without"):
             getattr(bare, attribute)
     with pytest.raises(exc.MistralException, match="'w' has not been started"):

@@ -292,7 +292,7 @@ def test_poisoned_news_end_the_task_that_waits_for_them(
     _tries(site, engine, 1)
     site.deliver(child)
     monkeypatch.setattr(
-        workflow_handler, "_NEWS", {"child-finished": MagicMock(side_effect=IndexError)}
+        workflow_handler, "_ON_EVENT", {"child-finished": MagicMock(side_effect=IndexError)}
     )
     _tries(site, engine, 1)
     assert site.execution(child).state == "SUCCESS"

@@ -50,7 +50,7 @@ class Surroundings:
         # counted from now: the whole run may take longer than the times that are judged
         self.long_ago = clock.utc_now() - dt.timedelta(seconds=60)
         self.queue = MagicMock(spec=ActionQueue)
-        self.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, refresh=5))
+        self.queue.options = SendOptions(heartbeat=HeartbeatOptions(silence=SILENCE, refresh=5))
         self.queue.order.side_effect = lambda action_ex, *_: ActionOrder(action_ex.id, "x")
         self.posted: list[Mail] = []
         self.timers = MagicMock()
@@ -76,10 +76,10 @@ class Surroundings:
     def hear_of(self, *action_ids: str) -> dt.datetime:
         """An executor names these."""
         now = clock.utc_now()
-        patience = self.queue.options.patience
+        options = self.queue.options.heartbeat
         self.database.write(
             lambda conn: note_executor(
-                Transaction(conn), Heartbeat(EXECUTOR, "h", action_ids), now, patience
+                Transaction(conn), Heartbeat(EXECUTOR, "h", action_ids), now, options
             )
         )
         return now
@@ -237,7 +237,7 @@ def test_an_executor_that_was_never_seen_is_silent_since_its_claim(around: Surro
 
 
 def test_lost_actions_are_found_in_batches(around: Surroundings) -> None:
-    around.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, batch=2))
+    around.queue.options = SendOptions(heartbeat=HeartbeatOptions(silence=SILENCE, batch=2))
     for _ in range(5):
         around.action(started_by=EXECUTOR, started_at=around.long_ago)
     around.listens_since(around.long_ago)
@@ -286,7 +286,7 @@ def test_asynchronous_actions_say_that_their_signal_is_uncertain(around: Surroun
 
 
 def test_without_heartbeats_silence_proves_nothing(around: Surroundings) -> None:
-    around.queue.options = SendOptions(patience=HeartbeatOptions(silence=0))
+    around.queue.options = SendOptions(heartbeat=HeartbeatOptions(silence=0))
     around.action(started_by=EXECUTOR, started_at=around.long_ago)
     around.listens_since(around.long_ago)
     around.relay.sweep()
@@ -294,7 +294,7 @@ def test_without_heartbeats_silence_proves_nothing(around: Surroundings) -> None
 
 
 def test_what_no_executor_takes_notice_of_fails_at_last(around: Surroundings) -> None:
-    around.queue.options = SendOptions(patience=HeartbeatOptions(silence=SILENCE, first=120))
+    around.queue.options = SendOptions(heartbeat=HeartbeatOptions(silence=SILENCE, first=120))
     ignored = around.action(tries=10)
     around.action(tries=10, is_sync=False)
     around.action(tries=10, last_heartbeat=around.long_ago)

@@ -19,7 +19,7 @@ BIG = "x" * (INLINE_LIMIT + 1)
 
 def flow() -> Flow:
     found = Flow("tasks: {a: {}}", context={"g": "global", "m": {"g": 1}}, input={"g": 1, "i": 2})
-    found.means.environment = {"k": 1}
+    found.ports.environment = {"k": 1}
     return found
 
 
@@ -31,7 +31,7 @@ def test_the_layers_of_a_place() -> None:
     here = flow()
     own = here.task_ex("a")
     found = data_flow.context(
-        here.means,
+        here.ports,
         here.wf_ex,
         task_ex=own,
         branch=Bag({"b": "branch", "t": "branch", "m": {"b": 1}}),
@@ -49,15 +49,15 @@ def test_the_layers_of_a_place() -> None:
 
 def test_a_place_without_a_task() -> None:
     here = flow()
-    found = data_flow.context(here.means, here.wf_ex, with_input=False)
+    found = data_flow.context(here.ports, here.wf_ex, with_input=False)
     assert keys(found) == {"__env", "__execution", "g", "m"}
-    assert "i" in keys(data_flow.context(here.means, here.wf_ex))
+    assert "i" in keys(data_flow.context(here.ports, here.wf_ex))
 
 
 def test_layers_are_merged_where_that_is_wanted() -> None:
     here = flow()
-    here.means.limits = dataclasses.replace(here.means.limits, merge_strategy="merge")
-    found = data_flow.context(here.means, here.wf_ex, branch=Bag({"m": {"b": 1}}))
+    here.ports.limits = dataclasses.replace(here.ports.limits, merge_strategy="merge")
+    found = data_flow.context(here.ports, here.wf_ex, branch=Bag({"m": {"b": 1}}))
     assert found.data["m"] == {"b": 1, "g": 1}
 
 
@@ -125,7 +125,7 @@ def test_declared_input() -> None:
 
 
 def test_sizes() -> None:
-    limits = dataclasses.replace(flow().means.limits, field_size_kb=1)
+    limits = dataclasses.replace(flow().ports.limits, field_size_kb=1)
     just = Bag({"k": "x" * (2047 - len('{"k":""}'))})
     data_flow.check_size("T", "f", just, limits)
     data_flow.check_size("T", "f", None, limits)

@@ -26,32 +26,32 @@ def facts(event: ExecutionEvent) -> tuple[Any, ...]:
 
 def test_news_for_the_parent() -> None:
     here = flow(state="ERROR", state_info="why", attempt=2, **PARENT)
-    event = told(*execution_events.to_parent(here.means, here.wf_ex, "kind", 7))
+    event = told(*execution_events.to_parent(here.ports, here.wf_ex, "kind", 7))
     assert facts(event) == ("parent", "kind", "pt", 3, 7)
     assert event.payload == {"attempt": 2, "state": "ERROR", "state_info": "why"}
     assert (event.id, event.source_id, event.created_at) == ("new-1", "wf", NOW)
-    assert told(*execution_events.to_parent(here.means, here.wf_ex, "kind")).number == 0
-    assert execution_events.to_parent(here.means, flow().wf_ex, "kind") == []
+    assert told(*execution_events.to_parent(here.ports, here.wf_ex, "kind")).number == 0
+    assert execution_events.to_parent(here.ports, flow().wf_ex, "kind") == []
 
 
 def test_news_for_the_children() -> None:
     here = flow()
-    here.means.live = ["c1", "c2", "c3"]
-    found = execution_events.to_children(here.means, here.wf_ex, "kind", 7, {"x": 1}, "c2")
+    here.ports.live = ["c1", "c2", "c3"]
+    found = execution_events.to_children(here.ports, here.wf_ex, "kind", 7, {"x": 1}, "c2")
     events = [command.event for command in found if isinstance(command, SendEvent)]
     assert [facts(event) for event in events] == [
         ("c1", "kind", None, 0, 7),
         ("c3", "kind", None, 0, 7),
     ]
     assert [event.payload for event in events] == [{"x": 1}, {"x": 1}]
-    (first, *_) = execution_events.to_children(here.means, here.wf_ex, "kind", 7)
+    (first, *_) = execution_events.to_children(here.ports, here.wf_ex, "kind", 7)
     assert told(first).payload == {}
 
 
 def test_a_child_that_runs_again_too_late_is_ended() -> None:
     here = flow()
     asked = ExecutionEvent(id="e", execution_id="wf", kind="child-running", source_id="c")
-    event = told(execution_events.refuse(here.means, here.wf_ex, asked, "gone"))
+    event = told(execution_events.refuse(here.ports, here.wf_ex, asked, "gone"))
     assert facts(event) == ("c", "cancel", None, 0, 100)
     assert event.payload == {"message": "The rerun or skip came too late: gone"}
 
@@ -59,7 +59,7 @@ def test_a_child_that_runs_again_too_late_is_ended() -> None:
 def test_each_turn_of_a_rollback_has_a_number_of_its_own() -> None:
     here = flow()
     own = here.task_ex("a", id="comp", attempt=4)
-    events = [told(execution_events.roll_back(here.means, here.wf_ex, "c", own)) for _ in range(2)]
+    events = [told(execution_events.roll_back(here.ports, here.wf_ex, "c", own)) for _ in range(2)]
     assert [facts(event) for event in events] == [
         ("c", "rollback", "comp", 4, 100),
         ("c", "rollback", "comp", 4, 101),
@@ -70,18 +70,18 @@ def test_the_end_of_a_rollback() -> None:
     here = flow(**PARENT)
     asked = {"execution_id": "other", "task_id": "t", "attempt": 5}
     event = told(
-        *execution_events.rolled_back(here.means, here.wf_ex, {"asked": asked}, True, "why")
+        *execution_events.rolled_back(here.ports, here.wf_ex, {"asked": asked}, True, "why")
     )
     assert facts(event) == ("other", "child-rolled-back", "t", 5, 0)
     assert event.payload == {"done": True, "message": "why"}
-    owed = told(*execution_events.rolled_back(here.means, here.wf_ex, {"owed": True}, True, None))
+    owed = told(*execution_events.rolled_back(here.ports, here.wf_ex, {"owed": True}, True, None))
     assert facts(owed) == ("parent", "child-finished", "pt", 3, 0)
-    assert execution_events.rolled_back(here.means, here.wf_ex, {}, True, None) == []
+    assert execution_events.rolled_back(here.ports, here.wf_ex, {}, True, None) == []
 
 
 def test_a_reminder() -> None:
     here = flow()
-    event = told(execution_events.go_on(here.means, here.wf_ex, "t", 3, 2))
+    event = told(execution_events.go_on(here.ports, here.wf_ex, "t", 3, 2))
     assert facts(event) == ("wf", "go-on", "t", 2, 0)
     assert event.payload == {"next": 3}
 
