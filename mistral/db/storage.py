@@ -7,6 +7,7 @@ storage whose transactions have rooms of their own.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -78,12 +79,7 @@ class bound(Generic[P, R]):
         self._function = function
 
     def __get__(self, room: Room, _kind: type[Room] | None = None) -> Callable[P, R]:
-        function, conn = self._function, room.conn
-
-        def method(*args: P.args, **kwargs: P.kwargs) -> R:
-            return function(conn, *args, **kwargs)
-
-        return method
+        return functools.partial(self._function, room.conn)
 
 
 class DefinitionRows(Room):
