@@ -10,6 +10,7 @@ from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db import definitions as store
 from mistral.db.core.database import Database
+from mistral.db.storage import DefinitionRows
 from mistral.definitions import Definitions
 from mistral.definitions.adhoc import AdHocCache, DefinedActions
 
@@ -136,7 +137,7 @@ def test_descriptors_for_the_engine(definitions: Definitions, database: Database
 
     def find(name: str, namespace: str = "", project: str = "mine") -> object | None:
         return database.read(
-            lambda conn: DefinedActions(conn, project, cache).find(name, namespace)
+            lambda conn: DefinedActions(DefinitionRows(conn), project, cache).find(name, namespace)
         )
 
     descriptor = find("act1")
@@ -150,7 +151,9 @@ def test_descriptors_for_the_engine(definitions: Definitions, database: Database
     definitions.update_actions(ONE, ME)
     changed = find("act1")
     assert changed is not None and changed.spec.base == "std.noop"
-    everything = database.read(lambda conn: DefinedActions(conn, "mine", cache).find_all(None))
+    everything = database.read(
+        lambda conn: DefinedActions(DefinitionRows(conn), "mine", cache).find_all(None)
+    )
     assert [one.name for one in everything] == ["act1", "act2"]
 
 
