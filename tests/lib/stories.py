@@ -60,7 +60,7 @@ class Story:
         self.holds_news = False
         """Whether news between executions wait until :meth:`hear`."""
         texts = {"w": text, **(subs or {})}
-        self._catalog = SimCatalog({name: spec(text, name) for name, text in texts.items()})
+        self.catalog = SimCatalog({name: spec(text, name) for name, text in texts.items()})
         self._ids = itertools.count(1)
         values = Values(lambda hashes: {})
         conn = self.database.begin()
@@ -88,7 +88,7 @@ class Story:
             tx = MemoryTransaction(conn)
             wf_ex = tx.store.lock_execution(execution_id)
             assert wf_ex is not None
-            unit = UnitOfWork(tx, self._catalog, self.limits, self.now, wf_ex, new_id=self._new_id)
+            unit = UnitOfWork(tx, self.catalog, self.limits, self.now, wf_ex, new_id=self._new_id)
             dispatch(unit, decision(unit))
             bell = unit.close()
             unit.write(tx.store)

@@ -111,6 +111,45 @@ def test_what_lies_between_an_edge_not_taken_and_a_join() -> None:
     assert sorted(story.asked()) == ["n", "rescue"]
 
 
+def test_a_join_waits_for_one_that_its_lost_branch_sets_going_again() -> None:
+    story = Story("""
+    tasks:
+      a: {on-success: [j1]}
+      b: {on-success: [j2, j1], on-error: [noop]}
+      j1: {join: all, on-success: [m], on-error: [noop]}
+      m: {on-success: [j2]}
+      j2: {join: all}
+      other: {}
+    """)
+    story.failed("b")
+    story.done("a")
+    assert story.states()["j1"] == "ERROR"
+    story.rerun("b")
+    story.done("b")
+    assert (story.states()["j2"], story.asked()) == ("WAITING", ["other", "j1"])
+    story.done("j1")
+    story.done("m")
+    assert story.asked() == ["other", "j2"]
+
+
+def test_a_join_fails_with_one_that_stays_failed_although_it_is_chosen() -> None:
+    story = Story("""
+    tasks:
+      a: {on-success: [j1]}
+      b: {on-success: [j1], on-error: [noop]}
+      c: {on-success: [j2, j1]}
+      j1: {join: all, on-success: [m], on-error: [noop]}
+      m: {on-success: [j2]}
+      j2: {join: all}
+      other: {}
+    """)
+    story.failed("b")
+    story.done("a")
+    story.done("c")
+    assert story.task("j2").state_info == "Failed by tasks: ['m'] (m never ran)"
+    assert story.asked() == ["other"]
+
+
 def test_a_join_in_a_loop_runs_again() -> None:
     story = Story("""
     tasks:

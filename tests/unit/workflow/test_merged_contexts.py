@@ -258,6 +258,14 @@ def test_counts_of_the_version_before_go_on() -> None:
     assert met(ended("left2", [left], a=3), right) == {"a": 3}
 
 
+def test_a_row_tells_of_publications_only_what_is_known() -> None:
+    lines, counts = {"k": "own|a"}, {"k": 1}
+    assert Bag({"a": 1}, lines=lines).encode() == '@{"v":{"a":1},"r":{},"l":{"k":"own|a"}}'
+    assert Bag({"a": 1}, versions=counts).encode() == '@{"v":{"a":1},"r":{},"n":{"k":1}}'
+    for bag in (Bag({"a": 1}, lines=lines), Bag({"a": 1}, versions=counts)):
+        assert Bag.decode(bag.encode()) == bag
+
+
 def test_a_line_has_an_end() -> None:
     last = ended("start", followers=2, a=0)
     for number in range(100):
