@@ -19,6 +19,12 @@ from mistral.workflow.results import Outcome
 from tests.lib.stories import Story
 from tests.simulation.memory_store import storage
 
+TOLD = """
+output: {all: 1}
+output-on-error: {some: 1}
+tasks: {s: {workflow: sub}}
+"""
+
 
 class Inbox:
     """What handles the mail of a story."""
@@ -61,23 +67,25 @@ def test_a_lost_action_is_a_result_like_any_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("died", "task", "execution"),
+    ("died", "task", "execution", "output"),
     [
-        (0, "SUCCESS", "SUCCESS"),
-        (MAX_TRIES - 1, "SUCCESS", "SUCCESS"),
-        (MAX_TRIES, "ERROR", "ERROR"),
-        (MAX_TRIES + 1, "ERROR", "ERROR"),
+        (0, "SUCCESS", "SUCCESS", {"all"}),
+        (MAX_TRIES - 1, "SUCCESS", "SUCCESS", {"all"}),
+        (MAX_TRIES, "ERROR", "ERROR", {"result", "some"}),
+        # the definition may be what they died of
+        (MAX_TRIES + 1, "ERROR", "ERROR", {"result"}),
     ],
 )
 def test_news_of_which_engines_died_are_given_up_in_the_end(
-    died: int, task: str, execution: str
+    died: int, task: str, execution: str, output: set[str]
 ) -> None:
-    story = Story("tasks: {s: {workflow: sub}}", subs={"sub": "tasks: {x: {}}"})
+    story = Story(TOLD, subs={"sub": "tasks: {x: {}}"})
     story.holds_news = True
     story.done("x")
     (event,) = story.news()
     Inbox(story).handle(EventDue(event.id, looks=2), died)
     assert (story.task("s").state, story.execution.state) == (task, execution)
+    assert set(story.output) == output
     assert story.news() == []
     info = f"begun {MAX_TRIES} times and never handled"
     assert (info in (story.execution.state_info or "")) == (execution == "ERROR")

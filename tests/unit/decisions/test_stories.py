@@ -409,8 +409,12 @@ def test_a_rollback() -> None:
     story = Story(UNDO)
     story.done("a")
     story.done("b")
+    (late,) = story.running("c")
     story.roll_back()
     assert (story.execution.state, story.task("c").state) == ("RUNNING", "CANCELLED")
+    assert story.task("c").attempt == late.attempt + 1
+    story.deliver(late.id)
+    assert story.task("c").state == "CANCELLED"
     assert story.asked() == ["b"]
     story.done("b")
     assert story.asked() == ["a"]
