@@ -207,13 +207,39 @@ def test_a_parent_waits_for_all_that_is_paused_below() -> None:
     assert (story.execution.state, story.task("s").state) == ("RUNNING", "RUNNING")
 
 
+def test_a_parent_waits_for_all_tasks_whose_sub_workflows_are_paused() -> None:
+    story = Story(
+        "tasks: {s: {workflow: sub}, t: {workflow: other}}",
+        subs={"sub": CHILD, "other": "tasks: {z: {}}"},
+    )
+    story.pause()
+    story.holds_news = True
+    story.resume(story.child("s").id)
+    story.hear("child-resumed")
+    assert states_of(story) == ("PAUSED", "RUNNING", "RUNNING")
+    assert story.task("t").state == "PAUSED"
+    story.resume(story.child("t").id)
+    story.hear("child-resumed")
+    assert (story.execution.state, story.task("t").state) == ("RUNNING", "RUNNING")
+
+
+def test_a_resume_below_is_no_matter_of_a_parent_that_has_ended() -> None:
+    story = family()
+    child = story.child("s").id
+    story.pause(child)
+    story.stop("ERROR", "enough")
+    story.resume(child)
+    assert states_of(story) == ("ERROR", "PAUSED", "RUNNING")
+    assert story.asked() == ["x"]
+
+
 def test_a_pause_is_no_matter_of_a_parent_that_is_rolled_back() -> None:
     story = family("tasks: {a: {rollback: std.noop}, s: {workflow: sub}}")
     child = story.child("s").id
     story.done("a")
     story.holds_news = True
-    story.pause(child)
     story.roll_back()
+    story.pause(child)
     story.hear("child-paused")
     assert story.execution.state == "RUNNING"
     story.holds_news = False
