@@ -379,14 +379,10 @@ def _paused_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]
 
 
 def _resumed_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if states.is_completed(unit.wf_ex.state):
-        return []
     return resume(unit, None, event.source_id, event.number)
 
 
 def _cancelled_from_above(unit: UnitOfWork, event: ExecutionEvent) -> list[Command]:
-    if states.is_completed(unit.wf_ex.state):
-        return []
     message = event.payload.get("message")
     return existing(unit).stop(states.CANCELLED, message, event.number)
 
