@@ -6,6 +6,7 @@ import pytest
 
 from mistral.engine.inbox import decisions
 from mistral.engine.mail.executions import EventDue
+from mistral.workflow.entities import WorkflowExecution
 from tests.lib.stories import Story
 
 PARENT = "tasks: {s: {workflow: sub, on-success: [after]}, after: {}}"
@@ -78,6 +79,57 @@ def test_news_of_a_sub_workflow_that_arrive_in_the_wrong_order(fails: int) -> No
     assert story.news() == []
     story.done("after")
     assert (story.execution.state, story.execution.unhandled_errors) == ("SUCCESS", 0)
+
+
+def test_a_sub_workflow_that_runs_again_before_its_end_was_heard() -> None:
+    story = family()
+    story.holds_news = True
+    story.failed("x")
+    story.rerun("x")
+    story.hear("child-finished")
+    assert states_of(story) == ("ERROR", "ERROR", "RUNNING")
+    story.hear("child-running")
+    assert states_of(story) == ("RUNNING", "RUNNING", "RUNNING")
+
+
+def test_a_task_whose_sub_workflow_runs_again_forgets_its_end() -> None:
+    story = family("tasks: {s: {workflow: sub, on-error: [after]}, after: {}}")
+    story.failed("x")
+    assert (story.task("s").error_handled, story.asked()) == (True, ["after"])
+    story.rerun("x")
+    task = story.task("s")
+    assert (task.state, task.processed, task.error_handled) == ("RUNNING", False, False)
+    assert (task.has_next_tasks, task.next_tasks, task.finished_at) == (False, None, None)
+
+
+def test_an_end_does_not_wait_for_pauses_that_were_told_before() -> None:
+    story = family()
+    child = story.child("s").id
+    story.failed("x")
+    story.holds_news = True
+    story.rerun("x")
+    story.pause(child)
+    story.resume(child)
+    story.done("x")
+    story.done("y")
+    story.hear("child-finished")
+    assert (story.task("s").state, story.asked()) == ("SUCCESS", ["after"])
+    assert [event.kind for event in story.news()] == ["child-paused", "child-resumed"]
+    story.hear()
+    assert (story.execution.state, story.asked()) == ("RUNNING", ["after"])
+
+
+def test_a_sub_workflow_that_is_deleted_before_its_end_was_heard() -> None:
+    story = family()
+    child = story.child("s").id
+    story.holds_news = True
+    story.done("x")
+    story.done("y")
+    story.database.write(lambda conn: conn.delete(WorkflowExecution, [child]))
+    story.hear()
+    assert (story.execution.state, story.task("s").state) == ("ERROR", "ERROR")
+    deleted = f"The sub-workflow execution was deleted [execution_id={child}]"
+    assert deleted in (story.execution.state_info or "")
 
 
 def test_news_that_can_not_be_handled_end_the_task_that_waits_for_them() -> None:
