@@ -18,9 +18,6 @@ tasks:
   j: {join: all, on-success: [last]}
   last: {}
 """
-UNDO = """
-tasks: {x: {rollback: std.noop, on-success: [y]}, y: {rollback: std.noop}}
-"""
 
 
 def family(parent: str = PARENT, child: str = CHILD) -> Story:
@@ -355,51 +352,3 @@ def test_a_join_that_has_run_is_no_matter_of_a_sub_workflow_that_runs_again() ->
     story.rerun("x")
     assert story.task("j").state == "RUNNING"
     assert story.task("j").runtime.inbound == {"ready": 1}
-
-
-# rollback
-
-
-def test_a_rollback_undoes_sub_workflows() -> None:
-    story = family(PARENT, UNDO)
-    for name in ("x", "y", "after"):
-        story.done(name)
-    story.roll_back()
-    assert story.asked() == ["y"]
-    story.done("y")
-    story.done("x")
-    assert (story.execution.state, story.child("s").state) == ("CANCELLED", "CANCELLED")
-    assert story.execution.state_info == "Rolled back: s."
-    assert story.child("s").state_info == "Rolled back: y, x."
-
-
-def test_a_rollback_that_failed_below_is_begun_again() -> None:
-    story = family(PARENT, UNDO)
-    for name in ("x", "y", "after"):
-        story.done(name)
-    story.roll_back()
-    story.failed("y", "why")
-    assert (story.execution.state, story.child("s").state) == ("ERROR", "ERROR")
-    failed = story.compensation("s")
-    assert (failed.state, failed.attempt) == ("ERROR", 0)
-    assert "why" in (failed.state_info or "")
-    story.roll_back()
-    again = story.compensation("s")
-    assert (again.state, again.attempt) == ("RUNNING", 1)
-    assert (again.state_info, again.finished_at) == (None, None)
-    story.done("y")
-    story.done("x")
-    assert story.execution.state_info == "Rolled back: s."
-
-
-def test_an_answer_that_comes_after_a_rollback_was_stopped() -> None:
-    story = family(PARENT, UNDO)
-    for name in ("x", "y", "after"):
-        story.done(name)
-    story.roll_back()
-    story.holds_news = True
-    story.failed("y", "why")
-    story.stop("ERROR", "wait")
-    assert [event.kind for event in story.news()] == ["child-rolled-back"]
-    story.hear()
-    assert (story.compensation("s").state, story.execution.state_info) == ("ERROR", "wait")
