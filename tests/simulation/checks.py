@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from mistral.db.execution.action_executions import Delivery
-from mistral.engine.liveness import HEARTBEAT_LOST, TAKEN_BACK, UNCERTAIN_SIGNAL
+from mistral.engine.liveness import HEARTBEAT_LOST, KILLER, TAKEN_BACK, UNCERTAIN_SIGNAL
 from mistral.rpc.messages import ActionOrder
 from mistral.utils import json
 from mistral.workflow import joins, states
@@ -274,7 +274,8 @@ def is_called_off(action: Row) -> bool:
 
 
 def is_given_up(action: Row) -> bool:
-    """Whether an action ended because its executor was thought to be dead."""
+    """Whether an action ended because its executor, or each in turn, was thought to be dead."""
     output = action["output"] or ""
-    is_lost = any(json.dumps(text)[1:-1] in output for text in (HEARTBEAT_LOST, UNCERTAIN_SIGNAL))
+    causes = (HEARTBEAT_LOST, UNCERTAIN_SIGNAL, KILLER)
+    is_lost = any(json.dumps(text)[1:-1] in output for text in causes)
     return action["state"] == states.ERROR and is_lost

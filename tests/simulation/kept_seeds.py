@@ -33,4 +33,6 @@ KEPT: dict[int, str] = {
     700674: "delays that ended in a transaction which made enough already were forgotten",
     801548: "a failed join that was chosen again set those going that need it",
     5045156: "the items of a join that had run twice could not be rolled back",
+    701931: "an action that is safe to repeat was given up after executors were lost with it",
+    703013: "what a failed join had from its other inbound tasks depends on the order",
 }
