@@ -53,6 +53,7 @@ class Task:
     :param ctx: the context that a new task inherits.
     :param task_ex: the task execution; none yet for a new task.
     :param unique_key: set where a workflow has at most one execution of the task.
+    :param waiting: the task waits for others before it may start (joins).
     :param triggered_by: (task execution id, event) pairs of the tasks that chose this one.
     """
 
@@ -64,6 +65,7 @@ class Task:
         ctx: Bag,
         task_ex: TaskExecution | None = None,
         unique_key: str | None = None,
+        waiting: bool = False,
         ports: DecisionPorts | None = None,
         triggered_by: Sequence[tuple[str, str]] = (),
     ) -> None:
@@ -73,6 +75,7 @@ class Task:
         self.ctx = ctx
         self.task_ex = task_ex.draft() if task_ex is not None else None
         self.unique_key = unique_key
+        self.waiting = waiting
         self.triggered_by = triggered_by
         self._ports = ports
         self._initial_state = task_ex.state if task_ex is not None else None
@@ -82,6 +85,10 @@ class Task:
     def is_completed(self) -> bool:
         """Whether the task has ended."""
         return self.task_ex is not None and states.is_completed(self.task_ex.state)
+
+    def is_waiting(self) -> bool:
+        """Whether the task waits for others."""
+        return self.waiting
 
     def is_created(self) -> bool:
         """Whether the task has an execution."""

@@ -317,12 +317,13 @@ def build_task(
     ports: DecisionPorts,
     task_ex: TaskExecution | None = None,
     unique_key: str | None = None,
+    waiting: bool = False,
     triggered_by: Sequence[tuple[str, str]] = (),
 ) -> RegularTask:
     """The task object of the right kind."""
     task_spec = wf_spec.tasks[name]
     kind = WithItemsTask if task_spec.with_items else RegularTask
-    return kind(wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, ports, triggered_by)
+    return kind(wf_ex, wf_spec, task_spec, ctx, task_ex, unique_key, waiting, ports, triggered_by)
 
 
 def result_of(

@@ -18,6 +18,10 @@ from tests.lib.flows import Execution, Flows
 pytestmark = pytest.mark.usefixtures("embedded")
 
 
+NEWEST_FIRST = ("--sort_keys", "created_at", "--sort_dirs", "desc")
+"""The client asks for a page of 100, and the service is shared."""
+
+
 class Client:
     """An installed command, with the options that lead it to the service."""
 
@@ -73,7 +77,7 @@ def test_the_life_of_an_execution(client: Client, flows: Flows) -> None:
     assert json.loads(client("workflow-validate", path, "-f", "json"))["Valid"] is True
     (created,) = client.rows("workflow-create", path)
     assert created["Name"] == name
-    assert name in [row["Name"] for row in client.rows("workflow-list")]
+    assert name in [row["Name"] for row in client.rows("workflow-list", *NEWEST_FIRST)]
     assert client.rows("workflow-get", name)[0]["ID"] == created["ID"]
 
     (execution,) = client.rows("execution-create", name, '{"a": 0}', "-d", "by hand")
@@ -138,7 +142,7 @@ def test_the_plugin_of_the_openstack_command(flows: Flows, tmp_path: Path) -> No
     )
     (created,) = client.rows("workflow", "create", path)
     assert created["Name"] == name
-    assert name in [row["Name"] for row in client.rows("workflow", "list")]
+    assert name in [row["Name"] for row in client.rows("workflow", "list", *NEWEST_FIRST)]
     (started,) = client.rows("workflow", "execution", "create", name)
     Execution(flows, started["ID"]).wait()
 

@@ -173,7 +173,7 @@ def test_nobody_waits_for_an_upgrade(fresh_postgresql_url: str) -> None:
 
 
 def test_many_processes_upgrade_at_once(url: str) -> None:
-    code = f"from mistral.db import schema; schema.upgrade({url!r})"
+    code = f"from mistral.db.core import schema_version; schema_version.upgrade({url!r})"
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)
     ]

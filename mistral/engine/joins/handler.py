@@ -67,8 +67,10 @@ def _is_decided(unit: UnitOfWork, task_ex: TaskExecution, command: RunTask) -> b
 
 
 def _create(unit: UnitOfWork, name: str) -> tuple[list[Command], TaskExecution]:
-    task = build_task(unit.wf_ex, unit.spec, name, EMPTY, unit, unique_key=join_key(name))
-    commands = task.defer()
+    task = build_task(
+        unit.wf_ex, unit.spec, name, EMPTY, unit, unique_key=join_key(name), waiting=True
+    )
+    commands = task.defer() if task.is_waiting() else task.run()
     task_ex = task.draft
     for inbound_name in sorted(_already_decided(unit, name)):
         commands.append(_failed(task_ex, inbound_name))

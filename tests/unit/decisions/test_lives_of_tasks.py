@@ -440,7 +440,8 @@ def test_a_state_alone() -> None:
 
 def test_questions() -> None:
     here = flow()
-    new = here.new("b")
+    new = here.new("b", waiting=True)
+    assert new.is_waiting() and not here.new("b").is_waiting()
     assert not new.is_created() and not new.is_completed() and not new.is_state_changed()
     with pytest.raises(exc.MistralException, match="'b' has no execution yet"):
         _ = new.draft
