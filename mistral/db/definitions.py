@@ -18,7 +18,8 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.context import RequestContext
 from mistral.db.core import fast_statements, tables, visibility
-from mistral.db.core.named_objects import Repository, Row, insert_absent
+from mistral.db.core.insert_absent import insert_absent
+from mistral.db.core.named_objects import Repository, Row
 from mistral.utils import json
 from mistral.utils.ids import looks_like_uuid
 from mistral.utils.texts import is_storable

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from mistral import exceptions as exc
 from mistral.context import RequestContext
@@ -20,25 +19,6 @@ from mistral.db.core.errors import is_duplicate
 from mistral.utils import ids
 
 Row = dict[str, Any]
-
-
-def insert_absent(conn: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-    """Insert the rows whose primary key nobody has inserted yet.
-
-    Rows come sorted by their key, so that two writers of the same ones can't block each other.
-    """
-    if not rows:
-        return
-    statement: Any
-    if conn.dialect.name == "postgresql":
-        statement = postgresql.insert(table).on_conflict_do_nothing()
-    elif conn.dialect.name == "sqlite":
-        statement = sqlite.insert(table).on_conflict_do_nothing()
-    else:
-        # IGNORE would hide other errors too; a no-op update says exactly what is meant
-        key = next(iter(table.primary_key))
-        statement = mysql.insert(table).on_duplicate_key_update({key.name: key})
-    conn.execute(statement, list(rows))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

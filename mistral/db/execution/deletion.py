@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from mistral import exceptions as exc
 from mistral.db.core import entity_rows, tables
 from mistral.db.core.database import Database
-from mistral.db.core.named_objects import insert_absent
+from mistral.db.core.insert_absent import insert_absent
 from mistral.db.execution import idempotency_keys
 from mistral.utils import clock
 from mistral.workflow import states

@@ -14,7 +14,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from mistral.db.core import tables
-from mistral.db.core.named_objects import insert_absent
+from mistral.db.core.insert_absent import insert_absent
 
 _H = tables.handlings
 

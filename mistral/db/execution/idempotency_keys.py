@@ -16,9 +16,10 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import mysql
 
 from mistral.db.core import tables
+from mistral.db.core.insert_absent import if_absent
 from mistral.utils import clock, ids
 
 T = TypeVar("T")
@@ -75,11 +76,8 @@ def leave(conn: sa.Connection, key: str, answered: dict[str, Any]) -> None:
 def _leave(conn: sa.Connection, key: str) -> bool:
     """Leave a receipt; False when there is one, from a transaction that was committed."""
     row = {"id": key, "created_at": clock.utc_now()}
-    statement: Any
-    if conn.dialect.name == "postgresql":
-        statement = postgresql.insert(_R).on_conflict_do_nothing()
-    elif conn.dialect.name == "sqlite":
-        statement = sqlite.insert(_R).on_conflict_do_nothing()
+    if conn.dialect.name in ("postgresql", "sqlite"):
+        statement = if_absent(_R, conn.dialect.name)
     else:
         # counts inserted rows, which ON DUPLICATE KEY UPDATE does not; no other error is possible
         statement = mysql.insert(_R).prefix_with("IGNORE")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from mistral.db.core import tables
+from mistral.db.core.insert_absent import if_absent
 from mistral.workflow.values import Values
 
 _T = tables.execution_values
@@ -20,12 +20,7 @@ _KNOWN = sa.select(_T.c.hash).where(
     _T.c.root_execution_id == sa.bindparam("root_id"),
     _T.c.hash.in_(sa.bindparam("hashes", expanding=True)),
 )
-_INSERTS = {
-    "postgresql": postgresql.insert(_T).on_conflict_do_nothing(),
-    "sqlite": sqlite.insert(_T).on_conflict_do_nothing(),
-    # IGNORE would hide other errors too; a no-op update says exactly what is meant
-    "mysql": mysql.insert(_T).on_duplicate_key_update(hash=_T.c.hash),
-}
+_INSERTS = {name: if_absent(_T, name) for name in ("postgresql", "sqlite", "mysql")}
 
 
 def fetch(conn: sa.Connection, root_id: str, hashes: Iterable[str]) -> dict[str, str]:
